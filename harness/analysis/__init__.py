@@ -1,0 +1,1 @@
+"""Tables and summaries: pure views of a study's history."""

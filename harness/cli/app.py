@@ -1,0 +1,54 @@
+"""The commands and their groups; what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.export import export
+from harness.cli.leaderboard import leaderboard
+from harness.cli.resume import resume
+from harness.cli.show import show
+from harness.cli.status import status
+from harness.cli.sweep import sweep
+from harness.cli.train import train
+from harness.cli.ui import ui
+
+app = typer.Typer(
+    name="harness",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SEARCH, LOOK, SHIP = "Search", "Look", "Ship"
+app.command(rich_help_panel=SEARCH)(sweep)
+app.command(rich_help_panel=SEARCH)(resume)
+app.command(rich_help_panel=SEARCH)(train)
+app.command(rich_help_panel=LOOK)(status)
+app.command(rich_help_panel=LOOK)(leaderboard)
+app.command(rich_help_panel=LOOK)(show)
+app.command(rich_help_panel=LOOK)(ui)
+app.command(rich_help_panel=SHIP)(export)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from harness import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def harness(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Sweep, track and ship Keras image classifiers.
+
+    Start with [bold]harness sweep --trials 50[/bold]: real data, no download, a few minutes.
+    """

@@ -1,0 +1,267 @@
+"""What a person sees while a sweep runs: a live panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.records import LogRecord, SegmentEnded, SegmentStarted, TrialEnded
+from harness.sweep.history import best
+
+if TYPE_CHECKING:
+    from harness.sweep.coordinator import SweepPlan
+    from harness.sweep.history import History, TrialHistory
+    from harness.sweep.run import SweepResult
+
+REFRESH_PER_SECOND = 4
+PROGRESS_LINE_SECONDS = 5.0
+
+
+class Display(Protocol):
+    """A `harness.sweep.run.Watcher` that can also say how the sweep ended."""
+
+    def progress(self, label: str, done: int, total: int) -> None: ...  # noqa: D102
+
+    def note(self, message: str) -> None: ...  # noqa: D102
+
+    def opened(self, history: History, plan: SweepPlan, workers: int) -> None: ...  # noqa: D102
+
+    def follow(self, record: LogRecord) -> None: ...  # noqa: D102
+
+    def ended(self, result: SweepResult) -> None: ...  # noqa: D102
+
+
+@contextmanager
+def open_display() -> Iterator[Display]:
+    """The display that fits standard error; it lets go of the terminal at the end."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if not console.is_terminal or os.environ.get("TERM") == "dumb":
+        yield PlainDisplay()
+        return
+    display = LiveDisplay(console)
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+class PlainDisplay:
+    """One line of text for each thing worth knowing."""
+
+    def __init__(self) -> None:
+        self._history: History | None = None
+        self._plan: SweepPlan | None = None
+        self._last_progress = 0.0
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """A line every few seconds, and one at the end."""
+        if done >= total or time.monotonic() - self._last_progress > PROGRESS_LINE_SECONDS:
+            self._last_progress = time.monotonic()
+            self.note(f"{label}: {done:,} of {total:,}")
+
+    def note(self, message: str) -> None:
+        """The sentence."""
+        print(message, file=sys.stderr, flush=True)
+
+    def opened(self, history: History, plan: SweepPlan, workers: int) -> None:
+        """What runs on what."""
+        self._history, self._plan = history, plan
+        self.note(headline(history, plan, workers))
+
+    def follow(self, record: LogRecord) -> None:
+        """A line for every segment and trial that ends."""
+        event = record.event
+        if self._history is None or self._plan is None:
+            return
+        if isinstance(event, SegmentEnded):
+            trial = self._history.trials[event.trial]
+            self.note(
+                f"trial {event.trial}: {self._plan.metric} {score_text(trial, event.epoch, self._plan)} "
+                f"after {event.epoch} epochs ({event.seconds:.1f} s){_best_text(self._history)}"
+            )
+        elif isinstance(event, TrialEnded) and event.state == "failed":
+            self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
+
+    def ended(self, result: SweepResult) -> None:
+        """The summary."""
+        for line in summary(result):
+            self.note(line)
+
+
+class LiveDisplay:
+    """Overall bar, a line for each worker, the best trial so far."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._history: History | None = None
+        self._plan: SweepPlan | None = None
+        self._workers: dict[int, tuple[int, int]] = {}
+        """Trial and target epoch by worker."""
+        self._began = time.monotonic()
+        self._preparing: Progress | None = None
+        self._live: Live | None = None
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """A bar for the preparation."""
+        if self._preparing is None:
+            self._preparing = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+                console=self._console,
+            )
+            self._preparing.start()
+        for task in self._preparing.tasks:
+            if task.description == label:
+                self._preparing.update(task.id, completed=done, total=total)
+                return
+        self._preparing.add_task(label, completed=done, total=total)
+
+    def note(self, message: str) -> None:
+        """The sentence, above the panel."""
+        self._console.print(message, markup=False)
+
+    def opened(self, history: History, plan: SweepPlan, workers: int) -> None:
+        """Draw the panel."""
+        self._stop_preparing()
+        self._history, self._plan = history, plan
+        self._began = time.monotonic()
+        self.note(headline(history, plan, workers))
+        self._live = Live(
+            get_renderable=self._panel,
+            console=self._console,
+            refresh_per_second=REFRESH_PER_SECOND,
+            transient=True,
+        )
+        self._live.start()
+
+    def follow(self, record: LogRecord) -> None:
+        """Note who runs what; the panel redraws by itself."""
+        event = record.event
+        if isinstance(event, SegmentStarted):
+            self._workers[event.worker] = (event.trial, event.stop)
+        elif isinstance(event, TrialEnded) and event.state == "failed":
+            self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
+
+    def ended(self, result: SweepResult) -> None:
+        """Clear the panel and print the summary."""
+        self.close()
+        for line in summary(result):
+            self.note(line)
+
+    def close(self) -> None:
+        """Let go of the terminal."""
+        self._stop_preparing()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _stop_preparing(self) -> None:
+        if self._preparing is not None:
+            self._preparing.stop()
+            self._preparing = None
+
+    def _panel(self) -> Group:
+        assert self._history is not None
+        assert self._plan is not None
+        history, plan = self._history, self._plan
+        elapsed = time.monotonic() - self._began
+        seen = sum(1 for trial in history.trials.values() if trial.state not in ("running", "waiting"))
+        bar = Progress(
+            TextColumn("trials"),
+            BarColumn(bar_width=40),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn(f"elapsed {_clock(elapsed)}"),
+            TextColumn(f"left {_clock(elapsed / seen * (plan.trials - seen)) if seen else '–'}"),
+        )
+        bar.add_task("", completed=seen, total=plan.trials)
+        workers = Table.grid(padding=(0, 2))
+        for worker, (number, stop) in sorted(self._workers.items()):
+            trial = history.trials[number]
+            epoch = max(trial.epochs, default=0)
+            workers.add_row(
+                f"worker {worker}",
+                f"trial {number}",
+                f"epoch {epoch}/{stop}",
+                f"{plan.metric} {score_text(trial, epoch, plan)}" if epoch else "starting",
+                Text(_params_text(trial), style="dim", no_wrap=True, overflow="ellipsis"),
+            )
+        return Group(bar, workers, Text(_best_line(history, plan), no_wrap=True, overflow="ellipsis"))
+
+
+def headline(history: History, plan: SweepPlan, workers: int) -> str:
+    """The study, its data, and what runs it."""
+    assert history.study is not None
+    data = plan.dataset
+    height, width, channels = data.image_shape
+    counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items() if count)
+    done = f", {len(history.trials)} there already" if history.trials else ""
+    return (
+        f"study {history.study.study}: {plan.trials} trials{done}, {workers} workers\n"
+        f"data  {data.name}: {counts} images of {height}×{width}×{channels}, {len(data.classes)} classes"
+    )
+
+
+def summary(result: SweepResult) -> list[str]:
+    """How the sweep ended, what won, and what to type next."""
+    history = result.history
+    assert history.study is not None
+    name = history.study.study
+    states = [trial.state for trial in history.trials.values()]
+    counts = ", ".join(
+        f"{states.count(state)} {state}"
+        for state in ("complete", "pruned", "failed", "paused", "running", "waiting")
+        if state in states
+    )
+    lines = [f"{name}: {result.ended.reason} ({counts}) in {_clock(result.seconds)}"]
+    champion = best(history)
+    if champion is not None:
+        metric = history.study.experiment["objective"]["metric"]
+        lines += [
+            f"best  trial {champion.number}: {metric} {champion.score:.4f}  {_params_text(champion)}",
+            f"next  harness leaderboard {name}   ·   harness show {champion.number} --study {name}   ·   "
+            f"harness export --study {name}   ·   harness ui",
+        ]
+    return lines
+
+
+def score_text(trial: TrialHistory, epoch: int, plan: SweepPlan) -> str:
+    """The objective's value at an epoch."""
+    value = trial.epochs.get(epoch, {}).get(plan.metric)
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _best_text(history: History) -> str:
+    champion = best(history)
+    return f"  best {champion.score:.4f} (trial {champion.number})" if champion else ""
+
+
+def _best_line(history: History, plan: SweepPlan) -> str:
+    champion = best(history)
+    if champion is None:
+        return "best  no trial is complete yet"
+    return f"best  trial {champion.number}  {plan.metric} {champion.score:.4f}  {_params_text(champion)}"
+
+
+def _params_text(trial: TrialHistory) -> str:
+    """What the sampler chose, compactly."""
+    return " ".join(
+        f"{name.split('[')[0]}={value:.4g}" if isinstance(value, float) else f"{name.split('[')[0]}={value}"
+        for name, value in trial.sampled.items()
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,27 @@
+"""`harness leaderboard`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import JsonOption, StudyArgument
+
+
+def leaderboard(
+    study: StudyArgument = None,
+    top: Annotated[int | None, typer.Option("--top", "-n", min=1, help="Only the best so many.")] = None,
+    json_: JsonOption = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Rank the trials of a study."""
+    from harness.analysis.tables import leaderboard as ranked
+    from harness.cli.studies import open_study
+    from harness.cli.tables import print_frame
+    from harness.errors import UsageError
+
+    if json_ and csv:
+        raise UsageError("--json and --csv exclude each other; choose one.")
+    _, history = open_study(study)
+    print_frame(ranked(history, top=top), as_json=json_, as_csv=csv)

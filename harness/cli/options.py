@@ -1,0 +1,73 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ExperimentArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A built-in experiment (quickstart, cifar10, baseline) or the path of a YAML file.",
+        show_default=True,
+    ),
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        "-d",
+        help="digits, cifar10, cifar100, mnist, fashion_mnist, a folder of images, a .csv or an .npz.",
+    ),
+]
+EpochsOption = Annotated[int | None, typer.Option("--epochs", "-e", min=1, help="Epochs of a full training.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Override any key of the experiment file, such as dataset.image_size=64; may be repeated.",
+    ),
+]
+StudyOption = Annotated[
+    str | None,
+    typer.Option("--study", help="The study's name: made if new, gone on with if it exists."),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", min=1, help="Worker processes; by default one per GPU or core."),
+]
+StudyArgument = Annotated[
+    str | None, typer.Argument(help="The study's name; by default the one last active.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
+
+
+def overrides(
+    *,
+    dataset: str | None = None,
+    epochs: int | None = None,
+    trials: int | None = None,
+    timeout: float | None = None,
+    settings: list[str] | None = None,
+) -> list[str]:
+    """Options as `key=value` overrides; the dedicated options win over `--set`."""
+    found = list(settings or [])
+    named: dict[str, object] = {
+        "dataset.source": None if dataset is None else _quoted(dataset),
+        "training.epochs": epochs,
+        "search.trials": trials,
+        "search.timeout": timeout,
+    }
+    return found + [f"{key}={value}" for key, value in named.items() if value is not None]
+
+
+def _quoted(text: str) -> str:
+    """A YAML string, whatever the text looks like."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)

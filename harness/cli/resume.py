@@ -1,0 +1,29 @@
+"""`harness resume`."""
+
+from __future__ import annotations
+
+from harness.cli.options import StudyArgument, WorkersOption
+from harness.cli.sweep import TimeoutOption, TrialsOption
+
+
+def resume(
+    study: StudyArgument = None,
+    trials: TrialsOption = None,
+    timeout: TimeoutOption = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Go on with an interrupted study, exactly where it was; or give a finished one more trials."""
+    from harness.cli.studies import open_study
+    from harness.cli.sweeping import run_and_report
+    from harness.errors import StudyError
+    from harness.experiment.schema import Experiment
+
+    paths, history = open_study(study)
+    if history.study is None:
+        raise StudyError(f"The study {paths.folder.name} never began: its event log is empty.")
+    recorded = history.study.experiment
+    search = recorded["search"] | {"timeout": timeout}
+    if trials is not None:
+        search["trials"] = trials
+    experiment = Experiment.model_validate(recorded | {"search": search}, strict=False)
+    run_and_report(experiment, study=paths.folder.name, workers=workers, resume=True)

@@ -1,0 +1,39 @@
+"""`harness train`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import (
+    DatasetOption,
+    EpochsOption,
+    JsonOption,
+    SetOption,
+    StudyOption,
+    overrides,
+)
+
+
+def train(
+    experiment: Annotated[
+        str, typer.Argument(help="A built-in experiment (baseline, …) or the path of a YAML file.")
+    ] = "baseline",
+    dataset: DatasetOption = None,
+    epochs: EpochsOption = None,
+    study: StudyOption = None,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Train one configuration on all cores, then open the test split once and report on it.
+
+    What the experiment searches takes its default value; choose others with --set space.NAME=VALUE.
+    """
+    from harness.cli.sweeping import run_and_report
+    from harness.cli.tables import print_evaluation
+    from harness.experiment.load import load, single
+
+    chosen = single(load(experiment, overrides(dataset=dataset, epochs=epochs, trials=1, settings=set_)))
+    result = run_and_report(chosen, study=study, workers=1, evaluate_test=True)
+    print_evaluation(result.history.trials[0], as_json=json_)

@@ -1,0 +1,1 @@
+"""Data sets: found, audited, decoded once, split."""

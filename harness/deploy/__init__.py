@@ -1,0 +1,1 @@
+"""Ship a model: export it, verify what was exported."""

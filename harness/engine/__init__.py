@@ -1,0 +1,1 @@
+"""Engines: what starts workers and carries segments to them."""

@@ -1,0 +1,80 @@
+"""An engine without processes: segments run in this process, one at a time, when polled.
+
+For tests and debugging. It imports TensorFlow into the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.engine.protocol import EngineEvent, Reported, WorkerReady
+from harness.records import Segment, WorkerEvent
+
+Run = Callable[[Segment, Callable[[WorkerEvent], None], Callable[[], bool]], None]
+
+
+class InlineEngine:
+    """`workers` slots that take turns; `run(segment, observe, should_stop)` trains, by default for real."""
+
+    def __init__(self, workers: int = 1, run: Run | None = None) -> None:
+        self._workers = workers
+        self._run = run or _trainer()
+        self._waiting: list[tuple[int, Segment]] = []
+        self._stopping: set[int] = set()
+        self._events: list[EngineEvent] = []
+
+    @property
+    def workers(self) -> int:
+        """How many slots there are."""
+        return self._workers
+
+    def start(self) -> None:
+        """Every slot is ready at once."""
+        self._events += [WorkerReady(worker) for worker in range(self._workers)]
+
+    def submit(self, worker: int, segment: Segment) -> None:
+        """Queue the segment for the next poll."""
+        self._stopping.discard(worker)
+        self._waiting.append((worker, segment))
+
+    def stop_segment(self, worker: int) -> None:
+        """The slot's segment will end after its first epoch."""
+        self._stopping.add(worker)
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        """Run the oldest waiting segment to its end; never waits."""
+        if not self._events and self._waiting:
+            worker, segment = self._waiting.pop(0)
+            self._run(
+                segment,
+                lambda event: self._events.append(Reported(worker, event)),
+                lambda: worker in self._stopping,
+            )
+        events, self._events = self._events, []
+        return events
+
+    def restart(self, worker: int) -> None:
+        """The slot drops what it had and is ready again."""
+        self._waiting = [(owner, segment) for owner, segment in self._waiting if owner != worker]
+        self._events.append(WorkerReady(worker))
+
+    def close(self) -> None:
+        """Drop what has not run."""
+        self._waiting.clear()
+
+
+def _trainer() -> Run:
+    from harness.train.failures import describe
+    from harness.train.segment import Workbench, run_segment
+
+    bench = Workbench()
+
+    def run(
+        segment: Segment, observe: Callable[[WorkerEvent], None], should_stop: Callable[[], bool]
+    ) -> None:
+        try:
+            run_segment(segment, bench, observe, should_stop)
+        except Exception as error:  # noqa: BLE001 - whatever a trial raises is an outcome of the trial
+            observe(describe(segment, error))
+
+    return run

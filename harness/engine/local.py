@@ -1,0 +1,208 @@
+"""Workers as local processes, each with its share of the cores (and its GPU)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.errors import EngineError
+from harness.paths import StudyPaths, make_folder
+from harness.records import Segment, event_from_dict, to_dict
+
+CLOSE_SECONDS = 5.0
+LOG_TAIL_LINES = 12
+
+
+@dataclass(slots=True)
+class _Process:
+    process: subprocess.Popen[str]
+    reports: int
+    """File descriptor of the worker's reports."""
+    partial: bytes = b""
+    log: IO[str] | None = field(default=None)
+
+
+class LocalEngine:
+    """`workers` processes that share the machine's cores evenly; GPUs are dealt out in turn."""
+
+    def __init__(self, paths: StudyPaths, workers: int, gpus: Sequence[str] | None = None) -> None:
+        self._paths = paths
+        self._workers = workers
+        self._gpus = visible_gpus() if gpus is None else list(gpus)
+        self._processes: dict[int, _Process] = {}
+        self._selector = selectors.DefaultSelector()
+
+    @property
+    def workers(self) -> int:
+        """How many processes there are."""
+        return self._workers
+
+    def start(self) -> None:
+        """Start every process; they import TensorFlow side by side."""
+        make_folder(self._paths.folder / "workers")
+        for worker in range(self._workers):
+            self._launch(worker)
+
+    def submit(self, worker: int, segment: Segment) -> None:
+        """Send the segment down the worker's input."""
+        self._send(worker, {"segment": to_dict(segment)})
+
+    def stop_segment(self, worker: int) -> None:
+        """Ask the worker to end its segment after the current epoch."""
+        self._send(worker, {"stop": True})
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        """Read what the workers wrote; a closed pipe means that the worker is gone."""
+        if not self._selector.get_map():
+            time.sleep(timeout)
+        return [
+            event
+            for key, _ in self._selector.select(timeout)
+            for event in self._read(key.data)
+        ]  # fmt: skip
+
+    def restart(self, worker: int) -> None:
+        """Kill what is left of the worker and start another."""
+        self._end(worker, wait=0)
+        self._launch(worker)
+
+    def close(self) -> None:
+        """Close every worker's input, which ends it; kill what has not gone after a few seconds."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for running in self._processes.values():
+            with contextlib.suppress(OSError):
+                assert running.process.stdin is not None
+                running.process.stdin.close()
+        for worker in list(self._processes):
+            self._end(worker, wait=max(0.0, deadline - time.monotonic()))
+
+    def _launch(self, worker: int) -> None:
+        read_end, write_end = os.pipe()
+        log = self._paths.worker_log(worker).open("a", encoding="utf-8")
+        threads = max(1, usable_cores() // self._workers)
+        command = [sys.executable, "-m", "harness.engine.worker"]
+        try:
+            process = subprocess.Popen(
+                [*command, "--reports", str(write_end), "--threads", str(threads)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(write_end,),
+                env=self._environment(worker, threads),
+                # A ctrl-C in the terminal is the coordinator's to answer.
+                start_new_session=True,
+                text=True,
+            )
+        except OSError as error:
+            os.close(read_end)
+            raise EngineError(f"A worker process could not be started: {error}.") from error
+        finally:
+            os.close(write_end)
+        os.set_blocking(read_end, False)
+        self._processes[worker] = _Process(process, read_end, log=log)
+        self._selector.register(read_end, selectors.EVENT_READ, worker)
+
+    def _environment(self, worker: int, threads: int) -> dict[str, str]:
+        environment = os.environ | {
+            "KERAS_BACKEND": "tensorflow",
+            "OMP_NUM_THREADS": str(threads),
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self._gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[worker % len(self._gpus)]
+        return environment
+
+    def _send(self, worker: int, message: dict[str, object]) -> None:
+        # A worker that has just died is noticed by the next poll; the message is not lost with it,
+        # because the coordinator then submits the segment again.
+        with contextlib.suppress(BrokenPipeError):
+            stdin = self._processes[worker].process.stdin
+            assert stdin is not None
+            stdin.write(json.dumps(message) + "\n")
+            stdin.flush()
+
+    def _read(self, worker: int) -> list[EngineEvent]:
+        running = self._processes[worker]
+        try:
+            chunk = os.read(running.reports, 1 << 20)
+        except BlockingIOError:
+            return []
+        if not chunk:
+            code = self._end(worker, wait=1.0)
+            return [WorkerLost(worker, self._epitaph(worker, code))]
+        *lines, running.partial = (running.partial + chunk).split(b"\n")
+        events: list[EngineEvent] = []
+        for line in lines:
+            message = json.loads(line)
+            if "ready" in message:
+                events.append(WorkerReady(worker))
+            else:
+                # Only WorkerEvents are ever sent by a worker.
+                events.append(Reported(worker, event_from_dict(message["event"])))  # type: ignore[arg-type]
+        return events
+
+    def _end(self, worker: int, wait: float) -> int | None:
+        running = self._processes.pop(worker, None)
+        if running is None:
+            return None
+        self._selector.unregister(running.reports)
+        os.close(running.reports)
+        try:
+            code = running.process.wait(wait)
+        except subprocess.TimeoutExpired:
+            running.process.kill()
+            code = running.process.wait()
+        if running.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                running.process.stdin.close()
+        if running.log is not None:
+            running.log.close()
+        return code
+
+    def _epitaph(self, worker: int, code: int | None) -> str:
+        log = self._paths.worker_log(worker)
+        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit status {code}"
+        said = "\n".join(["", *tail]) if tail else " It printed nothing."
+        return f"Worker {worker} ended with {how}. The end of {log}:{said}"
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs the driver lists, as CUDA_VISIBLE_DEVICES names them; TensorFlow is not needed."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name for name in chosen.split(",") if name and name != "-1"]
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--list-gpus"],  # noqa: S607 - wherever the driver put it
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [str(index) for index, _ in enumerate(listed.stdout.splitlines())] if not listed.returncode else []
+
+
+def default_workers(trials: int) -> int:
+    """One worker per GPU if there are any, else one per core, but never more than trials."""
+    return max(1, min(trials, len(visible_gpus()) or usable_cores()))

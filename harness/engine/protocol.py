@@ -1,0 +1,66 @@
+"""What an engine is: it starts workers and carries segments to them.
+
+A worker runs one segment at a time. Engines differ in where workers live (this process, local
+processes, a cluster); nothing passes between coordinator and worker but the records of
+`harness.records`, and files in the prepared data's and the study's folders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from harness.records import Segment, WorkerEvent
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """The worker has started and waits for its first segment."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """The worker is gone, with whatever it was running."""
+
+    worker: int
+    reason: str
+    """A sentence with the exit status and the end of the worker's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The worker says something about the segment it runs."""
+
+    worker: int
+    event: WorkerEvent
+
+
+EngineEvent: TypeAlias = WorkerReady | WorkerLost | Reported
+
+
+class Engine(Protocol):
+    """Workers numbered 0 … `workers` − 1."""
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+
+    def start(self) -> None:
+        """Begin to start every worker; each says `WorkerReady` when it is up."""
+
+    def submit(self, worker: int, segment: Segment) -> None:
+        """Hand a segment to an idle worker, which must be ready."""
+
+    def stop_segment(self, worker: int) -> None:
+        """Ask the worker to end its segment after the current epoch, with a checkpoint."""
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        """What has happened, in order for each worker; waits at most `timeout` seconds for something."""
+
+    def restart(self, worker: int) -> None:
+        """End this worker if it still lives, and start a fresh one in its place."""
+
+    def close(self) -> None:
+        """End every worker and wait for it; may be called twice."""

@@ -1,0 +1,59 @@
+"""Every error that harness raises on purpose.
+
+    HarnessError              1   something failed; the message says what, where, and what to do
+    ├── UsageError            2   the command line or an experiment file is wrong
+    │   └── ExperimentError   2   … an experiment file, with the key path
+    ├── DataError             1   a data set is missing, broken or unusable
+    ├── StudyError            1   a study does not exist, is in use, or its log is damaged
+    ├── ExportError           1   a model could not be exported or did not match the trained one
+    ├── EngineError           1   workers could not be started or kept alive
+    ├── SweepFailedError      3   the sweep ended without one successful trial
+    └── UnreachableError      4   a storage or tracking server cannot be reached
+
+A message is one or more sentences for people. The command line prints it without a traceback and
+exits with the number above.
+"""
+
+
+class HarnessError(Exception):
+    """Something failed in a way the user can understand and act on."""
+
+    exit_code = 1
+
+
+class UsageError(HarnessError):
+    """The command line or an experiment file is wrong."""
+
+    exit_code = 2
+
+
+class ExperimentError(UsageError):
+    """An experiment file, or an override of it, is wrong."""
+
+
+class DataError(HarnessError):
+    """A data set is missing, broken or unusable."""
+
+
+class StudyError(HarnessError):
+    """A study does not exist, is in use by another process, or its log is damaged."""
+
+
+class ExportError(HarnessError):
+    """A model could not be exported, or the export does not match the trained model."""
+
+
+class EngineError(HarnessError):
+    """Workers could not be started or kept alive."""
+
+
+class SweepFailedError(HarnessError):
+    """The sweep ended without one successful trial."""
+
+    exit_code = 3
+
+
+class UnreachableError(HarnessError):
+    """A storage or tracking server cannot be reached."""
+
+    exit_code = 4

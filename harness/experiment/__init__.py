@@ -1,0 +1,1 @@
+"""Experiment files: parsed, checked, and the search space as data."""

@@ -1,0 +1,1 @@
+"""What is trained: networks, augmentation, optimizers, schedules. Imports TensorFlow."""

@@ -1,0 +1,134 @@
+"""Augmentation of training batches inside the compiled step, never inside the saved model.
+
+Each policy is a pure function of the batch, its strength and a seed, so that an epoch repeats bit
+for bit. The strength is a tensor: a new value does not compile anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+MAX_SHIFT = 0.25
+"""Largest shift at strength 1, as a share of the image's side."""
+MAX_ROTATION = 0.35
+"""Largest rotation at strength 1, in radians (20 degrees)."""
+MAX_ZOOM = 0.3
+"""Largest change of scale at strength 1."""
+MAX_CUTOUT = 0.5
+"""Side of the cut-out square at strength 1, as a share of the image's side."""
+MAX_CONTRAST = 0.4
+"""Largest change of contrast and of brightness (as a share of the range) at strength 1."""
+
+Policy = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def augment(kind: str, images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """One randomly changed copy of every image.
+
+    Args:
+        kind: a key of `POLICIES`.
+        images: float32 (N, H, W, C), raw pixels in 0…255.
+        strength: float32 scalar in 0…1; 0 changes nothing, except that `flip` mirrors at any strength
+            above 0.
+        seed: int32 (2,), different for every step.
+
+    Returns:
+        float32 (N, H, W, C) in 0…255.
+    """
+    return POLICIES[kind](images, strength, seed)
+
+
+def _uniform(images: tf.Tensor, seed: tf.Tensor, stream: int, low: float, high: float) -> tf.Tensor:
+    """One float32 for each image; `stream` tells the random choices of one step apart."""
+    own = tf.stack([seed[0], seed[1] * 16 + stream])
+    return tf.random.stateless_uniform([tf.shape(images)[0]], own, low, high)
+
+
+def _per_image(values: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(values, [-1, 1, 1, 1])
+
+
+def _flip(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    chosen = (_uniform(images, seed, 0, 0.0, 1.0) < 0.5) & (strength > 0)
+    return tf.where(_per_image(chosen), tf.reverse(images, axis=[2]), images)
+
+
+def _project(images: tf.Tensor, rows: list[tf.Tensor], interpolation: str) -> tf.Tensor:
+    """Move every output pixel (x, y) to the input pixel that `rows` of an affine matrix give."""
+    zero = tf.zeros_like(rows[0])
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([*rows, zero, zero], axis=1),
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation=interpolation,
+        fill_mode="REFLECT",
+    )
+
+
+def _shift(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Whole-pixel shifts in both directions; what is uncovered mirrors the image."""
+    height, width = images.shape[1], images.shape[2]
+    dx = tf.round(_uniform(images, seed, 1, -1.0, 1.0) * strength * (MAX_SHIFT * width))
+    dy = tf.round(_uniform(images, seed, 2, -1.0, 1.0) * strength * (MAX_SHIFT * height))
+    one, zero = tf.ones_like(dx), tf.zeros_like(dx)
+    return _project(images, [one, zero, dx, zero, one, dy], "NEAREST")
+
+
+def _flip_shift(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return _shift(_flip(images, strength, seed), strength, seed)
+
+
+def _affine(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Rotation, zoom and shift about the centre in one resampling."""
+    height, width = images.shape[1], images.shape[2]
+    angle = _uniform(images, seed, 3, -1.0, 1.0) * strength * MAX_ROTATION
+    scale = 1 + _uniform(images, seed, 4, -1.0, 1.0) * strength * MAX_ZOOM
+    dx = _uniform(images, seed, 1, -1.0, 1.0) * strength * (MAX_SHIFT * width / 2)
+    dy = _uniform(images, seed, 2, -1.0, 1.0) * strength * (MAX_SHIFT * height / 2)
+    cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    return _project(
+        images,
+        [cos, -sin, cx - cos * cx + sin * cy + dx, sin, cos, cy - sin * cx - cos * cy + dy],
+        "BILINEAR",
+    )
+
+
+def _colour(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Contrast about each image's mean, and brightness."""
+    contrast = 1 + _uniform(images, seed, 5, -1.0, 1.0) * strength * MAX_CONTRAST
+    brightness = _uniform(images, seed, 6, -1.0, 1.0) * strength * (MAX_CONTRAST / 2 * 255)
+    mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    changed = (images - mean) * _per_image(contrast) + mean + _per_image(brightness)
+    return tf.clip_by_value(changed, 0.0, 255.0)
+
+
+def _cutout(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A square of mid-grey, after DeVries & Taylor 2017 (arXiv:1708.04552)."""
+    height, width = images.shape[1], images.shape[2]
+    half = strength * (MAX_CUTOUT / 2)
+    cx = _uniform(images, seed, 7, 0.0, 1.0)[:, None]
+    cy = _uniform(images, seed, 8, 0.0, 1.0)[:, None]
+    across = tf.abs((tf.range(width, dtype=tf.float32)[None, :] + 0.5) / width - cx) < half
+    down = tf.abs((tf.range(height, dtype=tf.float32)[None, :] + 0.5) / height - cy) < half
+    inside = down[:, :, None, None] & across[:, None, :, None]
+    return tf.where(inside, 127.5, images)
+
+
+def _strong(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirror, rotate, zoom, shift, change contrast and brightness, cut out."""
+    images = _affine(_flip(images, strength, seed), strength, seed)
+    return _cutout(_colour(images, strength, seed), strength, seed)
+
+
+POLICIES: dict[str, Policy] = {
+    "none": lambda images, _strength, _seed: images,
+    "flip": _flip,
+    "shift": _shift,
+    "flip_shift": _flip_shift,
+    "strong": _strong,
+}
+"""Policies by the value of the `augmentation` parameter."""

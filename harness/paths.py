@@ -1,0 +1,162 @@
+"""Every file and folder name, and the only ways to write a file that must survive a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from harness.errors import HarnessError
+
+PRIVATE_FOLDER = 0o700
+
+
+def home() -> Path:
+    """Where studies live: `HARNESS_HOME`, else `.harness` in the working directory."""
+    return Path(os.environ.get("HARNESS_HOME") or ".harness").absolute()
+
+
+def cache() -> Path:
+    """Where prepared data lives: `HARNESS_CACHE`, else the user's cache folder."""
+    named = os.environ.get("HARNESS_CACHE")
+    return Path(named).absolute() if named else platformdirs.user_cache_path("harness")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPaths:
+    """The files of one study."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, name: str) -> StudyPaths:
+        """The paths of the study called `name` under `home()`; nothing is created."""
+        return cls(home() / "studies" / name)
+
+    @property
+    def log(self) -> Path:
+        """The event log, one JSON record a line."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the study's coordinator while it runs."""
+        return self.folder / "study.lock"
+
+    @property
+    def tracking_cursor(self) -> Path:
+        """How far MLflow has been brought up to date."""
+        return self.folder / "tracking.json"
+
+    def trial(self, number: int) -> Path:
+        """Checkpoints and model of one trial."""
+        return self.folder / "trials" / f"{number:05d}"
+
+    def worker_log(self, index: int) -> Path:
+        """What a worker process printed."""
+        return self.folder / "workers" / f"worker-{index}.log"
+
+
+def study_names() -> list[str]:
+    """The studies under `home()`, newest activity last."""
+    logs = (home() / "studies").glob("*/events.jsonl")
+    return [log.parent.name for log in sorted(logs, key=lambda log: log.stat().st_mtime)]
+
+
+def optuna_storage() -> str:
+    """The Optuna storage URL: `HARNESS_STORAGE`, else SQLite under `home()`."""
+    return os.environ.get("HARNESS_STORAGE") or f"sqlite:///{home() / 'optuna.db'}"
+
+
+def tracking_uri() -> str:
+    """The MLflow store: `MLFLOW_TRACKING_URI`, else `mlflow.db` in the working directory."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
+
+
+def make_folder(folder: Path) -> Path:
+    """Create `folder` (private to the user) and its parents; raises HarnessError if that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    except OSError as error:
+        raise HarnessError(
+            f"The folder {folder} cannot be created ({error.strerror}). "
+            "Check its permissions, or work in another folder."
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise HarnessError(
+            f"The folder {folder} cannot be written to. Check its permissions, or work in another folder."
+        )
+    return folder
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(file: Path) -> None:
+    """Make the content of `file` durable."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A new name in the same folder, with the same suffix, that marks unfinished work."""
+    return target.with_name(f".tmp-{uuid.uuid4().hex[:8]}-{target.name}")
+
+
+def write_file(target: Path, write: Callable[[Path], object]) -> None:
+    """Let `write(temporary)` make a file, then fsync it and rename it to `target`, all or nothing."""
+    temporary = temporary_beside(target)
+    try:
+        write(temporary)
+        sync_file(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write `text` as UTF-8, all or nothing."""
+    write_file(target, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_folder(target: Path, write: Callable[[Path], object]) -> None:
+    """Let `write(temporary)` fill a folder, then fsync every file and rename it to `target`.
+
+    `target` must not exist. On an error the temporary folder is removed and the error raised.
+    """
+    temporary = temporary_beside(target)
+    temporary.mkdir(parents=True)
+    try:
+        write(temporary)
+        for entry in sorted(temporary.rglob("*")):
+            if entry.is_file():
+                sync_file(entry)
+            else:
+                sync_folder(entry)
+        temporary.replace(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(target.parent)
+
+
+def sha256_of(file: Path) -> str:
+    """The file's SHA-256 as hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

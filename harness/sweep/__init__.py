@@ -1,0 +1,1 @@
+"""The study: sampler, scheduler, coordinator and the event log they write."""

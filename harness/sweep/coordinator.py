@@ -1,0 +1,333 @@
+"""The coordinator: the one process that owns a study and writes down all that happens in it.
+
+It asks the sampler for configurations, lets the scheduler decide which trial trains how far, hands
+segments to idle workers, and turns what they report into events. Everything else (Optuna storage,
+MLflow, the console) follows the event log.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.errors import EngineError
+from harness.records import (
+    CheckpointSaved,
+    Dataset,
+    EpochEnded,
+    Event,
+    FailureKind,
+    LogRecord,
+    ModelSaved,
+    Segment,
+    SegmentEnded,
+    SegmentFailed,
+    SegmentStarted,
+    StudyEnded,
+    TrialEnded,
+    TrialStarted,
+    TrialState,
+    WorkerEvent,
+)
+from harness.sweep.event_log import EventLog
+from harness.sweep.history import History, TrialHistory
+from harness.sweep.sampler import Sampler
+from harness.sweep.scheduler import Scheduler
+
+POLL_SECONDS = 0.25
+RETRIES = 2
+"""How often a segment is tried again after its worker was lost."""
+START_FAILURES = 3
+"""Workers that may die before their first segment, in a row, before the sweep gives up."""
+
+Follow = Callable[[LogRecord], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPlan:
+    """What a sweep is to do."""
+
+    study_folder: Path
+    dataset: Dataset
+    seed: int
+    trials: int
+    """The study's total."""
+    max_epochs: int
+    metric: str
+    maximize: bool
+    timeout: float | None = None
+    """Seconds after which running segments end at their next epoch."""
+    evaluate_test: bool = False
+
+
+@dataclass(slots=True)
+class Stop:
+    """Why the sweep is ending early; set from outside (a signal) or by the time limit."""
+
+    reason: str | None = None
+    now: bool = False
+    """Do not wait for the running epochs."""
+
+
+@dataclass(slots=True)
+class Coordinator:
+    """Runs one sweep on an engine that has been started; `run` is called once."""
+
+    plan: SweepPlan
+    engine: Engine
+    log: EventLog
+    history: History
+    """Folded from the log so far; kept up to date with every event."""
+    sampler: Sampler
+    scheduler: Scheduler
+    followers: Sequence[Follow] = ()
+    stop: Stop = field(default_factory=Stop)
+    _idle: set[int] = field(default_factory=set)
+    _running: dict[int, Segment] = field(default_factory=dict)
+    """Segments by worker."""
+    _waiting: deque[Segment] = field(default_factory=deque)
+    """Segments to run before anything else: interrupted ones."""
+    _retries: dict[int, int] = field(default_factory=dict)
+    """Workers lost in the current segment, by trial."""
+    _start_failures: int = 0
+
+    def run(self) -> StudyEnded:
+        """Run the sweep to its end and return its last event.
+
+        Raises:
+            EngineError: workers cannot be started.
+        """
+        self._take_up()
+        deadline = None if self.plan.timeout is None else time.monotonic() + self.plan.timeout
+        asked_to_stop = False
+        while True:
+            if deadline is not None and self.stop.reason is None and time.monotonic() > deadline:
+                self.stop.reason = f"the time limit of {self.plan.timeout:g} s was reached"
+            if self.stop.reason is None:
+                self._hand_out()
+                if self._idle and not self._running:
+                    break  # nothing is left to hand out
+            elif not self._running or self.stop.now:
+                break
+            elif not asked_to_stop:
+                asked_to_stop = True
+                for worker in self._running:
+                    self.engine.stop_segment(worker)
+            for event in self.engine.poll(POLL_SECONDS):
+                self._handle(event)
+        return self._finish()
+
+    def _take_up(self) -> None:
+        """Rebuild what the log already holds: results at rungs, and segments that were cut off."""
+        for trial in self.history.trials.values():
+            self.sampler.restore(trial)
+            if trial.state == "failed":
+                continue
+            ended = trial.state in ("complete", "pruned")
+            for epoch, metrics in sorted(trial.epochs.items()):
+                if epoch <= trial.reached:
+                    self.scheduler.report(trial.number, epoch, self._larger_is_better(metrics))
+                    if ended or trial.target > epoch:
+                        self.scheduler.note_promoted(trial.number, epoch)
+            target = trial.target or self.scheduler.first_stop
+            if not ended and trial.reached < target:
+                self._waiting.append(self._segment(trial, target))
+
+    def _hand_out(self) -> None:
+        for worker in sorted(self._idle):
+            segment = self._next_segment()
+            if segment is None:
+                return
+            self._idle.discard(worker)
+            self._running[worker] = segment
+            self._emit(
+                SegmentStarted(
+                    trial=segment.trial,
+                    attempt=segment.attempt,
+                    start=segment.start,
+                    stop=segment.stop,
+                    worker=worker,
+                    time=_now(),
+                )
+            )
+            self.engine.submit(worker, segment)
+
+    def _next_segment(self) -> Segment | None:
+        if self._waiting:
+            return self._waiting.popleft()
+        all_started = len(self.history.trials) >= self.plan.trials
+        promotion = self.scheduler.promotion(drained=all_started and not self._running)
+        if promotion is not None:
+            trial = self.history.trials[promotion.trial]
+            self.sampler.resume(trial.number)
+            return self._segment(trial, promotion.stop)
+        if all_started:
+            return None
+        return self._segment(self._new_trial(), self.scheduler.first_stop)
+
+    def _new_trial(self) -> TrialHistory:
+        number = len(self.history.trials)
+        suggestion = self.sampler.ask(number)
+        self._emit(
+            TrialStarted(
+                trial=number,
+                params=suggestion.params,
+                sampled=suggestion.sampled,
+                seed=suggestion.seed,
+                time=_now(),
+            ),
+            durable=True,
+        )
+        return self.history.trials[number]
+
+    def _segment(self, trial: TrialHistory, stop: int) -> Segment:
+        """The segment that takes the trial from its last checkpoint to `stop`."""
+        checkpoint = trial.checkpoints[-1] if trial.checkpoints else None
+        return Segment(
+            study_folder=str(self.plan.study_folder),
+            trial=trial.number,
+            attempt=trial.attempts + 1,
+            params=trial.params,
+            seed=trial.seed,
+            start=checkpoint.epoch if checkpoint else 0,
+            stop=stop,
+            max_epochs=self.plan.max_epochs,
+            dataset=self.plan.dataset,
+            checkpoint=checkpoint,
+            save_model=stop == self.plan.max_epochs,
+            evaluate_test=self.plan.evaluate_test and stop == self.plan.max_epochs,
+        )
+
+    def _handle(self, event: EngineEvent) -> None:
+        if isinstance(event, WorkerReady):
+            self._start_failures = 0
+            self._idle.add(event.worker)
+        elif isinstance(event, WorkerLost):
+            self._worker_lost(event)
+        elif isinstance(event, Reported):
+            self._reported(event.worker, event.event)
+
+    def _worker_lost(self, event: WorkerLost) -> None:
+        self._idle.discard(event.worker)
+        segment = self._running.pop(event.worker, None)
+        if segment is None:
+            self._start_failures += 1
+            if self._start_failures >= START_FAILURES:
+                raise EngineError(f"Workers cannot be started. {event.reason}")
+        else:
+            self._retries[segment.trial] = self._retries.get(segment.trial, 0) + 1
+            if self._retries[segment.trial] <= RETRIES:
+                self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
+            else:
+                self._end_trial(
+                    segment.trial,
+                    "failed",
+                    reason=f"its worker was lost {self._retries[segment.trial]} times",
+                    failure="crash",
+                    traceback=event.reason,
+                )
+        self.engine.restart(event.worker)
+
+    def _reported(self, worker: int, event: WorkerEvent) -> None:
+        segment = self._running.get(worker)
+        if segment is None or (segment.trial, segment.attempt) != (event.trial, event.attempt):
+            return  # a late word about a segment that has been given to another worker
+        if isinstance(event, EpochEnded):
+            self._emit(event)
+        elif isinstance(event, (CheckpointSaved, ModelSaved)):
+            self._emit(event, durable=True)
+        elif isinstance(event, SegmentEnded):
+            self._free(worker)
+            self._emit(event, durable=True)
+            self._segment_ended(segment, event)
+        else:
+            self._free(worker)
+            self._emit(event, durable=True)
+            self._segment_failed(event)
+
+    def _free(self, worker: int) -> None:
+        del self._running[worker]
+        self._idle.add(worker)
+
+    def _segment_ended(self, segment: Segment, event: SegmentEnded) -> None:
+        self._retries.pop(segment.trial, None)
+        if event.epoch < segment.stop:
+            return  # stopped on request; it goes on when the study is resumed
+        trial = self.history.trials[segment.trial]
+        score = trial.epochs[event.epoch].get(self.plan.metric, math.nan)
+        self.scheduler.report(segment.trial, event.epoch, self._larger_is_better(trial.epochs[event.epoch]))
+        if event.epoch == self.plan.max_epochs:
+            self._end_trial(segment.trial, "complete", reason="finished")
+        else:
+            self.sampler.pause(segment.trial, event.epoch, score)
+
+    def _segment_failed(self, event: SegmentFailed) -> None:
+        self.scheduler.forget(event.trial)
+        self._end_trial(
+            event.trial,
+            "failed",
+            reason=event.message,
+            failure=event.failure,
+            traceback=event.traceback,
+        )
+
+    def _end_trial(
+        self,
+        number: int,
+        state: TrialState,
+        *,
+        reason: str,
+        failure: FailureKind | None = None,
+        traceback: str = "",
+    ) -> None:
+        trial = self.history.trials[number]
+        epoch = max(trial.epochs, default=0)
+        value = trial.epochs[epoch].get(self.plan.metric, math.nan) if epoch else math.nan
+        score = value if math.isfinite(value) else None
+        self._emit(
+            TrialEnded(
+                trial=number,
+                state=state,
+                score=score,
+                epoch=epoch,
+                reason=reason,
+                failure=failure,
+                traceback=traceback,
+                time=_now(),
+            ),
+            durable=True,
+        )
+        self.sampler.finish(number, state, epoch, score)
+
+    def _finish(self) -> StudyEnded:
+        """End what is paused for good, or leave it for a resume, and close the study."""
+        complete = self.stop.reason is None
+        if complete:
+            for trial in list(self.history.trials.values()):
+                if trial.state == "paused":
+                    self._end_trial(
+                        trial.number, "pruned", reason=f"outcompeted at epoch {max(trial.epochs)}"
+                    )
+        reason = self.stop.reason or f"all {self.plan.trials} trials have ended"
+        ended = StudyEnded(reason=reason, complete=complete, time=_now())
+        self._emit(ended, durable=True)
+        return ended
+
+    def _emit(self, event: Event, *, durable: bool = False) -> None:
+        record = self.log.append(event, durable=durable)
+        self.history.apply(record)
+        for follow in self.followers:
+            follow(record)
+
+    def _larger_is_better(self, metrics: dict[str, float]) -> float:
+        value = metrics.get(self.plan.metric, math.nan)
+        return value if self.plan.maximize else -value
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,109 @@
+"""The event log: append-only JSON lines, each with a sequence number and a checksum.
+
+A line is `{"seq": 7, "event": {…}, "crc": "1a2b3c4d"}`, the CRC-32 being that of the text before
+`, "crc"`. A crash can tear the last line only: readers leave it out, and the next writer, which holds
+the study's lock, cuts it off. Damage anywhere else is an error, never skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+from harness.errors import HarnessError, StudyError
+from harness.paths import sync_folder
+from harness.records import Event, LogRecord, event_from_dict, to_dict
+
+_CRC = ', "crc": "'
+
+
+def encode(record: LogRecord) -> str:
+    """One line, with its newline."""
+    body = json.dumps({"seq": record.seq, "event": to_dict(record.event)}, ensure_ascii=False)[:-1]
+    return f'{body}{_CRC}{zlib.crc32(body.encode()):08x}"}}\n'
+
+
+def decode(line: str) -> LogRecord:
+    """The inverse of `encode`; raises ValueError for anything else than a whole, true line."""
+    body, mark, rest = line.rpartition(_CRC)
+    if not mark or rest != f'{zlib.crc32(body.encode()):08x}"}}\n':
+        raise ValueError("the checksum does not match")
+    values = json.loads(body + "}")
+    return LogRecord(seq=values["seq"], event=event_from_dict(values["event"]))
+
+
+def read(file: Path) -> list[LogRecord]:
+    """All whole records; a torn last line is left out.
+
+    Raises:
+        StudyError: the file does not exist, or a line other than the last is damaged.
+    """
+    return _read(file)[0]
+
+
+def _read(file: Path) -> tuple[list[LogRecord], int]:
+    """The whole records and the number of bytes they take."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise StudyError(f"There is no event log at {file}.") from None
+    except OSError as error:
+        raise StudyError(f"The event log {file} cannot be read: {error.strerror}.") from error
+    lines = content.splitlines(keepends=True)
+    records: list[LogRecord] = []
+    length = 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = decode(line.decode("utf-8"))
+            if record.seq != number:
+                raise ValueError(f"its number is {record.seq}")
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines):
+                break
+            raise StudyError(
+                f"The event log {file} is damaged at line {number} of {len(lines)} ({error}). "
+                "Restore it from a copy; everything before that line is intact."
+            ) from error
+        records.append(record)
+        length += len(line)
+    return records, length
+
+
+class EventLog:
+    """The one writer of a study's log; the caller holds the study's lock."""
+
+    def __init__(self, file: Path) -> None:
+        existed = file.exists()
+        self.records: list[LogRecord] = []
+        """What the log held when it was opened."""
+        length = 0
+        if existed:
+            self.records, length = _read(file)
+        self._seq = len(self.records)
+        try:
+            self._stream = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        except OSError as error:
+            raise HarnessError(f"The event log {file} cannot be written: {error.strerror}.") from error
+        self._stream.truncate(length)
+        self._stream.seek(length)
+        if not existed:
+            sync_folder(file.parent)
+
+    def append(self, event: Event, *, durable: bool = False) -> LogRecord:
+        """Add an event; with `durable` it is on disk, with all before it, when this returns."""
+        self._seq += 1
+        record = LogRecord(self._seq, event)
+        self._stream.write(encode(record).encode())
+        self._stream.flush()
+        if durable:
+            os.fsync(self._stream.fileno())
+        return record
+
+    def close(self) -> None:
+        """Make everything durable and let go of the file."""
+        if not self._stream.closed:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()

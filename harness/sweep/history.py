@@ -1,0 +1,143 @@
+"""The event log folded into what a study is now: the one place where events get their meaning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.records import (
+    Checkpoint,
+    CheckpointSaved,
+    EpochEnded,
+    Evaluation,
+    FailureKind,
+    LogRecord,
+    ModelSaved,
+    Params,
+    SegmentEnded,
+    SegmentStarted,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialStarted,
+)
+
+State = Literal["waiting", "running", "paused", "complete", "pruned", "failed"]
+
+
+@dataclass(slots=True)
+class TrialHistory:
+    """One trial so far."""
+
+    number: int
+    params: Params
+    sampled: Params
+    seed: int
+    started: int
+    """Milliseconds since 1970, as all times."""
+    state: State = "waiting"
+    """`waiting`: no segment has started. `paused`: its last segment has ended, but not the trial."""
+    attempts: int = 0
+    """Segments that were started, tries of the same segment included."""
+    target: int = 0
+    """The epoch at which the segment started last is to end."""
+    reached: int = 0
+    """The epoch at which the last whole segment ended."""
+    worker: int | None = None
+    epochs: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Metrics by 1-based epoch; of a repeated epoch the first record counts."""
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    """Oldest first."""
+    model: ModelSaved | None = None
+    evaluations: list[Evaluation] = field(default_factory=list)
+    seconds: float = 0.0
+    """Wall time of its finished segments."""
+    ended: int | None = None
+    score: float | None = None
+    """The objective at the last epoch; None without a finite one."""
+    reason: str = ""
+    failure: FailureKind | None = None
+    traceback: str = ""
+
+
+@dataclass(slots=True)
+class History:
+    """A study so far; `apply` brings it up to date with one more record."""
+
+    study: StudyStarted | None = None
+    """The latest session's."""
+    sessions: int = 0
+    began: int = 0
+    trials: dict[int, TrialHistory] = field(default_factory=dict)
+    """By number, in order."""
+    ended: StudyEnded | None = None
+    """How the latest session ended; None while it runs, or if it was cut off."""
+    last_seq: int = 0
+    last_time: int = 0
+
+    def apply(self, record: LogRecord) -> None:
+        """Take in the next record of the log."""
+        event = record.event
+        self.last_seq, self.last_time = record.seq, event.time
+        if isinstance(event, EpochEnded):
+            self.trials[event.trial].epochs.setdefault(event.epoch, event.metrics)
+        elif isinstance(event, StudyStarted):
+            self.study, self.sessions, self.ended = event, event.session, None
+            self.began = self.began or event.time
+        elif isinstance(event, StudyEnded):
+            self.ended = event
+        elif isinstance(event, TrialStarted):
+            self.trials[event.trial] = TrialHistory(
+                event.trial, event.params, event.sampled, event.seed, event.time
+            )
+        else:
+            self._apply_to_trial(self.trials[event.trial], record)
+
+    def _apply_to_trial(self, trial: TrialHistory, record: LogRecord) -> None:
+        event = record.event
+        if isinstance(event, SegmentStarted):
+            trial.state, trial.worker = "running", event.worker
+            trial.attempts, trial.target = event.attempt, event.stop
+        elif isinstance(event, CheckpointSaved):
+            trial.checkpoints.append(event.checkpoint)
+        elif isinstance(event, ModelSaved):
+            trial.model = event
+        elif isinstance(event, SegmentEnded):
+            trial.state, trial.reached = "paused", event.epoch
+            trial.seconds += event.seconds
+            trial.evaluations = event.evaluations or trial.evaluations
+            trial.score = self._score(trial, event.epoch)
+        elif isinstance(event, TrialEnded):
+            trial.state, trial.ended, trial.score = event.state, event.time, event.score
+            trial.reason, trial.failure, trial.traceback = event.reason, event.failure, event.traceback
+
+    def _score(self, trial: TrialHistory, epoch: int) -> float | None:
+        assert self.study is not None, "a log begins with StudyStarted"
+        value = trial.epochs.get(epoch, {}).get(self.study.experiment["objective"]["metric"], math.nan)
+        return value if math.isfinite(value) else None
+
+    @property
+    def maximize(self) -> bool:
+        """Whether larger scores are better."""
+        return self.study is None or self.study.experiment["objective"]["direction"] == "maximize"
+
+
+def fold(records: Iterable[LogRecord]) -> History:
+    """The history that these records tell."""
+    history = History()
+    for record in records:
+        history.apply(record)
+    return history
+
+
+def best(history: History) -> TrialHistory | None:
+    """The complete trial with the best finite score; of equals the one that was started first."""
+    sign = 1 if history.maximize else -1
+    scored = [
+        (sign * trial.score, -trial.number)
+        for trial in history.trials.values()
+        if trial.state == "complete" and trial.score is not None
+    ]
+    return history.trials[-max(scored)[1]] if scored else None

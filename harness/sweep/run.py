@@ -1,0 +1,301 @@
+"""A sweep from an experiment to its result: open the study, prepare the data, start workers, run, close."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from harness.data.prepare import prepare
+from harness.engine.local import LocalEngine, default_workers, usable_cores
+from harness.errors import ExperimentError, StudyError
+from harness.experiment.load import dump
+from harness.experiment.schema import Experiment
+from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
+from harness.records import Dataset, LogRecord, StudyEnded, StudyStarted
+from harness.sweep.coordinator import Coordinator, Stop, SweepPlan
+from harness.sweep.event_log import EventLog
+from harness.sweep.history import History, fold
+from harness.sweep.lock import study_lock
+from harness.sweep.names import check_name, new_name
+from harness.sweep.sampler import Sampler, distributions_of
+from harness.sweep.scheduler import Asha, FullTraining, Scheduler
+from harness.tracking.follower import Follower
+from harness.tracking.mlflow_view import MlflowView
+from harness.tracking.optuna_view import OptunaView
+
+CATCH_UP_SECONDS = 60.0
+"""How long the end of a sweep waits for MLflow and Optuna's storage."""
+PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "numpy", "harness")
+
+
+class Watcher(Protocol):
+    """Told what a person would want to see."""
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """A long step of the preparation goes on."""
+
+    def note(self, message: str) -> None:
+        """A sentence worth reading."""
+
+    def opened(self, history: History, plan: SweepPlan, workers: int) -> None:
+        """The study is open and its workers are starting; `history` stays up to date."""
+
+    def follow(self, record: LogRecord) -> None:
+        """Something was written to the event log."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """How a sweep ended."""
+
+    history: History
+    ended: StudyEnded
+    seconds: float
+    """Wall time of this session."""
+    behind: tuple[str, ...]
+    """Sentences about views that could not be brought up to date."""
+
+
+def run_sweep(
+    experiment: Experiment,
+    watcher: Watcher,
+    *,
+    study: str | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+    evaluate_test: bool = False,
+) -> SweepResult:
+    """Run a study to its total of trials, or until it is stopped.
+
+    Args:
+        experiment: what to run; `search.trials` is the study's total.
+        watcher: told about progress.
+        study: the study's name; one that exists is gone on with. None makes a new name.
+        resume: the study must exist.
+        workers: worker processes; None for one per GPU, or core, but never more than trials.
+        evaluate_test: open the sealed test split when a trial is complete.
+
+    Raises:
+        HarnessError: with the reason, in sentences.
+    """
+    began = time.monotonic()
+    name = check_name(study) if study else new_name(experiment.name, set(study_names()))
+    paths = StudyPaths.of(name)
+    if resume and not paths.log.exists():
+        raise StudyError(unknown_study(name))
+    make_folder(home())
+    make_folder(paths.folder)
+    stop = Stop()
+    with ExitStack() as stack:
+        stack.callback(_remove_if_empty, paths)
+        stack.enter_context(study_lock(paths))
+        log = EventLog(paths.log) if paths.log.exists() else None
+        history = fold(log.records) if log else History()
+        if log:
+            stack.callback(log.close)
+            _check_same(experiment, history, name)
+        space = experiment.compiled_space()
+        scheduler = make_scheduler(experiment)
+        total = experiment.search.trials
+        engine = LocalEngine(
+            paths, min(total, workers or experiment.search.workers or default_workers(total))
+        )
+        stack.callback(engine.close)
+        stack.enter_context(_signals(stop))
+
+        engine.start()  # workers import TensorFlow while the data is prepared
+        dataset = prepare(experiment.dataset, seed=experiment.seed, progress=watcher.progress)
+        _check_data(experiment, dataset, history)
+        for warning in dataset.warnings:
+            watcher.note(warning)
+
+        if log is None:
+            log = EventLog(paths.log)
+            stack.callback(log.close)
+        followers = [
+            Follower(
+                lambda: OptunaView(optuna_storage(), lambda sampled: distributions_of(space, sampled)),
+                "Optuna's storage",
+            ),
+            Follower(lambda: MlflowView(tracking_uri(), _experiment_name(experiment), paths), "MLflow"),
+        ]
+        plan = SweepPlan(
+            study_folder=paths.folder,
+            dataset=dataset,
+            seed=experiment.seed,
+            trials=total,
+            max_epochs=experiment.training.epochs,
+            metric=experiment.objective.metric,
+            maximize=experiment.objective.direction == "maximize",
+            timeout=experiment.search.timeout,
+            evaluate_test=evaluate_test,
+        )
+        feeds = [follower.feed for follower in followers]
+        for record in log.records:
+            for feed in feeds:
+                feed(record)
+        started = log.append(_study_started(name, experiment, dataset, history), durable=True)
+        for follow in (history.apply, watcher.follow, *feeds):
+            follow(started)
+        watcher.opened(history, plan, engine.workers)
+        coordinator = Coordinator(
+            plan=plan,
+            engine=engine,
+            log=log,
+            history=history,
+            sampler=Sampler(space, experiment.search.sampler, experiment.seed, maximize=plan.maximize),
+            scheduler=scheduler,
+            followers=[watcher.follow, *feeds],
+            stop=stop,
+        )
+        try:
+            ended = coordinator.run()
+        finally:
+            engine.close()
+            results = [follower.close(CATCH_UP_SECONDS) for follower in followers]
+        behind = tuple(result.message for result in results if not result.caught_up)
+        return SweepResult(history, ended, time.monotonic() - began, behind)
+
+
+def make_scheduler(experiment: Experiment) -> Scheduler:
+    """The scheduler that the experiment names."""
+    config, epochs = experiment.scheduler, experiment.training.epochs
+    if config.kind == "none":
+        return FullTraining(epochs)
+    return Asha(config.min_epochs, epochs, config.reduction)
+
+
+def unknown_study(name: str) -> str:
+    """The sentence for a study that does not exist."""
+    names = study_names()
+    known = f"Studies here: {', '.join(names[-8:])}." if names else "There is no study here yet."
+    return f"There is no study called {name!r} in {home()}. {known}"
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """First ctrl-C or SIGTERM: finish the running epochs. Second: stop at once."""
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if stop.reason is None:
+            stop.reason = "interrupted" if number == signal.SIGINT else "terminated"
+        else:
+            stop.now = True
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _remove_if_empty(paths: StudyPaths) -> None:
+    """A study that never began leaves no trace."""
+    if paths.log.exists() or not paths.folder.exists():
+        return
+    for entry in sorted(paths.folder.rglob("*"), reverse=True):
+        if entry.is_dir():
+            entry.rmdir()
+        else:
+            entry.unlink()
+    paths.folder.rmdir()
+
+
+def _experiment_name(experiment: Experiment) -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment.name
+
+
+def _check_same(experiment: Experiment, history: History, name: str) -> None:
+    """What decides results must not change under a study's feet."""
+    if history.study is None:
+        return
+    before, now = history.study.experiment, dump(experiment)
+    changed = [
+        key
+        for key in ("dataset", "training", "objective", "space", "scheduler", "seed")
+        if before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise ExperimentError(
+            f"The study {name!r} was started with another experiment: {', '.join(changed)} differ. "
+            f"Go on with the recorded one by `harness resume {name}`, or choose another --study name."
+        )
+
+
+def _check_data(experiment: Experiment, dataset: Dataset, history: History) -> None:
+    searching = experiment.search.trials > 1
+    if searching and experiment.objective.metric.startswith("val_") and not dataset.counts["validation"]:
+        raise ExperimentError(
+            f"The objective {experiment.objective.metric} needs validation images, but "
+            "dataset.validation_fraction is 0. Set it to 0.1, for example."
+        )
+    if history.study is not None and history.study.dataset.digest != dataset.digest:
+        raise StudyError(
+            f"The data set {dataset.name} has changed since this study began (its content digest differs), "
+            "so its trials could not be compared. Start a new study."
+        )
+
+
+def _study_started(name: str, experiment: Experiment, dataset: Dataset, history: History) -> StudyStarted:
+    return StudyStarted(
+        study=name,
+        study_id=history.study.study_id if history.study else uuid.uuid4().hex,
+        session=history.sessions + 1,
+        experiment=dump(experiment),
+        dataset=dataset,
+        seed=experiment.seed,
+        trials=experiment.search.trials,
+        versions={package: _version(package) for package in PACKAGES},
+        host=_host(),
+        git_commit=_git_commit(Path.cwd()),
+        time=time.time_ns() // 1_000_000,
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _host() -> dict[str, Any]:
+    return {
+        "name": socket.gethostname(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cores": usable_cores(),
+    }
+
+
+def _git_commit(folder: Path) -> str | None:
+    """The commit of the repository that `folder` is in, with `+changes` if the tree is dirty."""
+
+    def git(*arguments: str) -> str:
+        found = subprocess.run(
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's own git
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+        return found.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return f"{commit}+changes" if git("status", "--porcelain", "-uno") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None

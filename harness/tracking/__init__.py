@@ -1,0 +1,1 @@
+"""Views of the event log elsewhere: MLflow and Optuna's storage."""

@@ -1,0 +1,1 @@
+"""How it is trained: the compiled epoch, one segment, metrics, checkpoints. Imports TensorFlow."""

@@ -1,0 +1,32 @@
+"""Exceptions of a segment, sorted into the kinds the coordinator knows an answer to."""
+
+from __future__ import annotations
+
+import traceback
+
+import tensorflow as tf
+
+from harness.records import FailureKind, Segment, SegmentFailed
+from harness.train.segment import DivergedError, now_ms
+
+
+def describe(segment: Segment, error: Exception) -> SegmentFailed:
+    """The event that reports `error`; call it where the exception is caught."""
+    kind, message = _classify(error)
+    return SegmentFailed(
+        trial=segment.trial,
+        attempt=segment.attempt,
+        failure=kind,
+        message=message,
+        traceback="".join(traceback.format_exception(error)),
+        time=now_ms(),
+    )
+
+
+def _classify(error: Exception) -> tuple[FailureKind, str]:
+    if isinstance(error, DivergedError):
+        return "diverged", str(error)
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        return "out_of_memory", "The configuration needs more memory than there is."
+    first_line = str(error).strip().split("\n", 1)[0]
+    return "user_code", f"{type(error).__name__}: {first_line}"

@@ -1,0 +1,187 @@
+"""One segment of one trial: from its start epoch to its stop epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from harness.data.arrays import Arrays, load
+from harness.experiment.parameters import signature
+from harness.model.schedules import learning_rates
+from harness.paths import StudyPaths
+from harness.records import (
+    CheckpointSaved,
+    Dataset,
+    EpochEnded,
+    Evaluation,
+    Segment,
+    SegmentEnded,
+    WorkerEvent,
+)
+from harness.seeds import seed_from
+from harness.train import checkpoint as checkpoints
+from harness.train.metrics import evaluation, summary
+from harness.train.model_file import save_model
+from harness.train.program import Program
+
+CHECKPOINT_SECONDS = 30.0
+"""A long segment saves its state about this often, so that a crash costs little."""
+
+Observe = Callable[[WorkerEvent], None]
+
+
+class DivergedError(Exception):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(slots=True)
+class Workbench:
+    """What a worker keeps warm between segments: compiled programs and resident data."""
+
+    programs: dict[tuple[str, str], Program] = field(default_factory=dict)
+    data_key: tuple[str, str] | None = None
+    arrays: Arrays | None = None
+    train_images: tf.Tensor | None = None
+    train_labels: tf.Tensor | None = None
+
+    def open(self, dataset: Dataset) -> Arrays:
+        """Make the data set resident, unless it is already."""
+        key = (dataset.digest, dataset.split)
+        if self.data_key != key or self.arrays is None:
+            self.arrays = load(dataset)
+            images, labels = self.arrays.train()
+            self.train_images, self.train_labels = tf.constant(images), tf.constant(labels)
+            self.data_key = key
+        return self.arrays
+
+    def program(self, segment: Segment) -> Program:
+        """The compiled program for this configuration, made on first use."""
+        dataset = segment.dataset
+        key = (signature(segment.params), f"{dataset.image_shape}/{len(dataset.classes)}")
+        if key not in self.programs:
+            self.programs[key] = Program(segment.params, dataset.image_shape, len(dataset.classes))
+        return self.programs[key]
+
+
+def run_segment(
+    segment: Segment, bench: Workbench, observe: Observe, should_stop: Callable[[], bool]
+) -> None:
+    """Train, evaluate after every epoch, and leave a checkpoint or the model behind.
+
+    Every result goes through `observe`; the last one is `SegmentEnded`. When `should_stop()` turns
+    true the segment ends after the current epoch, with a checkpoint.
+
+    Raises:
+        DivergedError: the training loss became NaN or infinite.
+        StudyError: the checkpoint to go on from is missing or damaged.
+        tf.errors.ResourceExhaustedError: out of memory.
+    """
+    began = time.monotonic()
+    study_folder, params = Path(segment.study_folder), segment.params
+    trial_folder = StudyPaths(study_folder).trial(segment.trial)
+
+    # Data and network
+    arrays = bench.open(segment.dataset)
+    validation_images, validation_labels = arrays.validation()
+    program = bench.program(segment)
+    program.reset(seed_from(segment.seed, "weights"), dropout=float(params["dropout"]))
+    if segment.checkpoint is not None:
+        program.restore(*checkpoints.load(study_folder, segment.checkpoint))
+
+    # Epochs
+    epoch, saved_at = segment.start, time.monotonic()
+    saved_epoch = segment.start
+    while epoch < segment.stop:
+        epoch += 1
+        epoch_began = time.monotonic()
+        order = batches(segment.dataset.counts["train"], int(params["batch_size"]), segment.seed, epoch)
+        rates = learning_rates(params, epoch, segment.max_epochs, len(order))
+        assert bench.train_images is not None and bench.train_labels is not None
+        totals = program.train_epoch(
+            bench.train_images, bench.train_labels, order, rates, seed_from(segment.seed, epoch), params
+        )
+        trained = time.monotonic()
+        metrics = {"loss": totals.loss, "accuracy": totals.accuracy}
+        logits = program.predict(validation_images)
+        if len(logits):
+            metrics |= {f"val_{name}": value for name, value in summary(logits, validation_labels).items()}
+        metrics |= {
+            "learning_rate": float(rates[-1]),
+            "epoch_seconds": time.monotonic() - epoch_began,
+            "images_per_second": order.size / (trained - epoch_began),
+        }
+        observe(
+            EpochEnded(
+                trial=segment.trial, attempt=segment.attempt, epoch=epoch, metrics=metrics, time=now_ms()
+            )
+        )
+        if not np.isfinite(totals.loss) or not np.all(np.isfinite(logits)):
+            raise DivergedError(f"The training loss was {totals.loss} after epoch {epoch}.")
+        stopping = should_stop()
+        if epoch < segment.stop and (stopping or time.monotonic() - saved_at > CHECKPOINT_SECONDS):
+            _checkpoint(program, segment, trial_folder, epoch, observe)
+            saved_at, saved_epoch = time.monotonic(), epoch
+        if stopping:
+            break
+
+    # Results
+    evaluations: list[Evaluation] = []
+    if epoch == segment.stop:
+        if segment.stop < segment.max_epochs and saved_epoch < epoch:
+            _checkpoint(program, segment, trial_folder, epoch, observe)
+        if segment.save_model:
+            evaluations = _evaluations(program, segment, arrays)
+            observe(save_model(program, segment, arrays, trial_folder, epoch))
+    observe(
+        SegmentEnded(
+            trial=segment.trial,
+            attempt=segment.attempt,
+            epoch=epoch,
+            seconds=time.monotonic() - began,
+            evaluations=evaluations,
+            time=now_ms(),
+        )
+    )
+
+
+def batches(images: int, batch_size: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
+    """A random order of all images, as equal batches: int32 (steps, at most batch_size).
+
+    The batch is made a little smaller where that evens out the last one; the few places then left
+    over (fewer than `steps`) repeat images from the start of the order. So every image is seen in
+    every epoch, and one shape is compiled.
+    """
+    steps = -(-images // batch_size)
+    even = -(-images // steps)
+    order = np.random.default_rng([seed, epoch]).permutation(images).astype(np.int32)
+    return np.resize(order, (steps, even))
+
+
+def now_ms() -> int:
+    """Wall-clock time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def _checkpoint(program: Program, segment: Segment, trial_folder: Path, epoch: int, observe: Observe) -> None:
+    saved = checkpoints.save(Path(segment.study_folder), trial_folder, epoch, *program.state())
+    observe(CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms()))
+
+
+def _evaluations(program: Program, segment: Segment, arrays: Arrays) -> list[Evaluation]:
+    found = []
+    images, labels = arrays.validation()
+    if len(images):
+        logits = program.predict(images)
+        found.append(evaluation("validation", logits, labels, segment.dataset.classes))
+    if segment.evaluate_test:
+        images, labels = arrays.test()
+        if len(images):
+            logits = program.predict(images)
+            found.append(evaluation("test", logits, labels, segment.dataset.classes))
+    return found

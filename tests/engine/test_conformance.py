@@ -1,0 +1,183 @@
+"""Every engine keeps the same promises: one suite, run on each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.data.prepare import prepare
+from harness.engine.inline import InlineEngine
+from harness.engine.local import LocalEngine
+from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.experiment.parameters import complete
+from harness.experiment.schema import DatasetConfig
+from harness.paths import StudyPaths
+from harness.records import (
+    Checkpoint,
+    CheckpointSaved,
+    Dataset,
+    EpochEnded,
+    ModelSaved,
+    Segment,
+    SegmentEnded,
+    SegmentFailed,
+)
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 120.0
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return prepare(
+        DatasetConfig(limit_train=200),
+        seed=0,
+        progress=lambda *_: None,
+        cache=tmp_path_factory.mktemp("cache"),
+    )
+
+
+@pytest.fixture(params=["inline", "local"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    made: Engine = InlineEngine(2) if request.param == "inline" else LocalEngine(StudyPaths(tmp_path), 2)
+    made.start()
+    yield made
+    made.close()
+    made.close()
+
+
+def segment(dataset: Dataset, folder: Path, **changes: object) -> Segment:
+    values: dict[str, object] = {
+        "study_folder": str(folder),
+        "trial": 0,
+        "attempt": 1,
+        "params": complete({"family": "cnn", "depth": 1, "width": 4}),
+        "seed": 5,
+        "start": 0,
+        "stop": 2,
+        "max_epochs": 4,
+        "dataset": dataset,
+        "save_model": False,
+    }
+    return Segment(**(values | changes))  # type: ignore[arg-type]
+
+
+def wait_for(engine: Engine, wanted: type, count: int = 1) -> list[EngineEvent]:
+    """Poll until `count` events, or events reported, of the wanted kind have come."""
+    seen: list[EngineEvent] = []
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        seen += engine.poll(0.1)
+        found = [e for e in seen if isinstance(e, wanted) or isinstance(getattr(e, "event", None), wanted)]
+        if len(found) >= count:
+            return seen
+    raise AssertionError(f"no {wanted.__name__} came; seen: {seen}")
+
+
+def reported(events: list[EngineEvent], worker: int) -> list[object]:
+    return [event.event for event in events if isinstance(event, Reported) and event.worker == worker]
+
+
+def test_every_worker_says_that_it_is_ready(engine: Engine) -> None:
+    events = wait_for(engine, WorkerReady, count=2)
+    assert {event.worker for event in events if isinstance(event, WorkerReady)} == {0, 1}
+
+
+def test_a_segment_reports_epochs_then_its_end(engine: Engine, dataset: Dataset, tmp_path: Path) -> None:
+    wait_for(engine, WorkerReady, count=2)
+    engine.submit(1, segment(dataset, tmp_path))
+    told = reported(wait_for(engine, SegmentEnded), 1)
+    assert [type(event) for event in told] == [EpochEnded, EpochEnded, CheckpointSaved, SegmentEnded]
+    first = told[0]
+    assert isinstance(first, EpochEnded)
+    assert {
+        "loss", "accuracy", "val_loss", "val_accuracy", "val_precision_macro", "val_recall_macro",
+        "val_f1_macro", "learning_rate", "epoch_seconds", "images_per_second",
+    } == set(first.metrics)  # fmt: skip
+
+
+def test_a_trial_in_two_segments_on_two_workers_equals_one_in_one(
+    engine: Engine, dataset: Dataset, tmp_path: Path
+) -> None:
+    wait_for(engine, WorkerReady, count=2)
+    engine.submit(0, segment(dataset, tmp_path, stop=4, save_model=True))
+    whole = reported(wait_for(engine, SegmentEnded), 0)
+    engine.submit(0, segment(dataset, tmp_path, trial=1))
+    first = reported(wait_for(engine, SegmentEnded), 0)
+    saved = next(event.checkpoint for event in first if isinstance(event, CheckpointSaved))
+    engine.submit(1, segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=saved, save_model=True))
+    second = reported(wait_for(engine, SegmentEnded), 1)
+
+    def numbers(events: list[object]) -> list[tuple[int, float, float]]:
+        return [
+            (event.epoch, event.metrics["loss"], event.metrics["val_loss"])
+            for event in events
+            if isinstance(event, EpochEnded)
+        ]
+
+    assert numbers(first) + numbers(second) == numbers(whole)
+    model = next(event for event in second if isinstance(event, ModelSaved))
+    assert (tmp_path / model.file).stat().st_size == model.size
+
+
+def test_a_stopped_segment_ends_after_its_epoch_with_a_checkpoint(
+    engine: Engine, dataset: Dataset, tmp_path: Path
+) -> None:
+    wait_for(engine, WorkerReady, count=2)
+    engine.submit(0, segment(dataset, tmp_path, stop=5000, max_epochs=5000))
+    engine.stop_segment(0)
+    told = reported(wait_for(engine, SegmentEnded), 0)
+    end = told[-1]
+    assert isinstance(end, SegmentEnded)
+    assert end.epoch < 5000
+    assert isinstance(told[-2], CheckpointSaved)
+    assert told[-2].checkpoint.epoch == end.epoch
+
+
+def test_a_failing_segment_is_reported_and_the_worker_goes_on(
+    engine: Engine, dataset: Dataset, tmp_path: Path
+) -> None:
+    wait_for(engine, WorkerReady, count=2)
+    broken = Checkpoint(file="nowhere.npz", sha256="0" * 64, epoch=1)
+    engine.submit(0, segment(dataset, tmp_path, start=1, checkpoint=broken))
+    failure = reported(wait_for(engine, SegmentFailed), 0)[-1]
+    assert isinstance(failure, SegmentFailed)
+    assert "nowhere.npz is missing" in failure.message
+    engine.submit(0, segment(dataset, tmp_path, trial=1))
+    wait_for(engine, SegmentEnded)
+
+
+def test_divergence_is_told_as_such(engine: Engine, dataset: Dataset, tmp_path: Path) -> None:
+    wait_for(engine, WorkerReady, count=2)
+    wild = complete({"family": "baseline", "optimizer": "sgd", "learning_rate": 10.0})
+    engine.submit(0, segment(dataset, tmp_path, params=wild | {"learning_rate": 1e30}))
+    failure = reported(wait_for(engine, SegmentFailed), 0)[-1]
+    assert isinstance(failure, SegmentFailed)
+    assert failure.failure == "diverged"
+
+
+def test_a_restarted_worker_is_ready_again(engine: Engine) -> None:
+    wait_for(engine, WorkerReady, count=2)
+    engine.restart(1)
+    assert WorkerReady(1) in wait_for(engine, WorkerReady)
+
+
+def test_a_killed_worker_is_noticed_with_the_signal(dataset: Dataset, tmp_path: Path) -> None:
+    engine = LocalEngine(StudyPaths(tmp_path), 1)
+    engine.start()
+    try:
+        wait_for(engine, WorkerReady)
+        engine.submit(0, segment(dataset, tmp_path, stop=5000, max_epochs=5000))
+        wait_for(engine, EpochEnded)
+        os.kill(engine._processes[0].process.pid, signal.SIGKILL)
+        lost = wait_for(engine, WorkerLost)[-1]
+        assert isinstance(lost, WorkerLost)
+        assert "SIGKILL" in lost.reason
+    finally:
+        engine.close()

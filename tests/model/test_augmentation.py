@@ -1,0 +1,59 @@
+"""Augmentation keeps shape and range, repeats by seed, and does nothing at strength 0."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from harness.model.augmentation import POLICIES, augment
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 10, 3)).astype(np.float32)
+
+
+def run(kind: str, strength: float, seed: int, images: np.ndarray = IMAGES) -> np.ndarray:
+    found = augment(kind, tf.constant(images), tf.constant(strength), tf.constant([seed, 1]))
+    return np.asarray(found)
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+def test_shape_and_range_are_kept(kind: str) -> None:
+    for strength in (0.0, 0.3, 1.0):
+        found = run(kind, strength, 3)
+        assert found.shape == IMAGES.shape
+        assert found.dtype == np.float32
+        assert found.min() >= 0
+        assert found.max() <= 255
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+def test_strength_zero_changes_nothing(kind: str) -> None:
+    np.testing.assert_allclose(run(kind, 0.0, 3), IMAGES, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in POLICIES if kind != "none"])
+def test_the_seed_decides_and_images_differ(kind: str) -> None:
+    same = np.repeat(IMAGES[:1], 16, axis=0)
+    found = run(kind, 1.0, 3, same)
+    np.testing.assert_array_equal(found, run(kind, 1.0, 3, same))
+    assert not np.array_equal(found, run(kind, 1.0, 4, same))
+    assert len({image.tobytes() for image in found}) > 1
+
+
+def test_flip_mirrors_left_and_right_only() -> None:
+    found = run("flip", 1.0, 3)
+    mirrored = IMAGES[:, :, ::-1]
+    kept = [np.array_equal(found[i], IMAGES[i]) for i in range(16)]
+    turned = [np.array_equal(found[i], mirrored[i]) for i in range(16)]
+    assert all(a or b for a, b in zip(kept, turned, strict=True))
+    assert any(kept)
+    assert any(turned)
+
+
+def test_shift_moves_whole_pixels() -> None:
+    ramp = np.broadcast_to(np.arange(10, dtype=np.float32)[None, None, :, None], (16, 12, 10, 1)).copy()
+    found = run("shift", 1.0, 3, ramp)
+    assert set(np.unique(found)) <= set(range(10))
+    for image in found:
+        steps = np.diff(image[0, :, 0])
+        assert set(np.abs(steps)) <= {0.0, 1.0}

@@ -1,0 +1,63 @@
+"""Networks of every family: shapes, depth on tiny images, logits out, plain Keras on disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from harness.experiment.parameters import complete
+from harness.model.families import FAMILIES, build, with_probabilities
+
+
+@pytest.mark.parametrize("depth", range(1, 7))
+@pytest.mark.parametrize("head", ["flatten", "global"])
+def test_any_depth_fits_tiny_images(depth: int, head: str) -> None:
+    network = build(complete({"family": "cnn", "depth": depth, "width": 4, "head": head}), (8, 8, 1), 10)
+    assert network.output_shape == (None, 10)
+    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(convolutions) == depth
+    for layer in convolutions:
+        assert min(layer.output.shape[1:3]) >= 2
+
+
+def test_the_baseline_is_the_tutorials_network() -> None:
+    """Layer by layer, with the number of weights worked out by hand, and without a softmax."""
+    network = build(complete({"family": "baseline"}), (32, 32, 3), 10)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == [
+        "InputLayer", "Rescaling", "Conv2D", "MaxPooling2D", "Conv2D", "MaxPooling2D",
+        "Flatten", "Dense", "Dense",
+    ]  # fmt: skip
+    dense = 6 * 6 * 64 * 64 + 64
+    assert network.count_params() == (27 * 32 + 32) + (9 * 32 * 64 + 64) + dense + 650
+    assert network.layers[-1].activation is keras.activations.linear
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_images_smaller_than_a_kernel_still_build(family: str) -> None:
+    build(complete({"family": family}), (2, 3, 1), 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_saved_model_loads_with_keras_alone(family: str, tmp_path: Path) -> None:
+    network = build(complete({"family": family}), (16, 16, 3), 4)
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3)).astype(np.float32)
+    model = with_probabilities(network)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images)
+    script = (
+        "import sys, keras, numpy as np\n"
+        "model = keras.saving.load_model('model.keras', safe_mode=True)\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'harness']\n"
+        "np.save('found.npy', model(np.load('images.npy')))\n"
+    )
+    subprocess.run([sys.executable, "-I", "-c", script], cwd=tmp_path, check=True)
+    found = np.load(tmp_path / "found.npy")
+    np.testing.assert_allclose(found, model(images), atol=1e-6)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)

@@ -1,0 +1,236 @@
+"""The coordinator on an inline engine with a simulated trainer: who trains how far, and what is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.engine.inline import InlineEngine
+from harness.engine.protocol import EngineEvent, WorkerLost, WorkerReady
+from harness.experiment.space import Space, parse_space
+from harness.records import (
+    Checkpoint,
+    CheckpointSaved,
+    Dataset,
+    EpochEnded,
+    LogRecord,
+    Segment,
+    SegmentEnded,
+    SegmentFailed,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    WorkerEvent,
+)
+from harness.sweep.coordinator import RETRIES, Coordinator, Stop, SweepPlan
+from harness.sweep.event_log import EventLog, read
+from harness.sweep.history import History, best, fold
+from harness.sweep.sampler import Sampler
+from harness.sweep.scheduler import Asha, FullTraining, Scheduler
+
+Observe = Callable[[WorkerEvent], None]
+
+DATASET = Dataset(
+    name="drawn",
+    folder="nowhere",
+    split="split.npz",
+    digest="0" * 64,
+    classes=("a", "b"),
+    image_shape=(8, 8, 1),
+    counts={"train": 10, "validation": 5, "test": 5},
+    class_counts={"a": 5, "b": 5},
+)
+
+
+def space() -> Space:
+    return parse_space(
+        {
+            "dropout": {"type": "float", "low": 0.0, "high": 0.5},
+            "optimizer": ["sgd", "adam"],
+            "learning_rate": "auto",
+        }
+    )
+
+
+def simulate(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
+    """Accuracy grows with epochs towards 1 − dropout; no pixel is touched."""
+    epoch = segment.start
+    while epoch < segment.stop:
+        epoch += 1
+        accuracy = (1 - float(segment.params["dropout"])) * epoch / (epoch + 1)
+        observe(
+            EpochEnded(
+                trial=segment.trial,
+                attempt=segment.attempt,
+                epoch=epoch,
+                metrics={"val_accuracy": accuracy},
+                time=epoch,
+            )
+        )
+        if should_stop():
+            break
+    saved = Checkpoint(file=f"{segment.trial}-{epoch}.npz", sha256="0" * 64, epoch=epoch)
+    observe(CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=0))
+    observe(
+        SegmentEnded(
+            trial=segment.trial, attempt=segment.attempt, epoch=epoch, seconds=1.0, evaluations=[], time=0
+        )
+    )
+
+
+def coordinator(
+    folder: Path,
+    *,
+    trials: int = 12,
+    epochs: int = 9,
+    scheduler: Scheduler | None = None,
+    engine: InlineEngine | None = None,
+    stop: Stop | None = None,
+) -> Coordinator:
+    log = EventLog(folder / "events.jsonl")
+    history = fold(log.records)
+    started = StudyStarted(
+        study="s",
+        study_id="id",
+        session=history.sessions + 1,
+        experiment={"objective": {"metric": "val_accuracy", "direction": "maximize"}},
+        dataset=DATASET,
+        seed=0,
+        trials=trials,
+        versions={},
+        host={},
+        git_commit=None,
+        time=0,
+    )
+    history.apply(log.append(started))
+    engine = engine or InlineEngine(2, run=simulate)
+    engine.start()
+    return Coordinator(
+        plan=SweepPlan(
+            study_folder=folder,
+            dataset=DATASET,
+            seed=0,
+            trials=trials,
+            max_epochs=epochs,
+            metric="val_accuracy",
+            maximize=True,
+        ),
+        engine=engine,
+        log=log,
+        history=history,
+        sampler=Sampler(space(), "tpe", 0, maximize=True),
+        scheduler=scheduler or Asha(1, epochs, 3),
+        stop=stop or Stop(),
+    )
+
+
+def ends(records: list[LogRecord]) -> list[TrialEnded]:
+    return [record.event for record in records if isinstance(record.event, TrialEnded)]
+
+
+def test_exactly_the_trials_asked_for_each_ended_once(tmp_path: Path) -> None:
+    running = coordinator(tmp_path)
+    ended = running.run()
+    assert ended.complete
+    records = read(tmp_path / "events.jsonl")
+    assert sorted(event.trial for event in ends(records)) == list(range(12))
+    assert isinstance(records[-1].event, StudyEnded)
+
+
+def test_the_best_configuration_is_trained_to_the_end(tmp_path: Path) -> None:
+    running = coordinator(tmp_path)
+    running.run()
+    trials = running.history.trials.values()
+    winner = best(running.history)
+    assert winner is not None
+    assert winner.state == "complete"
+    assert float(winner.params["dropout"]) == min(float(trial.params["dropout"]) for trial in trials)
+    assert {trial.state for trial in trials} == {"complete", "pruned"}
+
+
+def test_without_a_scheduler_every_trial_is_complete(tmp_path: Path) -> None:
+    running = coordinator(tmp_path, scheduler=FullTraining(9))
+    running.run()
+    assert {(t.state, max(t.epochs)) for t in running.history.trials.values()} == {("complete", 9)}
+
+
+def test_the_same_seed_asks_the_same_configurations(tmp_path: Path) -> None:
+    found = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        running = coordinator(tmp_path / name)
+        running.run()
+        found.append([trial.params for trial in running.history.trials.values()])
+    assert found[0] == found[1]
+
+
+def test_an_interrupted_study_goes_on_and_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
+    """Stopped after every single segment, with a new coordinator each time."""
+    (tmp_path / "whole").mkdir()
+    whole = coordinator(tmp_path / "whole", engine=InlineEngine(1, run=simulate))
+    whole.run()
+    (tmp_path / "cut").mkdir()
+    for _ in range(200):
+        stop = Stop()
+
+        def run_one(segment: Segment, observe: Observe, _: object, stop: Stop = stop) -> None:
+            simulate(segment, observe, lambda: False)
+            stop.reason = "interrupted"
+
+        running = coordinator(tmp_path / "cut", engine=InlineEngine(1, run=run_one), stop=stop)
+        if running.run().complete:
+            break
+    assert running.history.sessions > 10
+
+    def told(history: History) -> list[object]:
+        return [(t.number, t.params, t.state, t.score, max(t.epochs)) for t in history.trials.values()]
+
+    assert told(running.history) == told(whole.history)
+
+
+def test_more_trials_can_be_added_to_a_finished_study(tmp_path: Path) -> None:
+    coordinator(tmp_path, trials=6).run()
+    running = coordinator(tmp_path, trials=9)
+    assert running.run().complete
+    assert sorted(running.history.trials) == list(range(9))
+    assert len(ends(read(tmp_path / "events.jsonl"))) == 9
+
+
+def test_a_failing_configuration_fails_its_trial_only(tmp_path: Path) -> None:
+    def run(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
+        if segment.trial == 3:
+            observe(
+                SegmentFailed(trial=3, attempt=1, failure="diverged", message="NaN", traceback="…", time=0)
+            )
+        else:
+            simulate(segment, observe, should_stop)
+
+    running = coordinator(tmp_path, engine=InlineEngine(2, run=run))
+    running.run()
+    failed = running.history.trials[3]
+    assert (failed.state, failed.failure, failed.reason) == ("failed", "diverged", "NaN")
+    assert sum(trial.state == "failed" for trial in running.history.trials.values()) == 1
+
+
+class LosingEngine(InlineEngine):
+    """Loses the worker whenever it is given trial 2."""
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        if self._waiting and not self._events and self._waiting[0][1].trial == 2:
+            worker, _ = self._waiting.pop(0)
+            return [WorkerLost(worker, "gone")]
+        return super().poll(timeout)
+
+
+def test_a_lost_workers_segment_is_tried_again_a_bounded_number_of_times(tmp_path: Path) -> None:
+    running = coordinator(tmp_path, engine=LosingEngine(2, run=simulate))
+    running.run()
+    lost = running.history.trials[2]
+    assert (lost.state, lost.failure, lost.attempts) == ("failed", "crash", RETRIES + 1)
+    assert sum(trial.state == "complete" for trial in running.history.trials.values()) >= 1
+
+
+def test_readiness_comes_before_work() -> None:
+    engine = InlineEngine(3, run=simulate)
+    engine.start()
+    assert engine.poll(0) == [WorkerReady(0), WorkerReady(1), WorkerReady(2)]

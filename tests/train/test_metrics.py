@@ -1,0 +1,36 @@
+"""Metrics against hand-worked figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from harness.train.metrics import cross_entropy, evaluation, softmax, summary
+
+LOGITS = np.array([[2, 0, 0], [2, 0, 0], [0, 2, 0], [0, 2, 0]], np.float32)
+LABELS = np.array([0, 1, 1, 1], np.int32)
+
+
+def test_a_hand_worked_example() -> None:
+    """Class 0: precision 1/2, recall 1. Class 1: precision 1, recall 2/3. Class 2 is absent: all 0."""
+    found = summary(LOGITS, LABELS)
+    assert found["accuracy"] == pytest.approx(3 / 4)
+    assert found["precision_macro"] == pytest.approx((1 / 2 + 1 + 0) / 3)
+    assert found["recall_macro"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert found["f1_macro"] == pytest.approx((2 / 3 + 4 / 5 + 0) / 3)
+
+
+def test_the_confusion_matrix_has_true_classes_in_rows() -> None:
+    found = evaluation("test", LOGITS, LABELS, ["a", "b", "c"])
+    assert found.confusion == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
+    assert [row["support"] for row in found.per_class] == [1, 3, 0]
+    assert found.per_class[1]["recall"] == pytest.approx(2 / 3)
+
+
+def test_loss_and_probabilities_agree_with_scipy_even_for_large_logits() -> None:
+    logits = np.random.default_rng(0).normal(0, 200, (50, 7)).astype(np.float32)
+    labels = np.arange(50, dtype=np.int32) % 7
+    expected = log_softmax(logits.astype(np.float64), axis=1)
+    assert cross_entropy(logits, labels) == pytest.approx(-expected[np.arange(50), labels].mean())
+    np.testing.assert_allclose(softmax(logits), np.exp(expected), atol=1e-7)

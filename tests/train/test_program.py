@@ -1,0 +1,156 @@
+"""A compiled program gives the same numbers however warm it is, and the numbers Keras would give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tensorflow as tf
+
+from harness.experiment.parameters import complete
+from harness.model.families import build
+from harness.records import Params
+from harness.seeds import seed_from
+from harness.train.program import Program
+from harness.train.segment import batches
+
+SHAPE = (8, 8, 1)
+CLASSES = 10
+
+
+def params(**changes: Any) -> Params:
+    return complete({"family": "cnn", "depth": 2, "width": 8, "batch_size": 32, **changes})
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    return np.round(data.images * 255 / 16).astype(np.uint8)[..., None], data.target.astype(np.int32)
+
+
+def train(program: Program, chosen: Params, images: Any, labels: Any, epochs: range) -> list[float]:
+    losses = []
+    for epoch in epochs:
+        order = batches(len(images), int(chosen["batch_size"]), 5, epoch)
+        rates = np.full(len(order), float(chosen["learning_rate"]), np.float32)
+        totals = program.train_epoch(images, labels, order, rates, seed_from(5, epoch), chosen)
+        losses.append(totals.loss)
+    return losses
+
+
+CONFIGURATIONS = [
+    {"dropout": 0.3, "augmentation": "strong", "optimizer": "adam", "l2": 1e-3},
+    {"dropout": 0.2, "batch_norm": False, "head": "flatten", "optimizer": "momentum", "l1": 1e-5},
+    {"family": "baseline", "optimizer": "rmsprop", "label_smoothing": 0.1, "weight_decay": 1e-3},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", CONFIGURATIONS)
+def test_a_warm_program_repeats_a_fresh_one_to_the_last_bit(changes: Params, digits: Any) -> None:
+    """After another configuration's training, and when split in two at a checkpoint."""
+    images, labels = digits[0][:256], digits[1][:256]
+    chosen = params(**changes)
+    fresh = Program(chosen, SHAPE, CLASSES)
+    fresh.reset(1, float(chosen["dropout"]))
+    expected = train(fresh, chosen, images, labels, range(1, 5))
+    expected_weights = fresh.network.get_weights()
+
+    other = chosen | {"learning_rate": 0.5, "dropout": 0.7}
+    fresh.reset(99, 0.7)
+    train(fresh, other, images, labels, range(1, 3))
+    fresh.reset(1, float(chosen["dropout"]))
+    first_half = train(fresh, chosen, images, labels, range(1, 3))
+    state = fresh.state()
+
+    elsewhere = Program(chosen, SHAPE, CLASSES)
+    elsewhere.reset(1, float(chosen["dropout"]))
+    elsewhere.restore(*state)
+    second_half = train(elsewhere, chosen, images, labels, range(3, 5))
+
+    assert first_half + second_half == expected
+    for mine, theirs in zip(elsewhere.network.get_weights(), expected_weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.slow
+def test_numbers_never_trace_anew(digits: Any) -> None:
+    images, labels = digits[0][:128], digits[1][:128]
+    chosen = params(dropout=0.3, l2=1e-3, augmentation="shift")
+    program = Program(chosen, SHAPE, CLASSES)
+    for index in range(4):
+        changed = chosen | {"learning_rate": 10.0**-index, "l2": 1e-5 * index, "augmentation_strength": 0.1}
+        program.reset(index, 0.1 * index)
+        train(program, changed, images, labels, range(1, 2))
+        program.predict(images)
+    assert program._train.experimental_get_tracing_count() == 1
+    assert program._predict.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+def test_an_epoch_is_what_plain_keras_does(optimizer: str, digits: Any) -> None:
+    """Without dropout and augmentation: `train_on_batch` over the same batches gives the same weights."""
+    images, labels = digits[0][:256], digits[1][:256]
+    chosen = params(family="baseline", optimizer=optimizer, learning_rate=1e-3)
+    program = Program(chosen, SHAPE, CLASSES)
+    program.reset(3, 0.0)
+
+    plain = build(chosen, SHAPE, CLASSES)
+    plain.set_weights(program.network.get_weights())
+    stock = {
+        "sgd": keras.optimizers.SGD(1e-3),
+        "momentum": keras.optimizers.SGD(1e-3, momentum=0.9),
+        "nesterov": keras.optimizers.SGD(1e-3, momentum=0.9, nesterov=True),
+        "adagrad": keras.optimizers.Adagrad(1e-3),
+        "rmsprop": keras.optimizers.RMSprop(1e-3),
+        "adam": keras.optimizers.Adam(1e-3),
+    }[optimizer]
+    plain.compile(stock, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for chosen_images in batches(256, 32, 5, 1):
+        plain.train_on_batch(images[chosen_images].astype(np.float32), labels[chosen_images])
+
+    train(program, chosen, images, labels, range(1, 2))
+    for mine, theirs in zip(program.network.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=2e-5)
+
+
+@pytest.mark.slow
+def test_l1_l2_and_weight_decay_are_their_definitions(digits: Any) -> None:
+    """One step of plain SGD on one batch, against gradients written out by hand."""
+    images, labels = digits[0][:32], digits[1][:32]
+    chosen = params(family="baseline", optimizer="sgd", learning_rate=0.1, l1=0.01, l2=0.02, weight_decay=0.3)
+    program = Program(chosen, SHAPE, CLASSES)
+    program.reset(3, 0.0)
+    before = program.network.get_weights()
+    variables = [variable.value for variable in program.network.trainable_variables]
+    with tf.GradientTape() as tape:
+        logits = program.network(images.astype(np.float32))
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        for variable in variables:
+            if len(variable.shape) > 1:
+                loss += 0.01 * tf.reduce_sum(tf.abs(variable)) + 0.02 * tf.reduce_sum(variable**2)
+    gradients = tape.gradient(loss, variables)
+    order = np.arange(32, dtype=np.int32)[None, :]
+    program.train_epoch(images, labels, order, np.array([0.1], np.float32), 1, chosen)
+    for old, gradient, new in zip(before, gradients, program.network.get_weights(), strict=True):
+        decayed = old * (1 - 0.1 * 0.3) if old.ndim > 1 else old
+        np.testing.assert_allclose(new, decayed - 0.1 * gradient.numpy(), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_another_seed_gives_other_weights() -> None:
+    program = Program(params(), SHAPE, CLASSES)
+    program.reset(1, 0.1)
+    first = program.network.get_weights()
+    program.reset(2, 0.1)
+    second = program.network.get_weights()
+    assert not np.array_equal(first[0], second[0])
+    program.reset(1, 0.1)
+    for mine, theirs in zip(program.network.get_weights(), first, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
