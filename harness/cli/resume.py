@@ -16,7 +16,7 @@ def resume(
     from harness.cli.studies import open_study
     from harness.cli.sweeping import run_and_report
     from harness.errors import StudyError
-    from harness.experiment.schema import Experiment
+    from harness.experiment.load import restore
 
     paths, history = open_study(study)
     if history.study is None:
@@ -25,5 +25,5 @@ def resume(
     search = recorded["search"] | {"timeout": timeout}
     if trials is not None:
         search["trials"] = trials
-    experiment = Experiment.model_validate(recorded | {"search": search}, strict=False)
+    experiment = restore(recorded | {"search": search})
     run_and_report(experiment, study=paths.folder.name, workers=workers, resume=True)

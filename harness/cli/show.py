@@ -15,7 +15,6 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Show one trial: parameters, every epoch, per-class scores, confusion matrix, failure."""
-    from harness.analysis.status import show as describe
     from harness.cli.studies import open_study
     from harness.cli.tables import print_trial
     from harness.errors import StudyError
@@ -26,4 +25,4 @@ def show(
             f"The study {paths.folder.name} has no trial {trial}; "
             f"its trials are 0 to {len(history.trials) - 1}."
         )
-    print_trial(describe(history, trial), as_json=json_)
+    print_trial(history.trials[trial], as_json=json_)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.experiment.space import Space, parse_space
 
 ImageSide = Annotated[int, Field(ge=2, le=1024)]
+Metric = Literal["val_accuracy", "val_loss", "val_precision_macro", "val_recall_macro", "val_f1_macro"]
 
 
 class Strict(BaseModel):
@@ -18,7 +21,7 @@ class Strict(BaseModel):
 class DatasetConfig(Strict):
     """What to train on, and how it is read and split."""
 
-    source: str = "digits"
+    source: Annotated[str, Field(min_length=1)] = "digits"
     """A name from the catalog (`digits`, `cifar10`, …), a folder, a manifest `.csv` or an `.npz`."""
     layout: Literal["auto", "class_folders", "prefix"] = "auto"
     """`prefix`: a flat folder where the class is what stands before the first `_`, `-` or `.` of a name."""
@@ -33,3 +36,67 @@ class DatasetConfig(Strict):
     """Use only so many training images (stratified by class)."""
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of unreadable images above which preparing is an error."""
+
+
+class TrainingConfig(Strict):
+    """How long a full training is."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 15
+
+
+class ObjectiveConfig(Strict):
+    """What makes a trial better than another."""
+
+    metric: Metric = "val_accuracy"
+    direction: Literal["maximize", "minimize"] = "maximize"
+    """By default `minimize` for a loss, `maximize` for everything else."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_direction(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "direction" not in values:
+            lower = str(values.get("metric", "")).endswith("loss")
+            return values | {"direction": "minimize" if lower else "maximize"}
+        return values
+
+
+class SearchConfig(Strict):
+    """How many configurations are tried, and how they are chosen."""
+
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    """The study's total."""
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    """Seconds after which no further epoch starts."""
+    sampler: Literal["tpe", "random"] = "tpe"
+    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """None: one per GPU, else one per core, never more than trials."""
+
+
+class SchedulerConfig(Strict):
+    """Which trials train how far."""
+
+    kind: Literal["asha", "none"] = "asha"
+    min_epochs: Annotated[int, Field(ge=1)] = 1
+    """The first rung."""
+    reduction: Annotated[int, Field(ge=2, le=100)] = 3
+    """One in so many goes on from each rung."""
+
+
+class Experiment(Strict):
+    """One experiment file."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")]
+    """Lower-case letters, digits, `.`, `_`, `-`; also the MLflow experiment's name."""
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    dataset: DatasetConfig = DatasetConfig()
+    training: TrainingConfig = TrainingConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    search: SearchConfig = SearchConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    space: Annotated[dict[str, Any], Field(min_length=1)]
+    """See `harness.experiment.space`."""
+
+    def compiled_space(self) -> Space:
+        """The space as data; raises ExperimentError with all its problems."""
+        return parse_space(self.space)

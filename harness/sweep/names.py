@@ -15,7 +15,7 @@ _ADJECTIVES = (
 _NOUNS = (
     "badger", "beaver", "bison", "crane", "curlew", "dolphin", "falcon", "ferret", "finch", "fox", "gecko",
     "hare", "heron", "ibex", "jackal", "kestrel", "lark", "lynx", "marten", "newt", "otter", "owl", "panda",
-    "puffin", "raven", "robin", "seal", "sparrow", "stoat", "stork", "swan", "tern", "viper", "weasel", "wren",
+    "puffin", "raven", "robin", "seal", "sparrow", "stoat", "stork", "swan", "tern", "wren",
 )  # fmt: skip
 _ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 

@@ -148,7 +148,8 @@ def suggest(trial: Trial, name: str, among: Distribution) -> Scalar:
         return trial.suggest_int(name, among.low, among.high, step=among.step or 1, log=among.log)
     if isinstance(among, FloatRange):
         return trial.suggest_float(name, among.low, among.high, step=among.step, log=among.log)
-    chosen: Scalar = trial.suggest_categorical(name, among.choices)
+    chosen = trial.suggest_categorical(name, among.choices)
+    assert chosen is not None
     return chosen
 
 

@@ -1,0 +1,62 @@
+"""Where a study stands."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from harness.sweep.history import History, best
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A study in a few figures; times in seconds."""
+
+    study: str
+    experiment: str
+    dataset: str
+    objective: str
+    trials: int
+    """The total that was asked for."""
+    states: dict[str, int]
+    epochs: int
+    """Epochs trained in all trials."""
+    best_trial: int | None
+    best_score: float | None
+    elapsed: float
+    """From the first start to the last event, breaks included."""
+    idle: float
+    """Since the last event."""
+    sessions: int
+    ended: str | None
+    """Why the last session ended; None while it runs, or when it was cut off."""
+    complete: bool
+    failures: dict[str, str]
+    """Reason by trial, for failed trials."""
+
+
+def status(history: History) -> Status:
+    """Summarise; raises ValueError if the log is empty."""
+    study = history.study
+    if study is None:
+        raise ValueError("the study never began")
+    winner = best(history)
+    trials = history.trials.values()
+    return Status(
+        study=study.study,
+        experiment=study.experiment["name"],
+        dataset=study.dataset.name,
+        objective=study.experiment["objective"]["metric"],
+        trials=study.trials,
+        states=dict(Counter(trial.state for trial in trials)),
+        epochs=sum(len(trial.epochs) for trial in trials),
+        best_trial=winner.number if winner else None,
+        best_score=winner.score if winner else None,
+        elapsed=(history.last_time - history.began) / 1000,
+        idle=max(0.0, time.time() - history.last_time / 1000),
+        sessions=history.sessions,
+        ended=history.ended.reason if history.ended else None,
+        complete=bool(history.ended and history.ended.complete),
+        failures={str(trial.number): trial.reason for trial in trials if trial.state == "failed"},
+    )

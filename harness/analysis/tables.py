@@ -1,0 +1,71 @@
+"""The leaderboard: trials as a pandas table, best first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.sweep.history import History, TrialHistory
+
+_ORDER = {"complete": 0, "paused": 1, "pruned": 1, "running": 2, "waiting": 3, "failed": 4}
+SHOWN = ("val_accuracy", "val_loss", "val_precision_macro", "val_recall_macro", "val_f1_macro")
+
+
+def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
+    """Every trial with its score, metrics at its last epoch, cost, and the parameters that vary.
+
+    Complete trials come first, then those that were stopped or wait, then the rest; within each by
+    score, and of equals the one that was started first. A trial without a finite score is never above
+    one that has it.
+
+    Returns:
+        One row for each trial with the columns `rank`, `trial`, `state`, `score`, the metrics, `epochs`,
+        `seconds`, `parameters`, then one for each varying parameter.
+    """
+    import pandas as pd
+
+    sign = -1.0 if history.maximize else 1.0
+
+    def key(trial: TrialHistory) -> tuple[int, int, float, int]:
+        score = trial.score
+        return (_ORDER[trial.state], score is None, sign * score if score is not None else 0.0, trial.number)
+
+    ranked = sorted(history.trials.values(), key=key)
+    varying = _varying(history)
+    metrics = _metrics_of(history)
+    rows = [_row(rank, trial, metrics, varying) for rank, trial in enumerate(ranked[:top], start=1)]
+    columns = ["rank", "trial", "state", "score", *metrics, "epochs", "seconds", "parameters", *varying]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str]) -> dict[str, Any]:
+    last = max(trial.epochs, default=0)
+    at_last = trial.epochs.get(last, {})
+    return {
+        "rank": rank,
+        "trial": trial.number,
+        "state": trial.state if trial.failure is None else f"failed: {trial.failure}",
+        "score": trial.score,
+        **{name: at_last.get(name) for name in metrics},
+        "epochs": last,
+        "seconds": round(trial.seconds, 2),
+        "parameters": trial.model.parameters if trial.model else None,
+        **{name: trial.params.get(name) for name in varying},
+    }
+
+
+def _metrics_of(history: History) -> list[str]:
+    """The usual validation metrics, less the objective, which is the score."""
+    objective = history.study.experiment["objective"]["metric"] if history.study else ""
+    return [name for name in SHOWN if name != objective]
+
+
+def _varying(history: History) -> list[str]:
+    """Parameters that have more than one value in this study, in the catalog's order."""
+    values: dict[str, set[Any]] = {}
+    for trial in history.trials.values():
+        for name, value in trial.params.items():
+            values.setdefault(name, set()).add(value)
+    return [name for name, found in values.items() if len(found) > 1]

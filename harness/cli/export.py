@@ -1,0 +1,108 @@
+"""`harness export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import JsonOption, OutOption
+
+if TYPE_CHECKING:
+    from harness.sweep.history import History, TrialHistory
+
+
+def export(
+    study: Annotated[str | None, typer.Option("--study", help="By default the study last active.")] = None,
+    trial: Annotated[int | None, typer.Option("--trial", min=0, help="By default the best one.")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="An MLflow run id, instead of a trial.")] = None,
+    out: OutOption = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace what is there.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Export a model for deployment: Keras, SavedModel, labels, metadata, checksums; all verified.
+
+    Every file is loaded again and compared with what the trained model predicted for validation images.
+    """
+    import json
+
+    from harness.cli.studies import open_study
+    from harness.deploy.export import TrainedModel, export_model
+    from harness.errors import ExportError, UsageError
+
+    if run is not None:
+        if study is not None or trial is not None:
+            raise UsageError("--run says which trial it is; leave --study and --trial out.")
+        study, trial = _trial_of(run)
+    paths, history = open_study(study)
+    chosen = _choose(history, trial)
+    if chosen.model is None:
+        raise ExportError(
+            f"Trial {chosen.number} of {paths.folder.name} has no model, because it is {chosen.state}. "
+            "Only trials that were trained to the end have one."
+        )
+    assert history.study is not None
+    typer.echo(f"exporting trial {chosen.number} of {paths.folder.name} …", err=True)
+    bundle = export_model(
+        TrainedModel(
+            file=paths.folder / chosen.model.file,
+            sha256=chosen.model.sha256,
+            dataset=history.study.dataset,
+            provenance=_provenance(history, chosen),
+        ),
+        out or Path("exports") / f"{paths.folder.name}-trial-{chosen.number:05d}",
+        replace=replace,
+    )
+    for parity in bundle.parity:
+        typer.echo(
+            f"  {parity.artefact}: differs from the trained model by at most "
+            f"{parity.largest_difference:.1e}, same class on {parity.same_class} of {parity.images} images",
+            err=True,
+        )
+    if json_:
+        from dataclasses import asdict
+
+        print(json.dumps({"folder": str(bundle.folder), "parity": [asdict(one) for one in bundle.parity]}))
+    else:
+        print(bundle.folder)
+
+
+def _choose(history: History, trial: int | None) -> TrialHistory:
+    from harness.errors import ExportError, StudyError
+    from harness.sweep.history import best
+
+    name = history.study.study if history.study else "the study"
+    if trial is None:
+        winner = best(history)
+        if winner is None:
+            raise ExportError(f"No trial of {name} is complete, so there is no model to export.")
+        return winner
+    if trial not in history.trials:
+        raise StudyError(f"{name} has no trial {trial}; its trials are 0 to {len(history.trials) - 1}.")
+    return history.trials[trial]
+
+
+def _trial_of(run: str) -> tuple[str, int]:
+    from harness.paths import tracking_uri
+    from harness.tracking.mlflow_view import trial_of_run
+
+    return trial_of_run(tracking_uri(), run)
+
+
+def _provenance(history: History, trial: TrialHistory) -> dict[str, object]:
+    study = history.study
+    assert study is not None
+    return {
+        "study": study.study,
+        "study_id": study.study_id,
+        "trial": trial.number,
+        "seed": trial.seed,
+        "params": trial.params,
+        "objective": study.experiment["objective"],
+        "score": trial.score,
+        "epochs": max(trial.epochs, default=0),
+        "metrics": trial.epochs[max(trial.epochs)] if trial.epochs else {},
+        "git_commit": study.git_commit,
+        "versions": study.versions,
+    }

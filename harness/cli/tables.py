@@ -1,0 +1,172 @@
+"""Tables and records on standard output: for people, as JSON, or as CSV."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.analysis.status import Status
+    from harness.paths import StudyPaths
+    from harness.records import Evaluation
+    from harness.sweep.history import TrialHistory
+
+SMALL_CONFUSION = 20
+"""Classes up to which a confusion matrix is printed."""
+WIDE = 10_000
+
+
+def print_frame(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
+    """A pandas table."""
+    if as_json:
+        print(frame.to_json(orient="records", double_precision=15))
+    elif as_csv:
+        print(frame.to_csv(index=False), end="")
+    else:
+        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+        for name in frame.columns:
+            numeric = frame[name].dtype.kind in "if"
+            table.add_column(str(name), justify="right" if numeric else "left", no_wrap=True)
+        for row in frame.itertuples(index=False):
+            table.add_row(*(_cell(name, value) for name, value in zip(frame.columns, row, strict=True)))
+        _console().print(table)
+
+
+def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
+    """A study in a few lines."""
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    states = ", ".join(f"{count} {state}" for state, count in found.states.items())
+    seen = sum(found.states.values())
+    if found.ended is not None:
+        standing = f"ended: {found.ended}" if found.complete else f"can be resumed: {found.ended}"
+    else:
+        standing = f"last word {_ago(found.idle)}"
+    lines = {
+        "study": f"{found.study}  ({found.experiment} on {found.dataset})",
+        "trials": f"{seen} of {found.trials}  ({states or 'none yet'})",
+        "epochs": f"{found.epochs:,}",
+        "best": "no trial is complete yet"
+        if found.best_score is None
+        else f"trial {found.best_trial}: {found.objective} {found.best_score:.4f}",
+        "time": f"{_ago(found.elapsed)[:-4]} in {found.sessions} session{'s' * (found.sessions != 1)}",
+        "state": standing,
+        "folder": str(paths.folder),
+    }
+    if not found.complete and found.ended is not None:
+        lines["next"] = f"harness resume {found.study}"
+    for trial, reason in found.failures.items():
+        lines[f"trial {trial}"] = f"failed: {reason}"
+    _print_pairs(lines)
+
+
+def print_trial(trial: TrialHistory, *, as_json: bool) -> None:
+    """One trial in full."""
+    if as_json:
+        print(json.dumps(asdict(trial)))
+        return
+    score = "–" if trial.score is None else f"{trial.score:.4f}"
+    _print_pairs(
+        {
+            "trial": str(trial.number),
+            "state": trial.state + (f" ({trial.reason})" if trial.reason else ""),
+            "score": score,
+            "seed": str(trial.seed),
+            "attempts": str(trial.attempts),
+            "seconds": f"{trial.seconds:.1f}",
+            **({"model": trial.model.file} if trial.model else {}),
+        }
+    )
+    print()
+    _print_pairs({name: _text(value) for name, value in trial.params.items()})
+    if trial.epochs:
+        print()
+        names = list(next(iter(trial.epochs.values())))
+        table = _plain_table("epoch", *names)
+        for epoch, metrics in sorted(trial.epochs.items()):
+            table.add_row(str(epoch), *(_cell(name, metrics.get(name)) for name in names))
+        _console().print(table)
+    for evaluation in trial.evaluations:
+        print()
+        _print_evaluation(evaluation)
+    if trial.traceback:
+        print()
+        print(trial.traceback)
+
+
+def print_evaluation(trial: TrialHistory, *, as_json: bool) -> None:
+    """How the model does on every split it was evaluated on."""
+    if as_json:
+        print(json.dumps({evaluation.split: asdict(evaluation) for evaluation in trial.evaluations}))
+        return
+    for index, evaluation in enumerate(trial.evaluations):
+        if index:
+            print()
+        _print_evaluation(evaluation)
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    console = _console()
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
+    print(f"{evaluation.split}: {figures}")
+    table = _plain_table("class", "precision", "recall", "f1", "support")
+    for row in evaluation.per_class:
+        table.add_row(
+            str(row["class"]),
+            *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
+            str(row["support"]),
+        )
+    console.print(table)
+    if len(evaluation.per_class) <= SMALL_CONFUSION:
+        names = [str(row["class"]) for row in evaluation.per_class]
+        matrix = _plain_table("true \\ predicted", *names)
+        for name, counts in zip(names, evaluation.confusion, strict=True):
+            matrix.add_row(name, *map(str, counts))
+        console.print(matrix)
+
+
+def _plain_table(first: str, *rest: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for name in rest:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _print_pairs(pairs: dict[str, str]) -> None:
+    width = max(map(len, pairs))
+    for name, value in pairs.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def _console() -> Console:
+    """Whole tables, however narrow the terminal: cut columns would hide the best."""
+    return Console(highlight=False, width=WIDE, soft_wrap=True)
+
+
+def _cell(name: object, value: Any) -> str:
+    if value is None or value != value:  # NaN is not equal to itself  # noqa: PLR0124
+        return "–"
+    if name in ("rank", "trial", "epochs", "parameters"):
+        return f"{int(value)}"
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:.3g}"
+    return str(value)
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit} ago"
+    return f"{seconds:.0f} s ago"

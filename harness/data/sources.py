@@ -1,0 +1,48 @@
+"""What a data source is once it has been found: files to decode, or arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Pool = Literal["train", "validation", "test"]
+POOLS: tuple[Pool, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One image on disk."""
+
+    path: Path
+    name: str
+    """Path relative to the source, with `/`."""
+    label: int
+    pool: Pool
+    size: int
+    """Bytes."""
+    modified: int
+    """Nanoseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """A source made of image files."""
+
+    name: str
+    classes: tuple[str, ...]
+    files: tuple[ImageFile, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageArrays:
+    """A source made of arrays: by pool, images uint8 (N, H, W, C) and labels int32 (N,)."""
+
+    name: str
+    classes: tuple[str, ...]
+    pools: dict[Pool, tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]]
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,174 @@
+"""The catalog of hyper-parameters that the built-in families know: the one place that defines them."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.errors import ExperimentError
+from harness.records import Params, Scalar
+
+Kind = Literal["int", "float", "bool", "choice"]
+FAMILIES = ("cnn", "baseline")
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
+
+
+@dataclass(frozen=True, slots=True)
+class LearningRates:
+    """A sensible range to search, on a log scale, and a default."""
+
+    low: float
+    high: float
+    default: float
+
+
+LEARNING_RATES: dict[str, LearningRates] = {
+    "sgd": LearningRates(1e-2, 0.5, 0.1),
+    "momentum": LearningRates(2e-3, 0.1, 0.02),
+    "nesterov": LearningRates(2e-3, 0.1, 0.02),
+    "adagrad": LearningRates(5e-3, 0.2, 0.03),
+    "rmsprop": LearningRates(1e-4, 5e-3, 1e-3),
+    "adam": LearningRates(3e-4, 1e-2, 2e-3),
+    "adamw": LearningRates(3e-4, 1e-2, 2e-3),
+}
+"""By optimizer. Plain SGD needs a rate about ten times that with momentum 0.9."""
+
+ADAMW_DECAY = 4e-3
+"""AdamW without weight decay would be Adam; this is Keras's own default for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One hyper-parameter."""
+
+    name: str
+    kind: Kind
+    default: Scalar
+    about: str
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[Scalar, ...] = ()
+    families: tuple[str, ...] = FAMILIES
+    """The families it has an effect on."""
+    number_only: bool = False
+    """A changed value needs no recompilation."""
+
+    def problem_with(self, value: Scalar) -> str | None:  # noqa: PLR0911 - one answer for each kind
+        """Why `value` is not allowed, or None."""
+        if self.kind == "bool":
+            return None if isinstance(value, bool) else f"{value!r} is not true or false"
+        if self.kind == "choice":
+            if value in self.choices and not isinstance(value, bool):
+                return None
+            near = nearest(str(value), [str(choice) for choice in self.choices])
+            return f"{value!r} is not one of {', '.join(map(str, self.choices))}{near}"
+        if isinstance(value, (bool, str)) or (self.kind == "int" and not isinstance(value, int)):
+            return f"{value!r} is not {'a whole number' if self.kind == 'int' else 'a number'}"
+        if not self.low <= value <= self.high:
+            return f"{value!r} is not between {self.low:g} and {self.high:g}"
+        if self.name == "kernel_size" and value % 2 == 0:
+            return f"{value!r} is not odd"
+        return None
+
+
+_CNN = ("cnn",)
+
+CATALOG: dict[str, Parameter] = {
+    parameter.name: parameter
+    for parameter in (
+        Parameter("family", "choice", "cnn", "The kind of network.", choices=FAMILIES),
+        Parameter("depth", "int", 3, "Convolution blocks.", 1, 6, families=_CNN),
+        Parameter("width", "int", 32, "Filters of the first block.", 4, 512, families=_CNN),
+        Parameter("kernel_size", "int", 3, "Side of the kernels, odd.", 1, 11, families=_CNN),
+        Parameter("batch_norm", "bool", True, "Batch normalisation after each convolution.", families=_CNN),
+        Parameter(
+            "head",
+            "choice",
+            "global",
+            "What turns the last feature map into a vector.",
+            choices=("flatten", "global"),
+            families=_CNN,
+        ),
+        Parameter(
+            "dropout", "float", 0.1, "Dropout rate after each block.", 0, 0.9, families=_CNN, number_only=True
+        ),
+        Parameter("l1", "float", 0.0, "L1 penalty on kernels.", 0, 1, number_only=True),
+        Parameter("l2", "float", 0.0, "L2 penalty on kernels.", 0, 1, number_only=True),
+        Parameter("weight_decay", "float", 0.0, "Decoupled weight decay.", 0, 1, number_only=True),
+        Parameter("label_smoothing", "float", 0.0, "Label smoothing.", 0, 0.5, number_only=True),
+        Parameter("optimizer", "choice", "adam", "The optimizer.", choices=OPTIMIZERS),
+        Parameter("momentum", "float", 0.9, "Momentum, for momentum and nesterov.", 0, 0.999),
+        Parameter("learning_rate", "float", 2e-3, "Peak learning rate.", 1e-7, 10, number_only=True),
+        Parameter(
+            "schedule",
+            "choice",
+            "constant",
+            "How the learning rate changes over the epochs.",
+            choices=("constant", "cosine"),
+            number_only=True,
+        ),
+        Parameter("warmup", "float", 0.0, "Share of all steps with a rising rate.", 0, 0.5, number_only=True),
+        Parameter("batch_size", "int", 64, "Images in a step.", 1, 8192),
+        Parameter(
+            "augmentation",
+            "choice",
+            "none",
+            "How training images are varied.",
+            choices=("none", "flip", "shift", "flip_shift", "strong"),
+        ),
+        Parameter(
+            "augmentation_strength", "float", 0.5, "0 changes nothing, 1 much.", 0, 1, number_only=True
+        ),
+    )
+}
+"""By name."""
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """`; did you mean …?`, or nothing when no known word is near."""
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def complete(params: Params) -> Params:
+    """All parameters, with defaults for those not given.
+
+    Raises:
+        ExperimentError: a name is unknown or a value is not allowed; all problems are named.
+    """
+    problems = []
+    for name, value in params.items():
+        if name not in CATALOG:
+            problems.append(f"{name}: there is no such parameter{nearest(name, list(CATALOG))}")
+        elif problem := CATALOG[name].problem_with(value):
+            problems.append(f"{name}: {problem}")
+    if problems:
+        raise ExperimentError("\n".join(problems))
+    full = {name: params.get(name, parameter.default) for name, parameter in CATALOG.items()}
+    if "learning_rate" not in params:
+        full["learning_rate"] = LEARNING_RATES[str(full["optimizer"])].default
+    if "weight_decay" not in params and full["optimizer"] == "adamw":
+        full["weight_decay"] = ADAMW_DECAY
+    # A float parameter given as 1 is the same configuration as 1.0.
+    return {name: float(value) if CATALOG[name].kind == "float" else value for name, value in full.items()}
+
+
+def signature(params: Params) -> str:
+    """What decides the compiled program: two complete configurations with equal signatures share one.
+
+    Numbers enter a program as tensors; only whether dropout, L1, L2 and weight decay are there at all
+    changes it.
+    """
+    family = str(params["family"])
+    parts = [
+        f"{name}={params[name]}"
+        for name, parameter in CATALOG.items()
+        if not parameter.number_only and family in parameter.families and name != "momentum"
+    ]
+    if params["optimizer"] in ("momentum", "nesterov"):
+        parts.append(f"momentum={params['momentum']}")
+    present = ("dropout", "l1", "l2", "weight_decay")
+    parts += [name for name in present if family in CATALOG[name].families and float(params[name]) > 0]
+    return " ".join(parts)

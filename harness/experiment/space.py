@@ -1,0 +1,355 @@
+"""The search space as data: which values each parameter may take, and when.
+
+    depth: {type: int, low: 1, high: 4}                       # step and log are optional
+    dropout: {type: float, low: 0.0, high: 0.5, step: 0.05}
+    optimizer: [sgd, momentum, adam]                          # short for {type: categorical, choices: …}
+    batch_size: 64                                            # a constant
+    momentum: {type: float, low: 0.8, high: 0.99, when: {optimizer: [momentum, nesterov]}}
+    learning_rate: auto                                       # a range of its own for each optimizer
+
+A parameter may also be a list of such mappings with different `when`, of which at most one holds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from harness.errors import ExperimentError
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, Parameter, nearest
+from harness.records import Params, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class IntRange:
+    """Whole numbers from `low` to `high`, both included."""
+
+    low: int
+    high: int
+    step: int | None = None
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FloatRange:
+    """Numbers from `low` to `high`."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several values."""
+
+    choices: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One value; nothing is sampled."""
+
+    value: Scalar
+
+
+Distribution: TypeAlias = IntRange | FloatRange | Choice
+Suggest: TypeAlias = Callable[[str, Distribution], Scalar]
+When: TypeAlias = dict[str, tuple[Scalar, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One way in which a parameter gets its value, with the condition under which it does."""
+
+    sampled_as: str
+    """The sampler's name for it: the parameter's, or `learning_rate[adam]`."""
+    values: Distribution | Constant
+    when: When = field(default_factory=dict)
+    """Parameters and the values of which each must have one; empty: always."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Alternatives by parameter, in an order in which conditions are decided before they are asked."""
+
+    parameters: dict[str, tuple[Alternative, ...]]
+
+    def searched(self) -> list[str]:
+        """The sampler's names."""
+        return [
+            alternative.sampled_as
+            for alternatives in self.parameters.values()
+            for alternative in alternatives
+            if not isinstance(alternative.values, Constant)
+        ]
+
+
+def resolve(space: Space, suggest: Suggest) -> tuple[Params, Params]:
+    """One configuration.
+
+    Args:
+        space: where to choose from.
+        suggest: called with the sampler's name and the distribution of each parameter whose condition
+            holds, in a fixed order.
+
+    Returns:
+        The parameters by name, constants included; and the sampled values by the sampler's names.
+    """
+    params: Params = {}
+    sampled: Params = {}
+    for name, alternatives in space.parameters.items():
+        for alternative in alternatives:
+            if not _holds(alternative.when, params):
+                continue
+            if isinstance(alternative.values, Constant):
+                params[name] = alternative.values.value
+            else:
+                value = suggest(alternative.sampled_as, alternative.values)
+                params[name] = sampled[alternative.sampled_as] = value
+            break
+    return params, sampled
+
+
+def defaults(space: Space) -> Params:
+    """One sensible configuration: the catalog's defaults where the space allows them, else its nearest."""
+
+    def middle(name: str, among: Distribution) -> Scalar:
+        parameter = name.split("[", maxsplit=1)[0]
+        if parameter == "learning_rate" and "[" in name:
+            optimizer = name.split("[")[1].rstrip("]")
+            if optimizer in LEARNING_RATES:
+                return LEARNING_RATES[optimizer].default
+        default = CATALOG[parameter].default
+        if isinstance(among, Choice):
+            return default if default in among.choices else among.choices[0]
+        clipped = min(max(float(default), among.low), among.high)
+        return round(clipped) if isinstance(among, IntRange) else clipped
+
+    return resolve(space, middle)[0]
+
+
+def parse_space(entries: Mapping[str, Any]) -> Space:
+    """The space that the `space:` section of an experiment file describes.
+
+    Raises:
+        ExperimentError: one line for each problem, each beginning with the key path.
+    """
+    problems: list[str] = []
+    found: dict[str, tuple[Alternative, ...]] = {}
+    for name, entry in entries.items():
+        parameter = CATALOG.get(name)
+        if parameter is None:
+            problems.append(f"space.{name}: there is no such parameter{nearest(name, list(CATALOG))}")
+            continue
+        try:
+            found[name] = tuple(_alternatives(parameter, entry, entries))
+        except ValueError as error:
+            problems += [f"space.{name}: {line}" for line in str(error).split("\n")]
+    if not problems:
+        problems = [*_condition_problems(found), *_family_problems(found)]
+    if problems:
+        raise ExperimentError("\n".join(problems))
+    return Space(_ordered(found))
+
+
+def _holds(when: When, params: Params) -> bool:
+    return all(name in params and params[name] in allowed for name, allowed in when.items())
+
+
+def _alternatives(parameter: Parameter, entry: Any, entries: Mapping[str, Any]) -> Iterator[Alternative]:
+    if parameter.name == "learning_rate" and entry == "auto":
+        yield from _automatic_rates(entries.get("optimizer", CATALOG["optimizer"].default))
+    elif isinstance(entry, list) and entry and all(isinstance(item, dict) for item in entry):
+        for item in entry:
+            when = _when(item)
+            if not when:
+                raise ValueError("each of several alternatives needs a `when`")
+            label = ",".join(str(value) for values in when.values() for value in values)
+            yield Alternative(f"{parameter.name}[{label}]", _values(parameter, item), when)
+    elif isinstance(entry, dict):
+        yield Alternative(parameter.name, _values(parameter, entry), _when(entry))
+    else:
+        yield Alternative(parameter.name, _values(parameter, entry))
+
+
+def _automatic_rates(optimizer: Any) -> Iterator[Alternative]:
+    optimizers = optimizer.get("choices", []) if isinstance(optimizer, dict) else optimizer
+    for name in optimizers if isinstance(optimizers, list) else [optimizers]:
+        if name in LEARNING_RATES:
+            rates = LEARNING_RATES[name]
+            yield Alternative(
+                f"learning_rate[{name}]",
+                FloatRange(rates.low, rates.high, log=True),
+                {"optimizer": (name,)},
+            )
+
+
+def _when(entry: Mapping[str, Any]) -> When:
+    when = entry.get("when", {})
+    if not isinstance(when, dict):
+        raise ValueError(  # noqa: TRY004 - every problem of a file is collected as a ValueError
+            f"`when` must map parameters to values, as in {{optimizer: [sgd, momentum]}}, not be {when!r}"
+        )
+    return {name: tuple(values) if isinstance(values, list) else (values,) for name, values in when.items()}
+
+
+def _values(parameter: Parameter, entry: Any) -> Distribution | Constant:
+    if isinstance(entry, list):
+        return _choice(parameter, entry)
+    if not isinstance(entry, dict):
+        return Constant(_allowed(parameter, entry))
+    kind = entry.get("type")
+    keys = {
+        "int": {"low", "high", "step", "log"},
+        "float": {"low", "high", "step", "log"},
+        "categorical": {"choices"},
+        "constant": {"value"},
+    }
+    if kind not in keys:
+        raise ValueError(
+            f"type is {kind!r}; it must be int, float, categorical or constant"
+            f"{nearest(str(kind), list(keys))}"
+        )
+    unknown = set(entry) - keys[kind] - {"type", "when"}
+    if unknown:
+        word = min(unknown)
+        raise ValueError(
+            f"there is no key {word!r} for type {kind}; there are {', '.join(sorted(keys[kind]))} and when"
+            f"{nearest(word, [*keys[kind], 'when'])}"
+        )
+    if kind == "categorical":
+        return _choice(parameter, entry.get("choices"))
+    if kind == "constant":
+        return Constant(_allowed(parameter, entry.get("value")))
+    return _range(parameter, kind, entry)
+
+
+def _allowed(parameter: Parameter, value: Any) -> Scalar:
+    if value is None or isinstance(value, (list, dict)):
+        raise ValueError(f"{value!r} is not a value")
+    problem = parameter.problem_with(value)
+    if problem:
+        raise ValueError(problem)
+    scalar: Scalar = value
+    return scalar
+
+
+def _choice(parameter: Parameter, choices: Any) -> Choice:
+    if not isinstance(choices, list) or not choices:
+        raise ValueError("the choices are empty; list at least one value")
+    found = tuple(_allowed(parameter, value) for value in choices)
+    if len(set(map(repr, found))) < len(found):
+        raise ValueError(f"a choice stands twice in {list(found)}")
+    return Choice(found)
+
+
+def _range(  # noqa: PLR0912 - one check after the other
+    parameter: Parameter, kind: str, entry: Mapping[str, Any]
+) -> Distribution:
+    wanted = "int" if parameter.kind == "int" else "float"
+    if parameter.kind not in ("int", "float") or (kind == "float" and wanted == "int"):
+        allowed = wanted if parameter.kind in ("int", "float") else "categorical"
+        raise ValueError(f"type is {kind}, but {parameter.name} takes type {allowed}")
+    low, high, step, log = (entry.get(key) for key in ("low", "high", "step", "log"))
+    for key, value in (("low", low), ("high", high)):
+        if value is None:
+            raise ValueError(f"{key} is missing")
+        if isinstance(value, (bool, str)) or not math.isfinite(value):
+            raise ValueError(f"{key} is {value!r}, which is not a finite number")
+    assert low is not None
+    assert high is not None
+    if low > high:
+        raise ValueError(f"the range is empty: low {low} is above high {high}")
+    for value in (low, high):
+        if problem := parameter.problem_with(value):
+            raise ValueError(problem)
+    if log not in (None, True, False):
+        raise ValueError(f"log is {log!r}; it must be true or false")
+    if log and low <= 0:
+        raise ValueError(f"log needs low above 0, but low is {low}")
+    if step is not None and (isinstance(step, (bool, str)) or not step > 0):
+        raise ValueError(f"step is {step!r}; it must be a number above 0")
+    if step is not None and log:
+        raise ValueError("step and log exclude each other; leave one out")
+    if wanted == "int":
+        if any(value is not None and not isinstance(value, int) for value in (low, high, step)):
+            raise ValueError("low, high and step must be whole numbers")
+        if parameter.name == "kernel_size" and (step or 1) % 2:
+            step = 2
+        return IntRange(low, high, step, bool(log))
+    return FloatRange(float(low), float(high), None if step is None else float(step), bool(log))
+
+
+def _possible(alternatives: tuple[Alternative, ...]) -> set[Scalar] | None:
+    """All values a parameter can have, or None if they cannot be listed."""
+    found: set[Scalar] = set()
+    for alternative in alternatives:
+        if isinstance(alternative.values, Choice):
+            found |= set(alternative.values.choices)
+        elif isinstance(alternative.values, Constant):
+            found.add(alternative.values.value)
+        elif isinstance(alternative.values, IntRange) and not alternative.values.log:
+            values = alternative.values
+            found |= set(range(values.low, values.high + 1, values.step or 1))
+        else:
+            return None
+    return found
+
+
+def _condition_problems(space: dict[str, tuple[Alternative, ...]]) -> Iterator[str]:
+    for name, alternatives in space.items():
+        for alternative in alternatives:
+            for asked, allowed in alternative.when.items():
+                path = f"space.{name}.when.{asked}"
+                if asked not in space:
+                    yield f"{path}: {asked} is not in the space{nearest(asked, list(space))}"
+                    continue
+                possible = _possible(space[asked])
+                for value in allowed:
+                    if possible is not None and value not in possible:
+                        known = ", ".join(sorted(map(str, possible)))
+                        yield f"{path}: {asked} is never {value!r}; it is one of {known}"
+        for one, other in itertools.combinations(alternatives, 2):
+            if _can_both_hold(one.when, other.when):
+                yield f"space.{name}: two alternatives can hold at once ({one.when} and {other.when})"
+    waiting = {name: {asked for alt in alts for asked in alt.when} for name, alts in space.items()}
+    while ready := [name for name, asked in waiting.items() if not asked & waiting.keys()]:
+        for name in ready:
+            del waiting[name]
+    if waiting:
+        yield f"space.{min(waiting)}: its `when` depends on itself, by way of {', '.join(sorted(waiting))}"
+
+
+def _can_both_hold(one: When, other: When) -> bool:
+    return all(set(one[name]) & set(other[name]) for name in one.keys() & other.keys())
+
+
+def _family_problems(space: dict[str, tuple[Alternative, ...]]) -> Iterator[str]:
+    """A parameter that none of the families in the space uses would be searched in vain."""
+    alternatives = space.get("family", (Alternative("family", Constant(CATALOG["family"].default)),))
+    families = _possible(alternatives) or set()
+    for name in space:
+        if not families & set(CATALOG[name].families):
+            used_by = ", ".join(CATALOG[name].families)
+            yield f"space.{name}: has no effect on {', '.join(map(str, families))}; only on {used_by}"
+
+
+def _ordered(space: dict[str, tuple[Alternative, ...]]) -> dict[str, tuple[Alternative, ...]]:
+    """Conditions first, otherwise as written."""
+    ordered: dict[str, tuple[Alternative, ...]] = {}
+
+    def place(name: str) -> None:
+        if name not in ordered:
+            for alternative in space[name]:
+                for asked in alternative.when:
+                    place(asked)
+            ordered[name] = space[name]
+
+    for name in space:
+        place(name)
+    return ordered

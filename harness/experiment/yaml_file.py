@@ -1,0 +1,115 @@
+"""Read a YAML file from a stranger: no tags, no bombs, no duplicate keys, and 1e-3 is a number."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import ExperimentError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+MAX_NODES = 20_000
+Lines = dict[str, int]
+"""1-based line by key path, such as `space.depth`."""
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+# YAML 1.1 reads 1e-3 as text; everybody who writes it means a number.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*(\.\d*)?|\.\d+)([eE][-+]?\d+)$|^[-+]?(\d[\d_]*)?\.\d+$|^[-+]?\d+\.$"),
+    list("-+0123456789."),
+)
+
+
+def parse_value(text: str) -> Any:
+    """The value of one `--set key=value`; raises ExperimentError."""
+    try:
+        return _Loader(text).get_single_data()
+    except yaml.YAMLError as error:
+        raise ExperimentError(f"{text!r} is not a YAML value ({_reason(error)}).") from error
+
+
+def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
+    """The mapping in `file` and the line of every key.
+
+    Raises:
+        ExperimentError: with the file's name and, where it is known, the line.
+    """
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise ExperimentError(f"{file} has more than {MAX_BYTES:,} bytes; this is no experiment file.")
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ExperimentError(f"{file} is not a text file in UTF-8.") from error
+    except OSError as error:
+        raise ExperimentError(f"{file} cannot be read: {error.strerror}.") from error
+    loader: _Loader | None = None
+    try:
+        loader = _Loader(text)
+        _refuse_aliases(text, file)
+        node = loader.get_single_node()
+        lines: Lines = {}
+        if node is not None:
+            _index(node, "", lines, file)
+        value = None if node is None else loader.construct_document(node)
+    except yaml.YAMLError as error:
+        raise ExperimentError(f"{_place(file, error)}: this is not YAML: {_reason(error)}.") from error
+    except RecursionError as error:
+        raise ExperimentError(f"{file} is nested too deeply.") from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if value is None:
+        raise ExperimentError(f"{file} is empty. It needs at least a name and a space; see `quickstart`.")
+    if not isinstance(value, dict):
+        raise ExperimentError(
+            f"{file} holds a {type(value).__name__}, not keys with values such as `name: my-sweep`."
+        )
+    return value, lines
+
+
+def _refuse_aliases(text: str, file: Path) -> None:
+    """A few aliases can stand for billions of nodes; experiment files have no use for them."""
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ExperimentError(f"{file}: aliases (*{event.anchor}) are not allowed; write it out.")
+
+
+def _index(node: yaml.Node, path: str, lines: Lines, file: Path) -> None:
+    """Note the line of every key; refuse duplicates, other keys than text, and endless files."""
+    if path.count(".") > MAX_DEPTH or len(lines) > MAX_NODES:
+        raise ExperimentError(f"{file} is nested too deeply or too long for an experiment file.")
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _index(item, f"{path}.", lines, file)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+            raise ExperimentError(f"{file}:{line}: the key {getattr(key, 'value', '…')!r} is not a word.")
+        full = f"{path}.{key.value}" if path else str(key.value)
+        if key.value in seen:
+            raise ExperimentError(f"{file}:{line}: the key {full} stands here a second time.")
+        seen.add(key.value)
+        lines.setdefault(full, line)
+        _index(value, full, lines, file)
+
+
+def _place(file: Path, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"{file}:{mark.line + 1}" if mark is not None else str(file)
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None) or str(error)
+    return str(problem).split("\n", 1)[0]

@@ -1,0 +1,104 @@
+"""Keep a view up to date from a thread of its own, so that tracking is never on the training path."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.records import LogRecord
+
+BATCH_SECONDS = 1.0
+"""Records gather for so long before they are written together."""
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+_PASSWORD = re.compile(r"://[^/@\s]+@")
+
+
+class View(Protocol):
+    """Something that is brought up to date from the event log, idempotently."""
+
+    def apply(self, records: Sequence[LogRecord]) -> None:
+        """Write what these records say; they come in order, and may come again after an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerResult:
+    """How far a view has come."""
+
+    caught_up: bool
+    message: str
+    """A sentence, if it has not."""
+
+
+class Follower:
+    """Feeds a view; when it fails, waits and tries again, for as long as the sweep lasts."""
+
+    def __init__(self, make_view: Callable[[], View], name: str) -> None:
+        self._make_view = make_view
+        self._name = name
+        self._waiting: list[LogRecord] = []
+        self._changed = threading.Condition()
+        self._closing = False
+        self._deadline = float("inf")
+        self._error = ""
+        self._thread = threading.Thread(target=self._follow, name=f"follow {name}", daemon=True)
+        self._thread.start()
+
+    def feed(self, record: LogRecord) -> None:
+        """Queue a record; never blocks and never raises."""
+        with self._changed:
+            self._waiting.append(record)
+            self._changed.notify()
+
+    def close(self, timeout: float) -> FollowerResult:
+        """Write what is left, for at most `timeout` seconds."""
+        with self._changed:
+            self._closing = True
+            self._deadline = time.monotonic() + timeout
+            self._changed.notify()
+        self._thread.join(timeout + 1)
+        if not self._waiting:
+            return FollowerResult(True, "")
+        reason = self._error or "it is too slow"
+        return FollowerResult(
+            False, f"{self._name} is {len(self._waiting)} records behind: {reason.rstrip('.')}."
+        )
+
+    def _follow(self) -> None:
+        view: View | None = None
+        pause = FIRST_PAUSE
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                batch = list(self._waiting)
+            try:
+                view = view or self._make_view()
+                view.apply(batch)
+            except Exception as error:  # noqa: BLE001 - a server may fail in any way; the sweep goes on
+                self._error = _without_passwords(f"{type(error).__name__}: {error}".split("\n", 1)[0])
+                if time.monotonic() + pause > self._deadline:
+                    return
+                self._rest(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            pause = FIRST_PAUSE
+            with self._changed:
+                del self._waiting[: len(batch)]
+            self._rest(BATCH_SECONDS)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, unless the end has come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, timeout=seconds)
+        if self._closing and self._error:
+            time.sleep(min(seconds, FIRST_PAUSE))
+
+
+def _without_passwords(text: str) -> str:
+    return _PASSWORD.sub("://***@", text)
