@@ -32,7 +32,7 @@ def read_npz(file: Path) -> ImageArrays:
         DataError: the file is damaged, holds objects, or its arrays do not fit together.
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             found = {
                 pool: (_array(file, stored, keys[0]), _array(file, stored, keys[1]))
                 for pool, choices in KEYS.items()

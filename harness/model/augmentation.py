@@ -58,7 +58,7 @@ def _flip(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def _project(images: tf.Tensor, rows: list[tf.Tensor], interpolation: str) -> tf.Tensor:
     """Move every output pixel (x, y) to the input pixel that `rows` of an affine matrix give."""
     zero = tf.zeros_like(rows[0])
-    return tf.raw_ops.ImageProjectiveTransformV3(
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.stack([*rows, zero, zero], axis=1),
         output_shape=tf.shape(images)[1:3],
@@ -66,6 +66,7 @@ def _project(images: tf.Tensor, rows: list[tf.Tensor], interpolation: str) -> tf
         interpolation=interpolation,
         fill_mode="REFLECT",
     )
+    return tf.ensure_shape(moved, images.shape)  # the operation forgets height and width
 
 
 def _shift(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import math
 import os
 import tempfile
@@ -105,6 +106,9 @@ class MlflowView:
         if self._client_made is None:
             from mlflow import MlflowClient
 
+            # Its schema migrations are no news to somebody who watches a sweep.
+            logging.getLogger("mlflow").setLevel(logging.WARNING)
+            logging.getLogger("alembic").setLevel(logging.WARNING)
             self._client_made = MlflowClient(tracking_uri=self._uri)
         return self._client_made
 

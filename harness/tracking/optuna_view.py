@@ -68,7 +68,6 @@ class OptunaView:
             load_if_exists=True,
         )
         self._study.set_user_attr(STUDY_ID, event.study_id)
-        self._study.set_metric_names([self._metric])
 
     def _start(self, event: TrialStarted) -> None:
         from optuna.trial import FrozenTrial, TrialState

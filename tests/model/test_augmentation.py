@@ -12,8 +12,10 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 10, 3)).astype(np.fl
 
 
 def run(kind: str, strength: float, seed: int, images: np.ndarray = IMAGES) -> np.ndarray:
-    found = augment(kind, tf.constant(images), tf.constant(strength), tf.constant([seed, 1]))
-    return np.asarray(found)
+    """As in training: inside a graph that does not know how many images there are."""
+    spec = tf.TensorSpec((None, *images.shape[1:]), tf.float32)
+    compiled = tf.function(lambda batch: augment(kind, batch, tf.constant(strength), tf.constant([seed, 1])))
+    return np.asarray(compiled.get_concrete_function(spec)(tf.constant(images)))
 
 
 @pytest.mark.parametrize("kind", POLICIES)

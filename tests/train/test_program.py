@@ -154,3 +154,15 @@ def test_another_seed_gives_other_weights() -> None:
     program.reset(1, 0.1)
     for mine, theirs in zip(program.network.get_weights(), first, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("augmentation", ["none", "flip", "shift", "flip_shift", "strong"])
+def test_training_with_every_augmentation_learns(augmentation: str, digits: Any) -> None:
+    images, labels = digits[0][:512], digits[1][:512]
+    chosen = params(augmentation=augmentation, augmentation_strength=0.2, learning_rate=5e-3)
+    program = Program(chosen, SHAPE, CLASSES)
+    program.reset(1, float(chosen["dropout"]))
+    losses = train(program, chosen, images, labels, range(1, 4))
+    assert losses[2] < losses[0]
+    assert np.isfinite(losses).all()

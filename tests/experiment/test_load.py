@@ -1,0 +1,133 @@
+"""Experiment files: built-in ones load, wrong ones are explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ExperimentError
+from harness.experiment.load import builtin_names, dump, load, restore, single
+
+GOOD = """name: mine
+space:
+  depth: {type: int, low: 1, high: 3}
+  l2: {type: float, low: 1e-6, high: 1e-2, log: true}
+"""
+
+
+def written(text: str, name: str = "mine.yaml") -> str:
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_built_in_experiments_load_and_survive_json(name: str) -> None:
+    experiment = load(name)
+    assert restore(dump(experiment)) == experiment
+    assert single(experiment).compiled_space().searched() == []
+
+
+def test_the_promised_experiments_are_there() -> None:
+    assert {"quickstart", "cifar10", "baseline"} <= set(builtin_names())
+
+
+def test_a_path_works_and_numbers_like_1e_6_are_numbers() -> None:
+    experiment = load(written(GOOD))
+    assert experiment.space["l2"]["low"] == 1e-6
+    assert experiment.objective.direction == "maximize"
+
+
+def test_a_loss_is_minimised_unless_said_otherwise() -> None:
+    assert load(written(GOOD), ["objective.metric=val_loss"]).objective.direction == "minimize"
+
+
+def test_overrides_reach_every_key() -> None:
+    experiment = load(
+        written(GOOD),
+        [
+            "training.epochs=3",
+            "dataset.image_size=[24, 32]",
+            "space.depth=2",
+            "space.optimizer=[sgd, adam]",
+            "seed=7",
+        ],
+    )
+    assert experiment.training.epochs == 3
+    assert experiment.dataset.image_size == (24, 32)
+    assert experiment.compiled_space().searched() == ["l2", "optimizer"]
+    assert experiment.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("# only a comment\n", "is empty"),
+        ("- a\n- b\n", "holds a list"),
+        ("name: [unclosed\n", "this is not YAML"),
+        ("name: a\nname: b\n", "mine.yaml:2: the key name stands here a second time"),
+        ("name: !!python/object/apply:os.system [ls]\n", "this is not YAML"),
+        ("a: &x [1]\nb: *x\n", "aliases"),
+        ("1: 2\n", "is not a word"),
+        ("name: mine\n", "mine.yaml: space: this key is missing"),
+        ("name: mine\nspace: {}\n", "mine.yaml:2: space: it is empty"),
+        (GOOD + "datasett: {}\n", "mine.yaml:5: datasett: there is no such key; did you mean dataset?"),
+        (
+            GOOD + "dataset:\n  image_sise: 32\n",
+            "mine.yaml:6: dataset.image_sise: there is no such key; did you mean image_size?",
+        ),
+        (GOOD + "dataset: {color: gray}\n", "did you mean grey?"),
+        (GOOD + "training: {epochs: ten}\n", "mine.yaml:5: training.epochs: 'ten' is not allowed"),
+        (GOOD + "training: {epochs: 0}\n", "training.epochs: 0 is not allowed"),
+        (GOOD.replace("mine", "../mine", 1), "is not a name"),
+        (
+            GOOD.replace("depth", "depht"),
+            "mine.yaml:3: space.depht: there is no such parameter; did you mean depth?",
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes_are_located(text: str, message: str) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        load(written(text))
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed", "takes KEY=VALUE"),
+        ("seed=-1", "--set seed: -1 is not allowed"),
+        ("training.epoch=3", "did you mean epochs?"),
+        ("name.x=1", "which has no keys inside"),
+        ("seed=[", "is not a YAML value"),
+    ],
+)
+def test_mistaken_overrides_are_named(override: str, message: str) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        load(written(GOOD), [override])
+    assert message in str(caught.value)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ExperimentError, match="Did you mean cifar10"):
+        load("cifar1")
+    with pytest.raises(ExperimentError, match="baseline, cifar10"):
+        load("nonsense.yaml")
+
+
+def test_a_folder_is_not_an_experiment() -> None:
+    Path("pictures").mkdir()
+    with pytest.raises(ExperimentError, match="harness sweep --dataset pictures"):
+        load("pictures")
+
+
+def test_binary_and_huge_files_are_refused() -> None:
+    Path("binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ExperimentError, match="not a text file"):
+        load("binary.yaml")
+    with pytest.raises(ExperimentError, match="more than 1,000,000 bytes"):
+        load(written("x" * 1_000_001))
+    with pytest.raises(ExperimentError, match="nested too deeply"):
+        load(written("a: " + "[" * 5000 + "]" * 5000))

@@ -1,0 +1,186 @@
+"""The search space: what is allowed, what is refused and why, and what comes out."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import ExperimentError
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, complete, signature
+from harness.experiment.space import (
+    Choice,
+    Constant,
+    Distribution,
+    FloatRange,
+    IntRange,
+    defaults,
+    parse_space,
+    resolve,
+)
+from harness.records import Scalar
+
+SPACE: dict[str, Any] = {
+    "depth": {"type": "int", "low": 1, "high": 4},
+    "width": {"type": "int", "low": 8, "high": 128, "log": True},
+    "kernel_size": {"type": "int", "low": 3, "high": 7},
+    "dropout": {"type": "float", "low": 0.0, "high": 0.5, "step": 0.05},
+    "l2": {"type": "float", "low": 1e-6, "high": 1e-2, "log": True},
+    "optimizer": ["sgd", "momentum", "adam"],
+    "learning_rate": "auto",
+    "momentum": {"type": "float", "low": 0.8, "high": 0.99, "when": {"optimizer": "momentum"}},
+    "batch_size": 64,
+}
+
+
+def sampler(seed: int) -> Any:
+    rng = random.Random(seed)
+
+    def suggest(_: str, among: Distribution) -> Scalar:
+        if isinstance(among, Choice):
+            return rng.choice(among.choices)
+        if isinstance(among, IntRange):
+            return rng.randrange(among.low, among.high + 1, among.step or 1)
+        return rng.uniform(among.low, among.high)
+
+    return suggest
+
+
+@given(st.integers(0, 10**9))
+def test_every_configuration_is_complete_valid_and_repeatable(seed: int) -> None:
+    space = parse_space(SPACE)
+    params, sampled = resolve(space, sampler(seed))
+    assert (params, sampled) == resolve(space, sampler(seed))
+    full = complete(params)
+    assert full.keys() == CATALOG.keys()
+    assert full["batch_size"] == 64
+    assert full["kernel_size"] in (3, 5, 7)
+    assert ("momentum" in sampled) == (params["optimizer"] == "momentum")
+    rates = LEARNING_RATES[str(params["optimizer"])]
+    assert rates.low <= float(params["learning_rate"]) <= rates.high
+    assert f"learning_rate[{params['optimizer']}]" in sampled
+
+
+def test_short_forms_are_what_they_stand_for() -> None:
+    space = parse_space({"depth": 2, "optimizer": ["sgd", "adam"], "l2": {"type": "constant", "value": 0.1}})
+    values = {name: alternatives[0].values for name, alternatives in space.parameters.items()}
+    assert values == {"depth": Constant(2), "optimizer": Choice(("sgd", "adam")), "l2": Constant(0.1)}
+    assert space.searched() == ["optimizer"]
+
+
+def test_conditions_come_before_what_they_decide() -> None:
+    space = parse_space(
+        {
+            "augmentation_strength": {"type": "float", "low": 0, "high": 1, "when": {"augmentation": "flip"}},
+            "augmentation": ["none", "flip"],
+        }
+    )
+    assert list(space.parameters) == ["augmentation", "augmentation_strength"]
+
+
+def test_alternatives_of_one_parameter_have_names_of_their_own() -> None:
+    space = parse_space(
+        {
+            "optimizer": ["sgd", "adam"],
+            "learning_rate": [
+                {"type": "float", "low": 0.01, "high": 0.1, "when": {"optimizer": "sgd"}},
+                {"type": "constant", "value": 1e-3, "when": {"optimizer": "adam"}},
+            ],
+        }
+    )
+    assert space.searched() == ["optimizer", "learning_rate[sgd]"]
+    assert space.parameters["learning_rate"][0].values == FloatRange(0.01, 0.1)
+
+
+def test_defaults_lie_inside_the_space() -> None:
+    found = defaults(
+        parse_space(SPACE | {"depth": {"type": "int", "low": 5, "high": 6}, "optimizer": ["sgd", "momentum"]})
+    )
+    assert found["depth"] == 5
+    assert found["optimizer"] == "sgd"
+    assert found["learning_rate"] == LEARNING_RATES["sgd"].default
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dropuot": 0.1}, "space.dropuot: there is no such parameter; did you mean dropout?"),
+        (
+            {"depth": {"type": "int", "low": 4, "high": 1}},
+            "space.depth: the range is empty: low 4 is above high 1",
+        ),
+        ({"depth": {"type": "int", "low": 1, "high": 9}}, "space.depth: 9 is not between 1 and 6"),
+        ({"depth": {"type": "int", "low": 1}}, "space.depth: high is missing"),
+        ({"depth": {"type": "float", "low": 1, "high": 2}}, "takes type int"),
+        ({"depth": {"type": "itn", "low": 1, "high": 2}}, "did you mean int?"),
+        ({"depth": {"type": "int", "low": 1, "hihg": 2}}, "did you mean high?"),
+        ({"depth": 2.5}, "space.depth: 2.5 is not a whole number"),
+        ({"depth": None}, "space.depth: None is not a value"),
+        ({"depth": []}, "the choices are empty"),
+        ({"depth": [1, 1]}, "a choice stands twice"),
+        ({"batch_norm": [True, 1]}, "1 is not true or false"),
+        ({"kernel_size": 4}, "4 is not odd"),
+        ({"l2": {"type": "float", "low": 0, "high": 1, "log": True}}, "log needs low above 0"),
+        ({"l2": {"type": "float", "low": float("nan"), "high": 1}}, "not a finite number"),
+        ({"l2": {"type": "float", "low": 0, "high": float("inf")}}, "not a finite number"),
+        ({"l2": {"type": "float", "low": 0.1, "high": 1, "log": True, "step": 0.1}}, "exclude each other"),
+        ({"optimizer": ["adam", "adm"]}, "'adm' is not one of"),
+        (
+            {"momentum": {"type": "float", "low": 0, "high": 0.9, "when": {"optimiser": "sgd"}}},
+            "optimiser is not in the space; did you mean optimizer?",
+        ),
+        (
+            {"momentum": {"type": "float", "low": 0, "high": 0.9, "when": {"optimizer": "rmsprop"}}},
+            "optimizer is never 'rmsprop'",
+        ),
+        (
+            {
+                "l1": {"type": "float", "low": 0, "high": 1, "when": {"l2": 0.0}},
+                "l2": {"type": "float", "low": 0, "high": 1, "when": {"l1": 0.0}},
+            },
+            "depends on itself",
+        ),
+        (
+            {
+                "l1": [
+                    {"type": "constant", "value": 0.1, "when": {"optimizer": ["sgd", "adam"]}},
+                    {"type": "constant", "value": 0.2, "when": {"optimizer": "adam"}},
+                ]
+            },
+            "two alternatives can hold at once",
+        ),
+        ({"family": "baseline"}, "space.depth: has no effect on baseline; only on cnn"),
+    ],
+)
+def test_mistakes_are_named_with_their_place(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        parse_space(SPACE | changes)
+    assert message in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ExperimentError) as caught:
+        parse_space({"dropuot": 0, "depth": 9, "optimizer": "adm"})
+    assert len(str(caught.value).split("\n")) == 3
+
+
+def test_complete_refuses_what_the_catalog_does_not_allow() -> None:
+    with pytest.raises(ExperimentError, match="did you mean width"):
+        complete({"widht": 3})
+    with pytest.raises(ExperimentError, match="not between"):
+        complete({"dropout": 2.0})
+
+
+def test_signatures_ignore_numbers_but_not_structure() -> None:
+    base = complete({"dropout": 0.1, "l2": 1e-3})
+    assert signature(base) == signature(
+        base | {"dropout": 0.4, "learning_rate": 1.0, "l2": 1.0, "schedule": "cosine"}
+    )
+    assert signature(base) == signature(base | {"momentum": 0.5})
+    for change in ({"depth": 5}, {"dropout": 0.0}, {"batch_size": 8}, {"optimizer": "momentum"}, {"l2": 0.0}):
+        assert signature(base) != signature(base | change)
+    moving = base | {"optimizer": "momentum"}
+    assert signature(moving) != signature(moving | {"momentum": 0.5})
