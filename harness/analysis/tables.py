@@ -22,7 +22,7 @@ def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
 
     Returns:
         One row for each trial with the columns `rank`, `trial`, `state`, `score`, the metrics, `epochs`,
-        `seconds`, `parameters`, then one for each varying parameter.
+        `seconds`, `parameters` (the number of weights), then one for each varying parameter.
     """
     import pandas as pd
 

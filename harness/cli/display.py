@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from harness.records import LogRecord, SegmentEnded, SegmentStarted, TrialEnded
+from harness.records import EpochEnded, LogRecord, SegmentEnded, SegmentStarted, TrialEnded
 from harness.sweep.history import best
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ class PlainDisplay:
         event = record.event
         if self._history is None or self._plan is None:
             return
-        if isinstance(event, SegmentEnded):
+        if isinstance(event, EpochEnded) and self._plan.trials == 1:
+            self.note(f"epoch {event.epoch}/{self._plan.max_epochs}: {_epoch_text(event.metrics)}")
+        elif isinstance(event, SegmentEnded) and self._plan.trials > 1:
             trial = self._history.trials[event.trial]
             self.note(
                 f"trial {event.trial}: {self._plan.metric} {score_text(trial, event.epoch, self._plan)} "
@@ -148,7 +150,9 @@ class LiveDisplay:
     def follow(self, record: LogRecord) -> None:
         """Note who runs what; the panel redraws by itself."""
         event = record.event
-        if isinstance(event, SegmentStarted):
+        if isinstance(event, EpochEnded) and self._plan is not None and self._plan.trials == 1:
+            self.note(f"epoch {event.epoch}/{self._plan.max_epochs}: {_epoch_text(event.metrics)}")
+        elif isinstance(event, SegmentStarted):
             self._workers[event.worker] = (event.trial, event.stop)
         elif isinstance(event, TrialEnded) and event.state == "failed":
             self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
@@ -199,6 +203,12 @@ class LiveDisplay:
         return Group(bar, workers, Text(_best_line(history, plan), no_wrap=True, overflow="ellipsis"))
 
 
+def _epoch_text(metrics: dict[str, float]) -> str:
+    shown = ("loss", "accuracy", "val_loss", "val_accuracy", "val_f1_macro")
+    figures = [f"{name} {metrics[name]:.4f}" for name in shown if name in metrics]
+    return "  ".join([*figures, f"{metrics['epoch_seconds']:.1f} s"])
+
+
 def headline(history: History, plan: SweepPlan, workers: int) -> str:
     """The study, its data, and what runs it."""
     assert history.study is not None
@@ -207,7 +217,7 @@ def headline(history: History, plan: SweepPlan, workers: int) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items() if count)
     done = f", {len(history.trials)} there already" if history.trials else ""
     return (
-        f"study {history.study.study}: {plan.trials} trials{done}, {workers} workers\n"
+        f"study {history.study.study}: {_count(plan.trials, 'trial')}{done}, {_count(workers, 'worker')}\n"
         f"data  {data.name}: {counts} images of {height}×{width}×{channels}, {len(data.classes)} classes"
     )
 
@@ -259,6 +269,10 @@ def _params_text(trial: TrialHistory) -> str:
         f"{name.split('[')[0]}={value:.4g}" if isinstance(value, float) else f"{name.split('[')[0]}={value}"
         for name, value in trial.sampled.items()
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _clock(seconds: float) -> str:

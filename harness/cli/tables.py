@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 SMALL_CONFUSION = 20
 """Classes up to which a confusion matrix is printed."""
 WIDE = 10_000
+DETAILS = ("val_precision_macro", "val_recall_macro")
+"""Columns of the leaderboard that only JSON and CSV have: a line should fit a screen."""
 
 
 def print_frame(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
-    """A pandas table."""
+    """A pandas table; for people with fewer digits and columns."""
     if as_json:
         print(frame.to_json(orient="records", double_precision=15))
     elif as_csv:
         print(frame.to_csv(index=False), end="")
     else:
+        frame = frame.drop(columns=[name for name in DETAILS if name in frame.columns])
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
         for name in frame.columns:
             numeric = frame[name].dtype.kind in "if"

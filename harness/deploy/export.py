@@ -18,6 +18,7 @@ import io
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,10 +123,7 @@ def _reference(source: TrainedModel) -> tuple[Images, Probabilities]:
 
 def _fill(folder: Path, source: TrainedModel, images: Images, expected: Probabilities) -> list[Parity]:
     """Write every artefact, load it again and compare."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    import keras
-
+    keras = _keras()
     classes = source.dataset.classes
     shutil.copyfile(source.file, folder / "model.keras")
     model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
@@ -147,9 +145,29 @@ def _fill(folder: Path, source: TrainedModel, images: Images, expected: Probabil
     return parity
 
 
+def _keras() -> Any:
+    """Keras, without what TensorFlow's C++ side says to standard error while it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silent, 2)
+        import keras
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for GPUs, and says so
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silent)
+    return keras
+
+
 def _write_saved_model(target: Path, model: Any, dataset: Dataset) -> None:
     """Two signatures around the same network: pixels, or the bytes of image files."""
-    import keras
+    keras = _keras()
     import tensorflow as tf
 
     height, width, channels = dataset.image_shape

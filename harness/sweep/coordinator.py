@@ -313,7 +313,7 @@ class Coordinator:
                     self._end_trial(
                         trial.number, "pruned", reason=f"outcompeted at epoch {max(trial.epochs)}"
                     )
-        reason = self.stop.reason or f"all {self.plan.trials} trials have ended"
+        reason = self.stop.reason or _all_ended(self.plan.trials)
         ended = StudyEnded(reason=reason, complete=complete, time=_now())
         self._emit(ended, durable=True)
         return ended
@@ -327,6 +327,10 @@ class Coordinator:
     def _larger_is_better(self, metrics: dict[str, float]) -> float:
         value = metrics.get(self.plan.metric, math.nan)
         return value if self.plan.maximize else -value
+
+
+def _all_ended(trials: int) -> str:
+    return f"all {trials} trials have ended" if trials > 1 else "the trial has ended"
 
 
 def _now() -> int:

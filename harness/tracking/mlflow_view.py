@@ -64,6 +64,8 @@ class MlflowView:
         """Run ids by trial."""
         self._seen: set[tuple[int, int]] = set()
         """Trials and epochs whose metrics are known: a repeated epoch is not sent again."""
+        self._added: list[tuple[int, int]] = []
+        """What the current batch added to it."""
         self._metrics: dict[str, list[Metric]] = {}
         """By run, waiting for the end of the batch."""
         self._models: dict[int, str] = {}
@@ -77,7 +79,26 @@ class MlflowView:
         """Records up to here may or may not be in MLflow already."""
 
     def apply(self, records: Sequence[LogRecord]) -> None:
-        """Write what these records say, in order, then note how far that is."""
+        """Write what these records say, in order, then note how far that is.
+
+        After an error the same records may be given again: what they say of other runs is forgotten,
+        and what they had already made in MLflow is found there.
+        """
+        before = self._ended, self._best
+        self._added.clear()
+        try:
+            self._apply(records)
+        except BaseException:
+            self._ended, self._best = before
+            self._seen.difference_update(self._added)
+            self._metrics.clear()
+            self._uncertain_until = max(self._uncertain_until, records[-1].seq)
+            raise
+        if records and records[-1].seq > self._done:
+            self._done = records[-1].seq
+            write_text(self._paths.tracking_cursor, json.dumps({"seq": self._done}))
+
+    def _apply(self, records: Sequence[LogRecord]) -> None:
         for record in records:
             event = record.event
             if isinstance(event, StudyStarted):
@@ -97,9 +118,6 @@ class MlflowView:
             elif isinstance(event, StudyEnded):
                 self._end_study(record.seq, event)
         self._flush()
-        if records and records[-1].seq > self._done:
-            self._done = records[-1].seq
-            write_text(self._paths.tracking_cursor, json.dumps({"seq": self._done}))
 
     @property
     def _client(self) -> MlflowClient:
@@ -139,6 +157,8 @@ class MlflowView:
                 run_name=event.study,
                 tags=self._study_tags(event),
             ).info.run_id
+        if event.session == 1:
+            # Parameters cannot change in MLflow: a later session's larger total stays out.
             self._batch(self._parent, params=_flat(event.experiment))
             self._client.log_inputs(self._parent, [_dataset_input(event.dataset)])
         else:
@@ -195,6 +215,7 @@ class MlflowView:
         if (event.trial, event.epoch) in self._seen:
             return
         self._seen.add((event.trial, event.epoch))
+        self._added.append((event.trial, event.epoch))
         if seq > self._done:
             self._queue(self._runs[event.trial], event.metrics, event.time, event.epoch)
 
@@ -246,7 +267,9 @@ class MlflowView:
             )
             self._client.log_model_artifacts(model_id, str(target))
         self._client.finalize_logged_model(model_id, "READY")
-        self._client.log_outputs(run, [LoggedModelOutput(model_id, step=event.epoch)])
+        outputs = self._client.get_run(run).outputs if seq <= self._uncertain_until else None
+        if outputs is None or model_id not in [known.model_id for known in outputs.model_outputs]:
+            self._client.log_outputs(run, [LoggedModelOutput(model_id, step=event.epoch)])
         self._models[event.trial] = model_id
         self._client.set_tag(run, "harness.parameters", str(event.parameters))
 

@@ -155,8 +155,8 @@ def test_a_failing_segment_is_reported_and_the_worker_goes_on(
 
 def test_divergence_is_told_as_such(engine: Engine, dataset: Dataset, tmp_path: Path) -> None:
     wait_for(engine, WorkerReady, count=2)
-    wild = complete({"family": "baseline", "optimizer": "sgd", "learning_rate": 10.0})
-    engine.submit(0, segment(dataset, tmp_path, params=wild | {"learning_rate": 1e30}))
+    wild = complete({"family": "baseline", "optimizer": "sgd", "l2": 1.0})
+    engine.submit(0, segment(dataset, tmp_path, params=wild | {"learning_rate": 1e20}))
     failure = reported(wait_for(engine, SegmentFailed), 0)[-1]
     assert isinstance(failure, SegmentFailed)
     assert failure.failure == "diverged"

@@ -124,13 +124,20 @@ def coordinator(
     )
 
 
+def finish(running: Coordinator) -> StudyEnded:
+    try:
+        return running.run()
+    finally:
+        running.log.close()
+
+
 def ends(records: list[LogRecord]) -> list[TrialEnded]:
     return [record.event for record in records if isinstance(record.event, TrialEnded)]
 
 
 def test_exactly_the_trials_asked_for_each_ended_once(tmp_path: Path) -> None:
     running = coordinator(tmp_path)
-    ended = running.run()
+    ended = finish(running)
     assert ended.complete
     records = read(tmp_path / "events.jsonl")
     assert sorted(event.trial for event in ends(records)) == list(range(12))
@@ -139,7 +146,7 @@ def test_exactly_the_trials_asked_for_each_ended_once(tmp_path: Path) -> None:
 
 def test_the_best_configuration_is_trained_to_the_end(tmp_path: Path) -> None:
     running = coordinator(tmp_path)
-    running.run()
+    finish(running)
     trials = running.history.trials.values()
     winner = best(running.history)
     assert winner is not None
@@ -150,7 +157,7 @@ def test_the_best_configuration_is_trained_to_the_end(tmp_path: Path) -> None:
 
 def test_without_a_scheduler_every_trial_is_complete(tmp_path: Path) -> None:
     running = coordinator(tmp_path, scheduler=FullTraining(9))
-    running.run()
+    finish(running)
     assert {(t.state, max(t.epochs)) for t in running.history.trials.values()} == {("complete", 9)}
 
 
@@ -159,7 +166,7 @@ def test_the_same_seed_asks_the_same_configurations(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         running = coordinator(tmp_path / name)
-        running.run()
+        finish(running)
         found.append([trial.params for trial in running.history.trials.values()])
     assert found[0] == found[1]
 
@@ -168,7 +175,7 @@ def test_an_interrupted_study_goes_on_and_ends_like_an_undisturbed_one(tmp_path:
     """Stopped after every single segment, with a new coordinator each time."""
     (tmp_path / "whole").mkdir()
     whole = coordinator(tmp_path / "whole", engine=InlineEngine(1, run=simulate))
-    whole.run()
+    finish(whole)
     (tmp_path / "cut").mkdir()
     for _ in range(200):
         stop = Stop()
@@ -178,7 +185,7 @@ def test_an_interrupted_study_goes_on_and_ends_like_an_undisturbed_one(tmp_path:
             stop.reason = "interrupted"
 
         running = coordinator(tmp_path / "cut", engine=InlineEngine(1, run=run_one), stop=stop)
-        if running.run().complete:
+        if finish(running).complete:
             break
     assert running.history.sessions > 10
 
@@ -189,9 +196,9 @@ def test_an_interrupted_study_goes_on_and_ends_like_an_undisturbed_one(tmp_path:
 
 
 def test_more_trials_can_be_added_to_a_finished_study(tmp_path: Path) -> None:
-    coordinator(tmp_path, trials=6).run()
+    finish(coordinator(tmp_path, trials=6))
     running = coordinator(tmp_path, trials=9)
-    assert running.run().complete
+    assert finish(running).complete
     assert sorted(running.history.trials) == list(range(9))
     assert len(ends(read(tmp_path / "events.jsonl"))) == 9
 
@@ -206,7 +213,7 @@ def test_a_failing_configuration_fails_its_trial_only(tmp_path: Path) -> None:
             simulate(segment, observe, should_stop)
 
     running = coordinator(tmp_path, engine=InlineEngine(2, run=run))
-    running.run()
+    finish(running)
     failed = running.history.trials[3]
     assert (failed.state, failed.failure, failed.reason) == ("failed", "diverged", "NaN")
     assert sum(trial.state == "failed" for trial in running.history.trials.values()) == 1
@@ -224,7 +231,7 @@ class LosingEngine(InlineEngine):
 
 def test_a_lost_workers_segment_is_tried_again_a_bounded_number_of_times(tmp_path: Path) -> None:
     running = coordinator(tmp_path, engine=LosingEngine(2, run=simulate))
-    running.run()
+    finish(running)
     lost = running.history.trials[2]
     assert (lost.state, lost.failure, lost.attempts) == ("failed", "crash", RETRIES + 1)
     assert sum(trial.state == "complete" for trial in running.history.trials.values()) >= 1

@@ -1,0 +1,138 @@
+"""A bundle is whole and true, or it is not there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.data.arrays import load
+from harness.data.prepare import prepare
+from harness.deploy.export import TrainedModel, export_model, verify_bundle
+from harness.errors import ExportError
+from harness.experiment.parameters import complete
+from harness.experiment.schema import DatasetConfig
+from harness.model.families import build, with_probabilities
+from harness.paths import sha256_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> TrainedModel:
+    """An untrained network serves as well: what matters is that every copy predicts the same."""
+    dataset = prepare(DatasetConfig(), seed=0, progress=lambda *_: None)
+    model = with_probabilities(build(complete({"depth": 2, "width": 4}), dataset.image_shape, 10))
+    file = tmp_path / "trial" / "model.keras"
+    file.parent.mkdir()
+    model.save(file)
+    images, _ = load(dataset).validation()
+    indices = np.arange(0, 40, 2)
+    probabilities = keras.ops.convert_to_numpy(model(images[indices].astype(np.float32)))
+    np.savez(
+        file.with_name("reference.npz"), indices=indices, probabilities=probabilities, split="validation"
+    )
+    return TrainedModel(file, sha256_of(file), dataset, {"study": "s", "trial": 3})
+
+
+def test_a_bundle_is_complete_and_says_what_it_is(trained: TrainedModel) -> None:
+    bundle = export_model(trained, Path("out"))
+    names = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
+    assert {
+        "model.keras", "labels.txt", "metadata.json", "README.md", "SHA256SUMS",
+        "saved_model/saved_model.pb", "saved_model/variables/variables.index",
+    } <= names  # fmt: skip
+    assert verify_bundle(Path("out")) == []
+    assert (
+        subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd="out", check=False).returncode == 0
+    )
+    assert Path("out/labels.txt").read_text().split() == list("0123456789")
+    metadata = json.loads(Path("out/metadata.json").read_text())
+    assert metadata["provenance"] == {"study": "s", "trial": 3}
+    assert metadata["input"]["height"] == 8
+    assert len(metadata["parity"]) == len(bundle.parity) == 3
+    assert all(parity.largest_difference <= 1e-4 for parity in bundle.parity)
+    assert list(Path().iterdir()) == [Path("out")]
+
+
+def test_it_works_in_a_process_without_harness(trained: TrainedModel) -> None:
+    export_model(trained, Path("out"))
+    images, _ = load(trained.dataset).validation()
+    np.save("images.npy", images[:9])
+    Image.fromarray(np.kron(images[0][..., 0], np.ones((5, 5), np.uint8))).save("large.png")
+    script = (
+        "import sys, keras, numpy as np, tensorflow as tf\n"
+        "images = np.load('images.npy').astype('float32')\n"
+        "a = keras.saving.load_model('out/model.keras')(images).numpy()\n"
+        "served = tf.saved_model.load('out/saved_model').signatures\n"
+        "b = served['serving_default'](image=tf.constant(images))['probabilities'].numpy()\n"
+        "large = tf.constant([open('large.png', 'rb').read()])\n"
+        "c = served['serving_bytes'](image_bytes=large)['probabilities'].numpy()\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'harness']\n"
+        "np.savez('found.npz', a=a, b=b, c=c)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
+    expected = keras.saving.load_model(trained.file)(images[:9].astype(np.float32)).numpy()
+    with np.load("found.npz") as found:
+        np.testing.assert_allclose(found["a"], expected, atol=1e-6)
+        np.testing.assert_allclose(found["b"], expected, atol=1e-6)
+        np.testing.assert_allclose(found["c"], expected[:1], atol=1e-2)
+
+
+def test_a_model_that_predicts_something_else_is_not_exported(trained: TrainedModel) -> None:
+    reference = trained.file.with_name("reference.npz")
+    with np.load(reference) as stored:
+        arrays = dict(stored)
+    arrays["probabilities"] = np.roll(arrays["probabilities"], 1, axis=1)
+    np.savez(reference, **arrays)
+    with pytest.raises(ExportError, match="does not predict what the trained model did"):
+        export_model(trained, Path("out"))
+    assert list(Path().iterdir()) == []
+
+
+def test_what_is_there_is_replaced_only_on_request(trained: TrainedModel) -> None:
+    Path("out").mkdir()
+    Path("out/mine.txt").write_text("mine")
+    with pytest.raises(ExportError, match="exists already"):
+        export_model(trained, Path("out"))
+    assert Path("out/mine.txt").read_text() == "mine"
+    export_model(trained, Path("out"), replace=True)
+    assert not Path("out/mine.txt").exists()
+    assert verify_bundle(Path("out")) == []
+
+
+def test_damage_is_found(trained: TrainedModel) -> None:
+    export_model(trained, Path("out"))
+    Path("out/labels.txt").write_text("changed")
+    Path("out/extra").write_text("")
+    Path("out/README.md").unlink()
+    assert verify_bundle(Path("out")) == [
+        "README.md is missing",
+        "extra is not listed",
+        "labels.txt was changed",
+    ]
+    with pytest.raises(ExportError, match="not an exported bundle"):
+        verify_bundle(Path())
+
+
+def test_a_damaged_model_file_is_refused(trained: TrainedModel) -> None:
+    content = bytearray(trained.file.read_bytes())
+    content[len(content) // 2] ^= 1
+    trained.file.write_bytes(content)
+    with pytest.raises(ExportError, match="SHA-256"):
+        export_model(trained, Path("out"))
+    trained.file.unlink()
+    with pytest.raises(ExportError, match="is missing"):
+        export_model(trained, Path("out"))
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(trained: TrainedModel) -> None:
+    Path("file").write_text("")
+    with pytest.raises(ExportError, match="could not be written"):
+        export_model(trained, Path("file/out"))

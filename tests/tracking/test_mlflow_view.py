@@ -1,0 +1,355 @@
+"""What MLflow holds after a study, and after every kind of replay."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from harness.errors import StudyError
+from harness.paths import StudyPaths
+from harness.records import (
+    Dataset,
+    EpochEnded,
+    Evaluation,
+    LogRecord,
+    ModelSaved,
+    SegmentEnded,
+    SegmentStarted,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialStarted,
+)
+from harness.tracking.mlflow_view import MlflowView, trial_of_run
+
+pytestmark = pytest.mark.slow
+
+DATASET = Dataset(
+    name="drawn",
+    folder="nowhere",
+    split="split.npz",
+    digest="ab" * 32,
+    classes=("cat", "dog"),
+    image_shape=(8, 8, 1),
+    counts={"train": 10, "validation": 5, "test": 5},
+    class_counts={"cat": 5, "dog": 5},
+)
+EVALUATION = Evaluation(
+    split="validation",
+    metrics={"loss": 0.5, "accuracy": 0.8},
+    per_class=[
+        {"class": name, "precision": 0.5, "recall": 1.0, "f1": 2 / 3, "support": 3} for name in ("cat", "dog")
+    ],
+    confusion=[[3, 0], [1, 2]],
+)
+
+
+def study(session: int = 1, time: int = 1000) -> StudyStarted:
+    return StudyStarted(
+        study="pets-1",
+        study_id="f" * 32,
+        session=session,
+        experiment={
+            "name": "pets",
+            "objective": {"metric": "val_accuracy", "direction": "maximize"},
+            "space": {"depth": {"type": "int", "low": 1, "high": 3}},
+        },
+        dataset=DATASET,
+        seed=7,
+        trials=3,
+        versions={"keras": "3"},
+        host={"name": "box"},
+        git_commit="c0ffee",
+        time=time,
+    )
+
+
+def epoch(trial: int, number: int, value: float, time: int, attempt: int = 1) -> EpochEnded:
+    metrics = {"loss": 1 / number, "val_accuracy": value}
+    return EpochEnded(trial=trial, attempt=attempt, epoch=number, metrics=metrics, time=time)
+
+
+def events(file: Path) -> list[Any]:
+    """Trial 0 is complete and has a model; trial 1 is pruned; trial 2 fails with an infinite loss."""
+    started = [
+        TrialStarted(trial=n, params={"depth": n + 1}, sampled={"depth": n + 1}, seed=n, time=1001)
+        for n in range(3)
+    ]
+    return [
+        study(),
+        *started,
+        SegmentStarted(trial=0, attempt=1, start=0, stop=2, worker=0, time=1002),
+        epoch(0, 1, 0.7, 1003),
+        epoch(0, 2, 0.8, 1004),
+        epoch(0, 2, 0.8, 1999, attempt=2),
+        ModelSaved(
+            trial=0, attempt=1, epoch=2, file=file.name, sha256="5" * 64, size=file.stat().st_size,
+            parameters=42, time=1005,
+        ),
+        SegmentEnded(trial=0, attempt=1, epoch=2, seconds=1.0, evaluations=[EVALUATION], time=1006),
+        ended(0, "complete", 0.8, 1007),
+        epoch(1, 1, 0.6, 1008),
+        ended(1, "pruned", 0.6, 1009),
+        epoch(2, 1, math.inf, 1010),
+        ended(2, "failed", None, 1011),
+        StudyEnded(reason="all 3 trials have ended", complete=True, time=1012),
+    ]  # fmt: skip
+
+
+def ended(trial: int, state: Any, score: float | None, time: int) -> TrialEnded:
+    return TrialEnded(
+        trial=trial,
+        state=state,
+        score=score,
+        epoch=1,
+        reason=f"because {state}",
+        failure="diverged" if state == "failed" else None,
+        traceback="Traceback …" if state == "failed" else "",
+        time=time,
+    )
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StudyPaths:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "model.keras").write_bytes(b"weights")
+    return StudyPaths(folder)
+
+
+@pytest.fixture
+def log(paths: StudyPaths) -> list[LogRecord]:
+    found = events(paths.folder / "model.keras")
+    return [LogRecord(seq, event) for seq, event in enumerate(found, start=1)]
+
+
+@pytest.fixture
+def client(uri: str) -> Iterator[MlflowClient]:
+    yield MlflowClient(uri)
+
+
+def everything(client: MlflowClient) -> dict[str, Any]:
+    """All that is in MLflow, in a form that can be compared."""
+    experiment = client.get_experiment_by_name("pets")
+    assert experiment is not None
+    ids = [experiment.experiment_id]
+    found: dict[str, Any] = {"models": len(client.search_logged_models(ids))}
+    for run in client.search_runs(ids):
+        info, data = run.info, run.data
+        history = {
+            name: [(m.value, m.timestamp, m.step) for m in client.get_metric_history(info.run_id, name)]
+            for name in data.metrics
+        }
+        tags = {key: value for key, value in data.tags.items() if key != "mlflow.parentRunId"}
+        found[info.run_name] = {
+            "status": info.status,
+            "times": (info.start_time, info.end_time),
+            "params": data.params,
+            "tags": tags,
+            "metrics": history,
+            "inputs": [entry.dataset.name for entry in run.inputs.dataset_inputs],
+            "outputs": len(run.outputs.model_outputs) if run.outputs else 0,
+        }
+    return found
+
+
+def test_a_study_is_a_parent_run_and_its_trials_are_children(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+) -> None:
+    MlflowView(uri, "pets", paths).apply(log)
+    found = everything(client)
+    assert set(found) == {"pets-1", "trial-00000", "trial-00001", "trial-00002", "models"}
+    parent, complete, pruned, failed = (
+        found[name] for name in ("pets-1", "trial-00000", "trial-00001", "trial-00002")
+    )
+
+    assert parent["status"] == "FINISHED"
+    assert parent["tags"]["harness.best_trial"] == "0"
+    assert parent["tags"]["harness.state"] == "complete"
+    assert parent["tags"]["mlflow.source.git.commit"] == "c0ffee"
+    assert parent["params"]["objective.metric"] == "val_accuracy"
+    assert parent["metrics"]["best_score"] == [(0.8, 1007, 1), (0.8, 1009, 2), (0.8, 1011, 3)]
+    assert parent["inputs"] == ["drawn"]
+
+    assert complete["status"] == "FINISHED"
+    assert complete["times"] == (1001, 1007)
+    assert complete["params"] == {"depth": "1"}
+    assert complete["metrics"]["val_accuracy"] == [(0.7, 1003, 1), (0.8, 1004, 2)]
+    assert complete["metrics"]["score"] == [(0.8, 1007, 1)]
+    assert complete["tags"]["harness.dataset_digest"] == DATASET.digest
+    assert complete["outputs"] == found["models"] == 1
+
+    assert (pruned["status"], pruned["tags"]["harness.state"]) == ("FINISHED", "pruned")
+    assert (failed["status"], failed["tags"]["harness.failure"]) == ("FAILED", "diverged")
+    assert failed["tags"]["harness.non_finite.val_accuracy"] == "inf at step 1"
+    assert "val_accuracy" not in failed["metrics"]
+
+
+def test_artifacts_hold_the_tables_and_the_traceback(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+) -> None:
+    MlflowView(uri, "pets", paths).apply(log)
+    experiment = client.get_experiment_by_name("pets")
+    assert experiment is not None
+    runs = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment.experiment_id])}
+    confusion = Path(client.download_artifacts(runs["trial-00000"], "evaluation/validation_confusion.csv"))
+    assert confusion.read_text().splitlines() == ["true \\ predicted,cat,dog", "cat,3,0", "dog,1,2"]
+    trace = client.download_artifacts(runs["trial-00002"], "failure/traceback.txt")
+    assert Path(trace).read_text() == "Traceback …"
+    assert trial_of_run(uri, runs["trial-00001"]) == ("pets-1", 1)
+    with pytest.raises(StudyError, match="not a trial"):
+        trial_of_run(uri, runs["pets-1"])
+    with pytest.raises(StudyError, match="no run"):
+        trial_of_run(uri, "0" * 32)
+
+
+@pytest.mark.parametrize("crash_after", [1, 4, 7, 9, 11, 15])
+def test_a_crash_before_the_cursor_was_written_doubles_nothing(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient, crash_after: int
+) -> None:
+    """MLflow has records that the cursor does not know of; another view replays the whole log."""
+    MlflowView(uri, "pets", paths).apply(log[:crash_after])
+    paths.tracking_cursor.unlink()
+    MlflowView(uri, "pets", paths).apply(log)
+    replayed = everything(client)
+
+    clean = StudyPaths(paths.folder.with_name("clean"))
+    clean.folder.mkdir()
+    (clean.folder / "model.keras").write_bytes(b"weights")
+    other = f"{uri}.clean"
+    MlflowView(other, "pets", clean).apply(log)
+    assert replayed == everything(MlflowClient(other))
+
+
+@pytest.mark.parametrize("failing", ["log_batch", "log_outputs", "set_terminated", "log_model_artifacts"])
+def test_a_batch_that_failed_half_way_is_whole_after_another_try(
+    uri: str,
+    paths: StudyPaths,
+    log: list[LogRecord],
+    client: MlflowClient,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: str,
+) -> None:
+    """The call takes effect, but its answer is lost: the same view is given the same records again."""
+    real, answers = getattr(MlflowClient, failing), iter([False, True])
+
+    def lossy(self: MlflowClient, *arguments: Any, **named: Any) -> Any:
+        found = real(self, *arguments, **named)
+        if not next(answers, True):
+            raise ConnectionError("the answer was lost")
+        return found
+
+    monkeypatch.setattr(MlflowClient, failing, lossy)
+    view = MlflowView(uri, "pets", paths)
+    with pytest.raises(ConnectionError):
+        view.apply(log)
+    view.apply(log)
+    replayed = everything(client)
+
+    clean = StudyPaths(paths.folder.with_name("clean"))
+    clean.folder.mkdir()
+    (clean.folder / "model.keras").write_bytes(b"weights")
+    MlflowView(f"{uri}.clean", "pets", clean).apply(log)
+    assert replayed == everything(MlflowClient(f"{uri}.clean"))
+
+
+def test_a_replay_with_the_cursor_writes_nothing(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+) -> None:
+    MlflowView(uri, "pets", paths).apply(log)
+    before = everything(client)
+    assert json.loads(paths.tracking_cursor.read_text()) == {"seq": len(log)}
+    MlflowView(uri, "pets", paths).apply(log)
+    assert everything(client) == before
+
+
+def test_an_interrupted_study_leaves_no_run_running_and_goes_on(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+) -> None:
+    cut = [*log[:7], LogRecord(8, StudyEnded(reason="interrupted", complete=False, time=1050))]
+    MlflowView(uri, "pets", paths).apply(cut)
+    found = everything(client)
+    assert {value["status"] for name, value in found.items() if name != "models"} == {"KILLED"}
+    again = [
+        LogRecord(9, study(session=2, time=1100)),
+        LogRecord(10, SegmentStarted(trial=0, attempt=2, start=0, stop=2, worker=0, time=1101)),
+    ]
+    MlflowView(uri, "pets", paths).apply([*cut, *again])
+    found = everything(client)
+    assert found["pets-1"]["status"] == found["trial-00000"]["status"] == "RUNNING"
+    assert found["trial-00001"]["status"] == "KILLED"
+
+
+def test_the_model_folder_is_what_mlflow_itself_would_write(
+    tmp_path: Path, paths: StudyPaths, uri: str
+) -> None:
+    """Both flavours load it in a process without harness, and predict what Keras does."""
+    import subprocess
+    import sys
+
+    import keras
+    import mlflow.keras as mlflow_keras
+    from mlflow.models import Model
+
+    from harness.experiment.parameters import complete
+    from harness.model.families import build, with_probabilities
+
+    model = with_probabilities(build(complete({"depth": 1, "width": 4}), (8, 8, 1), 2))
+    model.save(paths.folder / "model.keras")
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1)).astype(np.float32)
+    np.save(tmp_path / "images.npy", images)
+    file = paths.folder / "model.keras"
+    log = [LogRecord(seq, event) for seq, event in enumerate(events(file), start=1)]
+    MlflowView(uri, "pets", paths).apply(log)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("pets")
+    assert experiment is not None
+    logged = client.search_logged_models([experiment.experiment_id])[0]
+    assert logged.status == "READY"
+
+    mlflow_keras.save_model(
+        model, str(tmp_path / "theirs"), pip_requirements=["keras"], signature=logged_signature(logged)
+    )
+    theirs = Model.load(str(tmp_path / "theirs"))
+    ours = Model.load(logged.artifact_location.removeprefix("file://"))
+    assert ours.flavors.keys() == theirs.flavors.keys()
+    for flavor, options in theirs.flavors.items():
+        assert ours.flavors[flavor].keys() == options.keys()
+    assert ours.flavors["keras"] == theirs.flavors["keras"]
+
+    script = (
+        "import sys, mlflow, numpy as np\n"
+        "mlflow.set_tracking_uri(sys.argv[1])\n"
+        "images = np.load('images.npy')\n"
+        "keras_model = mlflow.keras.load_model(sys.argv[2])\n"
+        "pyfunc = mlflow.pyfunc.load_model(sys.argv[2])\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'harness']\n"
+        "np.savez('found.npz', k=keras_model(images), p=pyfunc.predict(images))\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, uri, f"models:/{logged.model_id}"],
+        cwd=tmp_path,
+        check=True,
+        timeout=300,
+    )
+    with np.load(tmp_path / "found.npz") as found:
+        np.testing.assert_allclose(found["k"], keras.ops.convert_to_numpy(model(images)), atol=1e-6)
+        np.testing.assert_allclose(found["p"], found["k"], atol=1e-6)
+
+
+def logged_signature(logged: Any) -> Any:
+    from mlflow.models import Model
+
+    return Model.load(logged.artifact_location.removeprefix("file://")).signature
