@@ -17,7 +17,6 @@ from harness.cli.ui import ui
 
 app = typer.Typer(
     name="harness",
-    no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from harness.records import EpochEnded, LogRecord, SegmentEnded, SegmentStarted, TrialEnded
+from harness.records import EpochEnded, LogRecord, SegmentEnded, SegmentFailed, SegmentStarted, TrialEnded
 from harness.sweep.history import best
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class LiveDisplay:
         self._console = console
         self._history: History | None = None
         self._plan: SweepPlan | None = None
-        self._workers: dict[int, tuple[int, int]] = {}
-        """Trial and target epoch by worker."""
+        self._workers: dict[int, tuple[int, int] | None] = {}
+        """Trial and target epoch by worker; None while it is idle."""
         self._began = time.monotonic()
         self._preparing: Progress | None = None
         self._live: Live | None = None
@@ -154,6 +154,10 @@ class LiveDisplay:
             self.note(f"epoch {event.epoch}/{self._plan.max_epochs}: {_epoch_text(event.metrics)}")
         elif isinstance(event, SegmentStarted):
             self._workers[event.worker] = (event.trial, event.stop)
+        elif isinstance(event, (SegmentEnded, SegmentFailed)) and self._history is not None:
+            worker = self._history.trials[event.trial].worker
+            if worker is not None:
+                self._workers[worker] = None
         elif isinstance(event, TrialEnded) and event.state == "failed":
             self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
 
@@ -190,7 +194,11 @@ class LiveDisplay:
         )
         bar.add_task("", completed=seen, total=plan.trials)
         workers = Table.grid(padding=(0, 2))
-        for worker, (number, stop) in sorted(self._workers.items()):
+        for worker, running in sorted(self._workers.items()):
+            if running is None:
+                workers.add_row(f"worker {worker}", "idle")
+                continue
+            number, stop = running
             trial = history.trials[number]
             epoch = max(trial.epochs, default=0)
             workers.add_row(
@@ -239,8 +247,10 @@ def summary(result: SweepResult) -> list[str]:
         metric = history.study.experiment["objective"]["metric"]
         lines += [
             f"best  trial {champion.number}: {metric} {champion.score:.4f}  {_params_text(champion)}",
-            f"next  harness leaderboard {name}   ·   harness show {champion.number} --study {name}   ·   "
-            f"harness export --study {name}   ·   harness ui",
+            f"next  harness leaderboard {name}",
+            f"      harness show {champion.number} --study {name}",
+            f"      harness export --study {name}",
+            "      harness ui",
         ]
     return lines
 
@@ -259,7 +269,15 @@ def _best_text(history: History) -> str:
 def _best_line(history: History, plan: SweepPlan) -> str:
     champion = best(history)
     if champion is None:
-        return "best  no trial is complete yet"
+        ahead = [trial for trial in history.trials.values() if trial.score is not None]
+        if not ahead:
+            return "best  nothing yet"
+        sign = 1 if history.maximize else -1
+        leader = max(ahead, key=lambda trial: (trial.reached, sign * (trial.score or 0)))
+        return (
+            f"ahead  trial {leader.number}  {plan.metric} {leader.score:.4f} after {leader.reached} of "
+            f"{plan.max_epochs} epochs  {_params_text(leader)}"
+        )
     return f"best  trial {champion.number}  {plan.metric} {champion.score:.4f}  {_params_text(champion)}"
 
 

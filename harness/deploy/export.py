@@ -84,10 +84,10 @@ def export_model(source: TrainedModel, target: Path, *, replace: bool = False) -
     if sha256_of(source.file) != source.sha256:
         raise ExportError(f"The model file {source.file} is damaged: its SHA-256 is not the recorded one.")
     images, expected = _reference(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
     found: list[Parity] = []
     fresh = temporary_beside(target)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_folder(fresh, lambda folder: found.extend(_fill(folder, source, images, expected)))
         if target.exists():
             old = temporary_beside(target)

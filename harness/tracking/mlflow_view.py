@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 STUDY_ID = "harness.study_id"
 TRIAL = "harness.trial"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens the experiment in MLflow's view of training runs rather than in that of language models."""
 MAX_METRICS = 900
 PAGE = 1000
 
@@ -137,7 +139,7 @@ class MlflowView:
         if not self._experiment_id:
             found = self._client.get_experiment_by_name(self._experiment)
             self._experiment_id = (
-                found.experiment_id if found else self._client.create_experiment(self._experiment)
+                found.experiment_id if found else self._client.create_experiment(self._experiment, tags=KIND)
             )
             runs = self._search(f"tags.`{STUDY_ID}` = '{event.study_id}'", ViewType.ACTIVE_ONLY)
             for run in runs:

@@ -36,13 +36,13 @@ def missing_folder() -> list[str]:
 
 def one_class() -> list[str]:
     for index in range(4):
-        image(f"one/cat/{'x' * index}.png")
+        image(f"one/cat/{'x' * (index + 1)}.png")
     return ["sweep", "--dataset", "one"]
 
 
 def class_of_one() -> list[str]:
     for index in range(4):
-        image(f"two/cat/{'x' * index}.png")
+        image(f"two/cat/{'x' * (index + 1)}.png")
     image("two/dog/alone.png")
     return ["sweep", "--dataset", "two"]
 
@@ -76,7 +76,11 @@ def unwritable() -> list[str]:
         (empty_yaml, 2, "empty.yaml is empty"),
         (typo, 2, "typo.yaml:2: datasett: there is no such key; did you mean dataset?"),
         (corrupted_npz, 1, "bad.npz is damaged"),
-        (lambda: ["sweep", "--trials", "0"], 2, "0 is not in the range x>=1"),
+        (
+            lambda: ["sweep", "--trials", "0"],
+            2,
+            "Invalid value for '--trials' / '-n': Input should be greater than or equal to 1.",
+        ),
         (lambda: ["sweep", "cifar1"], 2, "Did you mean cifar10?"),
         (lambda: ["sweep", "--study", "../escape"], 2, "cannot be called '../escape'"),
         (lambda: ["status"], 1, "There is no study"),

@@ -1,0 +1,197 @@
+"""The main job by the commands a user types, with real training, a real MLflow store and real exports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from mlflow import MlflowClient
+
+pytestmark = pytest.mark.slow
+
+QUICK = ["--epochs", "3", "--set", "dataset.limit_train=300", "--set", "scheduler.min_epochs=1"]
+GUARDED = (
+    "import sys\n"
+    "from harness.cli import main\n"
+    "try:\n"
+    "    main()\n"
+    "finally:\n"
+    "    assert 'tensorflow' not in sys.modules, 'the coordinator loaded TensorFlow'\n"
+)
+
+
+def harness(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            GUARDED if arguments[0] == "sweep" else "from harness.cli import main; main()",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def statuses() -> dict[str, int]:
+    with sqlite3.connect("mlflow.db") as database:
+        return dict(database.execute("select status, count(*) from runs group by status").fetchall())
+
+
+def test_a_sweep_from_start_to_a_model_that_serves() -> None:
+    done = harness("sweep", "--trials", "6", "--study", "mine", *QUICK)
+    assert done.stdout == ""
+    assert "mine: all 6 trials have ended" in done.stderr
+    assert statuses() == {"FINISHED": 7}
+
+    board = json.loads(harness("leaderboard", "--json").stdout)
+    assert len(board) == 6
+    winner = board[0]
+    assert winner["state"] == "complete"
+    assert winner["score"] == max(row["score"] for row in board if row["state"] == "complete")
+    assert harness("leaderboard", "mine", "--csv", "--top", "2").stdout.count("\n") == 3
+    status = json.loads(harness("status", "--json").stdout)
+    assert status["complete"]
+    assert status["best_trial"] == winner["trial"]
+    shown = json.loads(harness("show", str(winner["trial"]), "--json").stdout)
+    assert shown["epochs"]["3"]["val_accuracy"] == winner["score"]
+    assert np.sum(shown["evaluations"][0]["confusion"]) > 0
+
+    stored = optuna.load_study(study_name="mine", storage="sqlite:///.harness/optuna.db")
+    assert len(stored.trials) == 6
+    assert stored.best_value == winner["score"]
+    assert not [trial for trial in stored.trials if not trial.state.is_finished()]
+
+    folder = Path(harness("export", "--out", "bundle").stdout.strip())
+    metadata = json.loads((folder / "metadata.json").read_text())
+    assert metadata["provenance"]["trial"] == winner["trial"]
+
+    client = MlflowClient("sqlite:///mlflow.db")
+    experiment = client.get_experiment_by_name("quickstart")
+    assert experiment is not None
+    ids = [experiment.experiment_id]
+    models = client.search_logged_models(ids)
+    assert len(models) == sum(row["state"] == "complete" for row in board)
+    run = client.search_runs(ids, f"tags.`harness.trial` = '{winner['trial']}'")[0]
+    assert run.data.metrics["score"] == winner["score"]
+    assert len(client.get_metric_history(run.info.run_id, "val_f1_macro")) == 3
+    model = next(model for model in models if model.source_run_id == run.info.run_id)
+
+    np.save("images.npy", np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1)).astype(np.float32))
+    script = (
+        "import sys, keras, numpy as np\n"
+        "images = np.load('images.npy')\n"
+        "found = [keras.saving.load_model(path)(images).numpy() for path in sys.argv[1:]]\n"
+        "assert 'harness' not in sys.modules\n"
+        "np.testing.assert_allclose(found[0], found[1], atol=1e-6)\n"
+    )
+    artifacts = model.artifact_location.removeprefix("file://")
+    subprocess.run(
+        [sys.executable, "-c", script, f"{artifacts}/data/model.keras", "bundle/model.keras"], check=True
+    )
+    again = harness("export", "--run", run.info.run_id, "--out", "again")
+    assert Path(again.stdout.strip()) == Path("again").absolute()
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    """To the last bit, in one worker where the order of results is the same."""
+    boards = []
+    for name in ("one", "two"):
+        harness("sweep", "--trials", "4", "--study", name, "--workers", "1", *QUICK)
+        board = json.loads(harness("leaderboard", name, "--json").stdout)
+        boards.append([{key: value for key, value in row.items() if key != "seconds"} for row in board])
+    assert boards[0] == boards[1]
+
+
+def test_an_interrupted_sweep_says_how_to_go_on_and_ends_with_exactly_its_trials() -> None:
+    command = [sys.executable, "-m", "harness", "sweep", "--trials", "8", "--study", "cut", *QUICK]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if line.startswith("trial "):
+                break
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        rest = running.stderr.read()
+    assert running.returncode == 130
+    assert "harness resume cut" in rest
+    assert "RUNNING" not in statuses()
+    harness("resume", "cut")
+    status = json.loads(harness("status", "cut", "--json").stdout)
+    assert status["complete"]
+    assert sum(status["states"].values()) == 8
+    assert status["sessions"] == 2
+    assert statuses() == {"FINISHED": 9}
+    more = harness("sweep", "--trials", "8", "--study", "cut", *QUICK)
+    assert "all 8 trials have ended" in more.stderr
+    assert len(json.loads(harness("leaderboard", "cut", "--json").stdout)) == 8
+
+
+def test_a_time_limit_ends_a_sweep_that_can_be_resumed() -> None:
+    done = harness("sweep", "--trials", "500", "--timeout", "8", "--study", "timed", *QUICK)
+    assert "the time limit of 8 s was reached" in done.stderr
+    status = json.loads(harness("status", "timed", "--json").stdout)
+    assert not status["complete"]
+    assert 0 < sum(status["states"].values()) < 500
+    assert "RUNNING" not in statuses()
+
+
+def test_another_experiment_does_not_go_on_in_the_same_study() -> None:
+    harness("sweep", "--trials", "1", "--study", "fixed", *QUICK)
+    done = harness("sweep", "--trials", "2", "--study", "fixed", code=2)
+    assert "dataset, training, scheduler differ" in done.stderr
+    assert "harness resume fixed" in done.stderr
+
+
+def test_one_configuration_is_trained_and_tested() -> None:
+    done = harness("train", "baseline", "--dataset", "digits", "--epochs", "2", "--json")
+    found = json.loads(done.stdout)
+    assert set(found) == {"test"}
+    assert 0.5 < found["test"]["metrics"]["accuracy"] <= 1
+    assert len(found["test"]["per_class"]) == 10
+
+
+def test_workers_end_with_their_coordinator() -> None:
+    command = [sys.executable, "-m", "harness", "sweep", "--trials", "50", "--study", "killed"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("trial "):
+            break
+    running.kill()
+    running.wait()
+    running.stderr.close()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and workers_of(running.pid):
+        time.sleep(0.1)
+    assert not workers_of(running.pid)
+    done = harness("resume", "killed", "--trials", "50", "--timeout", "5")
+    assert "killed" in done.stderr
+
+
+def workers_of(_: int) -> list[str]:
+    here = str(Path.cwd())
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (
+                b"harness.engine.worker" in (entry / "cmdline").read_bytes()
+                and os.readlink(entry / "cwd") == here
+            ):
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
