@@ -25,9 +25,8 @@ def export(
 
     Every file is loaded again and compared with what the trained model predicted for validation images.
     """
-    import json
-
     from harness.cli.studies import open_study
+    from harness.cli.tables import print_json
     from harness.deploy.export import TrainedModel, export_model
     from harness.errors import ExportError, UsageError
 
@@ -63,7 +62,7 @@ def export(
     if json_:
         from dataclasses import asdict
 
-        print(json.dumps({"folder": str(bundle.folder), "parity": [asdict(one) for one in bundle.parity]}))
+        print_json({"folder": str(bundle.folder), "parity": [asdict(one) for one in bundle.parity]})
     else:
         print(bundle.folder)
 

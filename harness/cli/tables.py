@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ DETAILS = ("val_precision_macro", "val_recall_macro")
 def print_frame(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
     """A pandas table; for people with fewer digits and columns."""
     if as_json:
-        print(frame.to_json(orient="records", double_precision=15))
+        print_json(frame.astype(object).to_dict(orient="records"))
     elif as_csv:
         print(frame.to_csv(index=False), end="")
     else:
@@ -41,10 +42,25 @@ def print_frame(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
         _console().print(table)
 
 
+def print_json(value: Any) -> None:
+    """Strict JSON with every digit: what is not a finite number becomes null."""
+    print(json.dumps(_strict(value), ensure_ascii=False, allow_nan=False))
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _strict(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
 def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
     """A study in a few lines."""
     if as_json:
-        print(json.dumps(asdict(found)))
+        print_json(asdict(found))
         return
     states = ", ".join(f"{count} {state}" for state, count in found.states.items())
     seen = sum(found.states.values())
@@ -73,7 +89,7 @@ def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
 def print_trial(trial: TrialHistory, *, as_json: bool) -> None:
     """One trial in full."""
     if as_json:
-        print(json.dumps(asdict(trial)))
+        print_json(asdict(trial))
         return
     score = "–" if trial.score is None else f"{trial.score:.4f}"
     _print_pairs(
@@ -107,7 +123,7 @@ def print_trial(trial: TrialHistory, *, as_json: bool) -> None:
 def print_evaluation(trial: TrialHistory, *, as_json: bool) -> None:
     """How the model does on every split it was evaluated on."""
     if as_json:
-        print(json.dumps({evaluation.split: asdict(evaluation) for evaluation in trial.evaluations}))
+        print_json({evaluation.split: asdict(evaluation) for evaluation in trial.evaluations})
         return
     for index, evaluation in enumerate(trial.evaluations):
         if index:

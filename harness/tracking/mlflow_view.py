@@ -33,6 +33,7 @@ from harness.records import (
     TrialStarted,
 )
 from harness.tracking.model_folder import write_model_folder
+from harness.tracking.sqlite_file import ensure_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,6 +50,8 @@ PAGE = 1000
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# Standard output is for data.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
 class MlflowView:
@@ -129,6 +132,7 @@ class MlflowView:
             # Its schema migrations are no news to somebody who watches a sweep.
             logging.getLogger("mlflow").setLevel(logging.WARNING)
             logging.getLogger("alembic").setLevel(logging.WARNING)
+            ensure_store(self._uri)
             self._client_made = MlflowClient(tracking_uri=self._uri)
         return self._client_made
 

@@ -33,6 +33,9 @@ from harness.train.program import Program
 CHECKPOINT_SECONDS = 30.0
 """A long segment saves its state about this often, so that a crash costs little."""
 
+MAX_PROGRAMS = 16
+"""Compiled programs that a worker keeps; each holds a network and its graph."""
+
 Observe = Callable[[WorkerEvent], None]
 
 
@@ -45,6 +48,7 @@ class Workbench:
     """What a worker keeps warm between segments: compiled programs and resident data."""
 
     programs: dict[tuple[str, str], Program] = field(default_factory=dict)
+    """By signature and data shape, the one used last at the end."""
     data_key: tuple[str, str] | None = None
     arrays: Arrays | None = None
     train_images: tf.Tensor | None = None
@@ -64,9 +68,13 @@ class Workbench:
         """The compiled program for this configuration, made on first use."""
         dataset = segment.dataset
         key = (signature(segment.params), f"{dataset.image_shape}/{len(dataset.classes)}")
-        if key not in self.programs:
-            self.programs[key] = Program(segment.params, dataset.image_shape, len(dataset.classes))
-        return self.programs[key]
+        program = self.programs.pop(key, None)
+        if program is None:
+            while len(self.programs) >= MAX_PROGRAMS:
+                del self.programs[next(iter(self.programs))]  # the one used longest ago
+            program = Program(segment.params, dataset.image_shape, len(dataset.classes))
+        self.programs[key] = program
+        return program
 
 
 def run_segment(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -189,7 +188,7 @@ def workers_of(_: int) -> list[str]:
         try:
             if (
                 b"harness.engine.worker" in (entry / "cmdline").read_bytes()
-                and os.readlink(entry / "cwd") == here
+                and str((entry / "cwd").readlink()) == here
             ):
                 found.append(entry.name)
         except OSError:
