@@ -43,6 +43,7 @@ def export(
         )
     assert history.study is not None
     typer.echo(f"exporting trial {chosen.number} of {paths.folder.name} …", err=True)
+    target = out or Path("exports") / f"{paths.folder.name}-trial-{chosen.number:05d}"
     bundle = export_model(
         TrainedModel(
             file=paths.folder / chosen.model.file,
@@ -50,7 +51,7 @@ def export(
             dataset=history.study.dataset,
             provenance=_provenance(history, chosen),
         ),
-        out or Path("exports") / f"{paths.folder.name}-trial-{chosen.number:05d}",
+        target,
         replace=replace,
     )
     for parity in bundle.parity:
@@ -64,7 +65,7 @@ def export(
 
         print_json({"folder": str(bundle.folder), "parity": [asdict(one) for one in bundle.parity]})
     else:
-        print(bundle.folder)
+        print(target)
 
 
 def _choose(history: History, trial: int | None) -> TrialHistory:
