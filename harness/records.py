@@ -73,10 +73,10 @@ class Segment:
     """The epoch the learning-rate schedule is laid out for."""
     dataset: Dataset
     checkpoint: Checkpoint | None = None
-    save_model: bool = True
-    """Write the model file at `stop`."""
+    past_losses: tuple[float, ...] = ()
+    """Validation loss of epochs 1 to `start`, for early stopping."""
     evaluate_test: bool = False
-    """Also report on the sealed test split at `stop`."""
+    """Also report on the sealed test split when training is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +143,8 @@ class SegmentEnded:
     trial: int
     attempt: int
     epoch: int
+    over: bool
+    """Training is over: the last epoch, or no improvement for `patience` epochs. The model was saved."""
     seconds: float
     """Wall time of the segment in the worker, from receiving it to this record."""
     evaluations: list[Evaluation]

@@ -8,6 +8,7 @@ import typer
 
 from harness.cli.export import export
 from harness.cli.leaderboard import leaderboard
+from harness.cli.plan import plan
 from harness.cli.resume import resume
 from harness.cli.show import show
 from harness.cli.status import status
@@ -26,6 +27,7 @@ SEARCH, LOOK, SHIP = "Search", "Look", "Ship"
 app.command(rich_help_panel=SEARCH)(sweep)
 app.command(rich_help_panel=SEARCH)(resume)
 app.command(rich_help_panel=SEARCH)(train)
+app.command(rich_help_panel=SEARCH)(plan)
 app.command(rich_help_panel=LOOK)(status)
 app.command(rich_help_panel=LOOK)(leaderboard)
 app.command(rich_help_panel=LOOK)(show)

@@ -45,6 +45,8 @@ def run_and_report(
     started = result.history.study
     assert started is not None
     display.ended(result)
+    if result.at_fault:
+        raise SweepFailedError(result.ended.reason)
     if not result.ended.complete:
         again = f"Go on with: harness resume {started.study}"
         display.note(again)

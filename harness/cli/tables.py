@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.status import Status
+    from harness.experiment.schema import Experiment
     from harness.paths import StudyPaths
     from harness.records import Evaluation
     from harness.sweep.history import TrialHistory
@@ -84,6 +85,29 @@ def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
     for trial, reason in found.failures.items():
         lines[f"trial {trial}"] = f"failed: {reason}"
     _print_pairs(lines)
+
+
+def print_plan(
+    experiment: Experiment, rows: list[dict[str, str]], size: int | None, rungs: list[int]
+) -> None:
+    """What a sweep would do."""
+    _print_pairs(
+        {
+            "experiment": experiment.name,
+            "data": experiment.dataset.source,
+            "objective": f"{experiment.objective.direction} {experiment.objective.metric}",
+            "trials": f"{experiment.search.trials}, chosen by {experiment.search.sampler}",
+            "rungs": f"epochs {', '.join(map(str, rungs))} ({experiment.scheduler.kind})",
+            "space": "continuous" if size is None else f"{size:,} configurations",
+        }
+    )
+    print()
+    table = _plain_table("parameter")
+    for name in ("values", "when", "about"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row.values())
+    _console().print(table)
 
 
 def print_trial(trial: TrialHistory, *, as_json: bool) -> None:

@@ -60,10 +60,12 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Experiment:
         problems = [_explain(details) for details in error.errors()]
     space = values.get("space")
     if isinstance(space, dict) and space:
-        from harness.experiment.space import parse_space
+        from harness.experiment.space import parse_space, start_problems
 
+        model = values.get("model")
         try:
-            parse_space(space)
+            parsed = parse_space(space, model if isinstance(model, str) else None)
+            problems += start_problems(parsed, values.get("start_with"))
         except ExperimentError as error:
             problems += [
                 (path, text) for path, _, text in (line.partition(": ") for line in str(error).split("\n"))

@@ -10,9 +10,10 @@ from typing import Literal
 from harness.errors import ExperimentError
 from harness.records import Params, Scalar
 
-Kind = Literal["int", "float", "bool", "choice"]
-FAMILIES = ("cnn", "baseline")
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
+Kind = Literal["int", "float", "bool", "choice", "any"]
+FAMILIES = ("cnn", "resnet", "rnn", "baseline")
+PLUGIN = "plugin"
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ LEARNING_RATES: dict[str, LearningRates] = {
     "rmsprop": LearningRates(1e-4, 5e-3, 1e-3),
     "adam": LearningRates(3e-4, 1e-2, 2e-3),
     "adamw": LearningRates(3e-4, 1e-2, 2e-3),
+    "lion": LearningRates(3e-5, 2e-3, 3e-4),
 }
 """By optimizer. Plain SGD needs a rate about ten times that with momentum 0.9."""
 
@@ -57,6 +59,8 @@ class Parameter:
 
     def problem_with(self, value: Scalar) -> str | None:  # noqa: PLR0911 - one answer for each kind
         """Why `value` is not allowed, or None."""
+        if self.kind == "any":
+            return None
         if self.kind == "bool":
             return None if isinstance(value, bool) else f"{value!r} is not true or false"
         if self.kind == "choice":
@@ -74,13 +78,29 @@ class Parameter:
 
 
 _CNN = ("cnn",)
+_DEEP = ("cnn", "resnet", "rnn")
+AUGMENTATIONS = (
+    "none", "flip", "shift", "flip_shift", "rotate", "zoom", "cutout", "colour", "strong", "trivial",
+)  # fmt: skip
 
 CATALOG: dict[str, Parameter] = {
     parameter.name: parameter
     for parameter in (
+        # Architecture
         Parameter("family", "choice", "cnn", "The kind of network.", choices=FAMILIES),
-        Parameter("depth", "int", 3, "Convolution blocks.", 1, 6, families=_CNN),
-        Parameter("width", "int", 32, "Filters of the first block.", 4, 512, families=_CNN),
+        Parameter(
+            "depth",
+            "int",
+            3,
+            "cnn: convolution blocks; resnet: residual blocks in a stage; rnn: layers.",
+            1,
+            6,
+            families=_DEEP,
+        ),
+        Parameter(
+            "width", "int", 32, "Filters of the first block; units of an rnn layer.", 4, 512, families=_DEEP
+        ),
+        Parameter("convs", "int", 1, "Convolutions in a block; 2 is VGG's way.", 1, 4, families=_CNN),
         Parameter("kernel_size", "int", 3, "Side of the kernels, odd.", 1, 11, families=_CNN),
         Parameter("batch_norm", "bool", True, "Batch normalisation after each convolution.", families=_CNN),
         Parameter(
@@ -91,13 +111,68 @@ CATALOG: dict[str, Parameter] = {
             choices=("flatten", "global"),
             families=_CNN,
         ),
+        Parameter("stages", "int", 3, "Stages, each at half the size.", 1, 5, families=("resnet",)),
+        Parameter("cell", "choice", "gru", "The recurrent cell.", choices=("gru", "lstm"), families=("rnn",)),
+        Parameter("bidirectional", "bool", True, "Read rows downwards and upwards.", families=("rnn",)),
+        # Preprocessing, inside the saved model
         Parameter(
-            "dropout", "float", 0.1, "Dropout rate after each block.", 0, 0.9, families=_CNN, number_only=True
+            "scaling",
+            "choice",
+            "rescale",
+            "rescale: to 0…1; standardise: by mean and deviation of the training images.",
+            choices=("rescale", "standardise"),
+        ),
+        Parameter("denoise", "choice", "none", "A 3×3 filter.", choices=("none", "median", "gaussian")),
+        # Regularisation
+        Parameter(
+            "dropout",
+            "float",
+            0.1,
+            "Dropout rate after each block.",
+            0,
+            0.9,
+            families=_DEEP,
+            number_only=True,
         ),
         Parameter("l1", "float", 0.0, "L1 penalty on kernels.", 0, 1, number_only=True),
         Parameter("l2", "float", 0.0, "L2 penalty on kernels.", 0, 1, number_only=True),
         Parameter("weight_decay", "float", 0.0, "Decoupled weight decay.", 0, 1, number_only=True),
         Parameter("label_smoothing", "float", 0.0, "Label smoothing.", 0, 0.5, number_only=True),
+        Parameter(
+            "patience",
+            "int",
+            0,
+            "Early stopping: end after so many epochs without a lower validation loss; 0: never.",
+            0,
+            10_000,
+            number_only=True,
+        ),
+        Parameter("train_fraction", "float", 1.0, "Share of the training images.", 0.01, 1, number_only=True),
+        # Augmentation
+        Parameter("augmentation", "choice", "none", "How training images are varied.", choices=AUGMENTATIONS),
+        Parameter(
+            "augmentation_strength", "float", 0.5, "0 changes nothing, 1 much.", 0, 1, number_only=True
+        ),
+        Parameter(
+            "mixing",
+            "choice",
+            "none",
+            "Blend pairs of training images and their labels.",
+            choices=("none", "mixup", "cutmix"),
+        ),
+        Parameter(
+            "mixing_strength", "float", 0.5, "Largest share of the other image.", 0, 1, number_only=True
+        ),
+        # Class imbalance
+        Parameter(
+            "balance",
+            "choice",
+            "none",
+            "What is done about rare classes.",
+            choices=("none", "class_weights", "sampling", "focal"),
+        ),
+        Parameter("focal_gamma", "float", 2.0, "Focus on hard images, for focal.", 0, 5, number_only=True),
+        # Optimization
         Parameter("optimizer", "choice", "adam", "The optimizer.", choices=OPTIMIZERS),
         Parameter("momentum", "float", 0.9, "Momentum, for momentum and nesterov.", 0, 0.999),
         Parameter("learning_rate", "float", 2e-3, "Peak learning rate.", 1e-7, 10, number_only=True),
@@ -106,21 +181,17 @@ CATALOG: dict[str, Parameter] = {
             "choice",
             "constant",
             "How the learning rate changes over the epochs.",
-            choices=("constant", "cosine"),
+            choices=("constant", "step", "cosine", "one_cycle"),
             number_only=True,
         ),
         Parameter("warmup", "float", 0.0, "Share of all steps with a rising rate.", 0, 0.5, number_only=True),
+        Parameter(
+            "clip_norm", "float", 0.0, "Largest norm of the gradient; 0: any.", 0, 1000, number_only=True
+        ),
+        Parameter(
+            "ema", "float", 0.0, "Decay of the averaged weights; 0: none.", 0, 0.9999, number_only=True
+        ),
         Parameter("batch_size", "int", 64, "Images in a step.", 1, 8192),
-        Parameter(
-            "augmentation",
-            "choice",
-            "none",
-            "How training images are varied.",
-            choices=("none", "flip", "shift", "flip_shift", "strong"),
-        ),
-        Parameter(
-            "augmentation_strength", "float", 0.5, "0 changes nothing, 1 much.", 0, 1, number_only=True
-        ),
     )
 }
 """By name."""
@@ -132,14 +203,22 @@ def nearest(word: str, known: list[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def complete(params: Params) -> Params:
+def complete(params: Params, model: str | None = None) -> Params:
     """All parameters, with defaults for those not given.
+
+    Args:
+        params: some parameters by name.
+        model: a plug-in, `package.module:function`: it takes the place of the families, and parameters
+            that the catalog does not know are its own.
 
     Raises:
         ExperimentError: a name is unknown or a value is not allowed; all problems are named.
     """
     problems = []
+    own = {name: value for name, value in params.items() if name not in CATALOG} if model else {}
     for name, value in params.items():
+        if name in own:
+            continue
         if name not in CATALOG:
             problems.append(f"{name}: there is no such parameter{nearest(name, list(CATALOG))}")
         elif problem := CATALOG[name].problem_with(value):
@@ -155,20 +234,31 @@ def complete(params: Params) -> Params:
     return {name: float(value) if CATALOG[name].kind == "float" else value for name, value in full.items()}
 
 
+_PRESENT = ("dropout", "l1", "l2", "weight_decay", "clip_norm", "ema")
+_ONLY_WITH = {"momentum": ("optimizer", ("momentum", "nesterov"))}
+_LOSS_BALANCE = "focal"
+
+
 def signature(params: Params) -> str:
     """What decides the compiled program: two complete configurations with equal signatures share one.
 
-    Numbers enter a program as tensors; only whether dropout, L1, L2 and weight decay are there at all
-    changes it.
+    Numbers enter a program as tensors; only whether some of them are there at all changes it.
     """
     family = str(params["family"])
-    parts = [
-        f"{name}={params[name]}"
-        for name, parameter in CATALOG.items()
-        if not parameter.number_only and family in parameter.families and name != "momentum"
+    parts = []
+    for name, value in params.items():
+        parameter = CATALOG.get(name)
+        if parameter is None:
+            parts.append(f"{name}={value}")  # a plug-in's own: it may do anything with it
+        elif name == "balance":
+            parts.append(f"focal={value == _LOSS_BALANCE}")
+        elif parameter.number_only or (family != PLUGIN and family not in parameter.families):
+            continue
+        elif name not in _ONLY_WITH or params[_ONLY_WITH[name][0]] in _ONLY_WITH[name][1]:
+            parts.append(f"{name}={value}")
+    parts += [
+        name
+        for name in _PRESENT
+        if (family == PLUGIN or family in CATALOG[name].families) and float(params[name]) > 0
     ]
-    if params["optimizer"] in ("momentum", "nesterov"):
-        parts.append(f"momentum={params['momentum']}")
-    present = ("dropout", "l1", "l2", "weight_decay")
-    parts += [name for name in present if family in CATALOG[name].families and float(params[name]) > 0]
-    return " ".join(parts)
+    return " ".join(sorted(parts))

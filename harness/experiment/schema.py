@@ -7,9 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.experiment.space import Space, parse_space
+from harness.records import Scalar
 
 ImageSide = Annotated[int, Field(ge=2, le=1024)]
-Metric = Literal["val_accuracy", "val_loss", "val_precision_macro", "val_recall_macro", "val_f1_macro"]
+Sampler = Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"]
+Metric = Literal[
+    "val_accuracy",
+    "val_loss",
+    "val_precision_macro",
+    "val_recall_macro",
+    "val_f1_macro",
+    "val_balanced_accuracy",
+]
 
 
 class Strict(BaseModel):
@@ -67,7 +76,7 @@ class SearchConfig(Strict):
     """The study's total."""
     timeout: Annotated[float, Field(gt=0)] | None = None
     """Seconds after which no further epoch starts."""
-    sampler: Literal["tpe", "random"] = "tpe"
+    sampler: Sampler = "tpe"
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
     """None: one per GPU, else one per core, never more than trials."""
 
@@ -94,9 +103,13 @@ class Experiment(Strict):
     objective: ObjectiveConfig = ObjectiveConfig()
     search: SearchConfig = SearchConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
+    model: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    """A network of one's own, `package.module:function`, in place of the built-in families."""
     space: Annotated[dict[str, Any], Field(min_length=1)]
     """See `harness.experiment.space`."""
+    start_with: list[dict[str, Scalar]] = []
+    """Configurations to try first; what they leave out is sampled."""
 
     def compiled_space(self) -> Space:
         """The space as data; raises ExperimentError with all its problems."""
-        return parse_space(self.space)
+        return parse_space(self.space, self.model)

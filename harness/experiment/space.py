@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness.errors import ExperimentError
-from harness.experiment.parameters import CATALOG, LEARNING_RATES, Parameter, nearest
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, PLUGIN, Parameter, nearest
 from harness.records import Params, Scalar
 
 
@@ -78,6 +78,18 @@ class Space:
     """Alternatives by parameter, in an order in which conditions are decided before they are asked."""
 
     parameters: dict[str, tuple[Alternative, ...]]
+    model: str | None = None
+    """A plug-in, `package.module:function`, in place of the built-in families."""
+
+    def size(self) -> int | None:
+        """How many configurations there are; None if a searched parameter is continuous."""
+        if any(
+            _listed(alternative.values) is None
+            for alternatives in self.parameters.values()
+            for alternative in alternatives
+        ):
+            return None
+        return sum(1 for _ in configurations(self))
 
     def searched(self) -> list[str]:
         """The sampler's names."""
@@ -115,6 +127,54 @@ def resolve(space: Space, suggest: Suggest) -> tuple[Params, Params]:
     return params, sampled
 
 
+def configurations(space: Space) -> Iterator[tuple[Params, Params]]:
+    """Every configuration of a space without continuous parameters, as `resolve` gives them.
+
+    Raises:
+        ExperimentError: a parameter is continuous.
+    """
+    names = list(space.parameters)
+
+    def extend(position: int, params: Params, sampled: Params) -> Iterator[tuple[Params, Params]]:
+        if position == len(names):
+            yield params, sampled
+            return
+        name = names[position]
+        for alternative in space.parameters[name]:
+            if not _holds(alternative.when, params):
+                continue
+            if isinstance(alternative.values, Constant):
+                yield from extend(position + 1, params | {name: alternative.values.value}, sampled)
+            else:
+                values = _listed(alternative.values)
+                if values is None:
+                    raise ExperimentError(
+                        f"space.{name}: a grid needs a list of values or a step, not a continuous range."
+                    )
+                for value in values:
+                    yield from extend(
+                        position + 1, params | {name: value}, sampled | {alternative.sampled_as: value}
+                    )
+            return
+        yield from extend(position + 1, params, sampled)
+
+    yield from extend(0, {}, {})
+
+
+def _listed(values: Distribution | Constant) -> list[Scalar] | None:
+    """All values, in order; None for a continuous range."""
+    if isinstance(values, Constant):
+        return [values.value]
+    if isinstance(values, Choice):
+        return list(values.choices)
+    if isinstance(values, IntRange):
+        return list(range(values.low, values.high + 1, values.step or 1))
+    if values.step is None:
+        return [values.low] if values.low == values.high else None
+    count = int((values.high - values.low) / values.step + 1e-9) + 1
+    return [values.low + index * values.step for index in range(count)]
+
+
 def defaults(space: Space) -> Params:
     """One sensible configuration: the catalog's defaults where the space allows them, else its nearest."""
 
@@ -124,17 +184,23 @@ def defaults(space: Space) -> Params:
             optimizer = name.split("[")[1].rstrip("]")
             if optimizer in LEARNING_RATES:
                 return LEARNING_RATES[optimizer].default
-        default = CATALOG[parameter].default
+        default = CATALOG[parameter].default if parameter in CATALOG else None
         if isinstance(among, Choice):
             return default if default in among.choices else among.choices[0]
+        if default is None:
+            return among.low
         clipped = min(max(float(default), among.low), among.high)
         return round(clipped) if isinstance(among, IntRange) else clipped
 
     return resolve(space, middle)[0]
 
 
-def parse_space(entries: Mapping[str, Any]) -> Space:
+def parse_space(entries: Mapping[str, Any], model: str | None = None) -> Space:
     """The space that the `space:` section of an experiment file describes.
+
+    Args:
+        entries: by parameter.
+        model: with a plug-in, parameters that the catalog does not know are its own.
 
     Raises:
         ExperimentError: one line for each problem, each beginning with the key path.
@@ -142,7 +208,10 @@ def parse_space(entries: Mapping[str, Any]) -> Space:
     problems: list[str] = []
     found: dict[str, tuple[Alternative, ...]] = {}
     for name, entry in entries.items():
-        parameter = CATALOG.get(name)
+        parameter = CATALOG.get(name) or (_plugin_parameter(name, entry) if model else None)
+        if model and name == "family":
+            problems.append(f"space.family: the model {model} takes the place of the families")
+            continue
         if parameter is None:
             problems.append(f"space.{name}: there is no such parameter{nearest(name, list(CATALOG))}")
             continue
@@ -151,10 +220,41 @@ def parse_space(entries: Mapping[str, Any]) -> Space:
         except ValueError as error:
             problems += [f"space.{name}: {line}" for line in str(error).split("\n")]
     if not problems:
-        problems = [*_condition_problems(found), *_family_problems(found)]
+        problems = [*_condition_problems(found), *(() if model else _family_problems(found))]
     if problems:
         raise ExperimentError("\n".join(problems))
-    return Space(_ordered(found))
+    return Space(_ordered(found), model)
+
+
+def _plugin_parameter(name: str, entry: Any) -> Parameter:
+    """A parameter that only the plug-in knows: the file alone says what it may be."""
+    kind = entry.get("type") if isinstance(entry, dict) else None
+    return Parameter(
+        name,
+        "int" if kind == "int" else "float" if kind == "float" else "any",
+        0,
+        "The plug-in's own.",
+        families=(PLUGIN,),
+    )
+
+
+def start_problems(space: Space, starts: Any) -> list[tuple[str, str]]:
+    """What is wrong with the `start_with` section: key paths and sentences."""
+    found: list[tuple[str, str]] = []
+    for index, start in enumerate(starts if isinstance(starts, list) else []):
+        for name, value in start.items() if isinstance(start, dict) else ():
+            path = f"start_with.{index}.{name}"
+            if name not in space.parameters:
+                found.append((path, f"{name} is not in the space{nearest(name, list(space.parameters))}"))
+            elif not any(_contains(one.values, value) for one in space.parameters[name]):
+                found.append((path, f"{value!r} is outside of the space"))
+    return found
+
+
+def _contains(values: Distribution | Constant, value: Any) -> bool:
+    if isinstance(values, (IntRange, FloatRange)):
+        return isinstance(value, (int, float)) and values.low <= value <= values.high
+    return value in (_listed(values) or [])
 
 
 def _holds(when: When, params: Params) -> bool:
@@ -201,6 +301,8 @@ def _when(entry: Mapping[str, Any]) -> When:
 def _values(parameter: Parameter, entry: Any) -> Distribution | Constant:
     if isinstance(entry, list):
         return _choice(parameter, entry)
+    if parameter.kind == "any" and isinstance(entry, dict) and "type" not in entry:
+        raise ValueError("type is missing; it must be int, float, categorical or constant")
     if not isinstance(entry, dict):
         return Constant(_allowed(parameter, entry))
     kind = entry.get("type")

@@ -90,12 +90,7 @@ def _affine(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tenso
     dx = _uniform(images, seed, 1, -1.0, 1.0) * strength * (MAX_SHIFT * width / 2)
     dy = _uniform(images, seed, 2, -1.0, 1.0) * strength * (MAX_SHIFT * height / 2)
     cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-    return _project(
-        images,
-        [cos, -sin, cx - cos * cx + sin * cy + dx, sin, cos, cy - sin * cx - cos * cy + dy],
-        "BILINEAR",
-    )
+    return _about_centre(images, cos, -sin, sin, cos, dx, dy)
 
 
 def _colour(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -110,12 +105,8 @@ def _colour(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tenso
 def _cutout(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """A square of mid-grey, after DeVries & Taylor 2017 (arXiv:1708.04552)."""
     height, width = images.shape[1], images.shape[2]
-    half = strength * (MAX_CUTOUT / 2)
-    cx = _uniform(images, seed, 7, 0.0, 1.0)[:, None]
-    cy = _uniform(images, seed, 8, 0.0, 1.0)[:, None]
-    across = tf.abs((tf.range(width, dtype=tf.float32)[None, :] + 0.5) / width - cx) < half
-    down = tf.abs((tf.range(height, dtype=tf.float32)[None, :] + 0.5) / height - cy) < half
-    inside = down[:, :, None, None] & across[:, None, :, None]
+    cx, cy = _uniform(images, seed, 7, 0.0, 1.0), _uniform(images, seed, 8, 0.0, 1.0)
+    inside = _square(height, width, cx, cy, strength * (MAX_CUTOUT / 2))
     return tf.where(inside, 127.5, images)
 
 
@@ -125,11 +116,117 @@ def _strong(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tenso
     return _cutout(_colour(images, strength, seed), strength, seed)
 
 
+def _rotate(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    angle = _uniform(images, seed, 3, -1.0, 1.0) * strength * MAX_ROTATION
+    return _about_centre(images, tf.cos(angle), -tf.sin(angle), tf.sin(angle), tf.cos(angle))
+
+
+def _zoom(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    scale = 1 + _uniform(images, seed, 4, -1.0, 1.0) * strength * MAX_ZOOM
+    zero = tf.zeros_like(scale)
+    return _about_centre(images, scale, zero, zero, scale)
+
+
+def _trivial(images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """One change for each image, its kind and size drawn anew (Müller & Hutter 2021, arXiv:2103.10158).
+
+    Of nothing, mirror, shift, rotate, zoom, shear, contrast and brightness, and cut out.
+    """
+    kind = tf.cast(_uniform(images, seed, 9, 0.0, 8.0), tf.int32)
+    size = _uniform(images, seed, 10, -1.0, 1.0) * strength
+    one, zero = tf.ones_like(size), tf.zeros_like(size)
+    angle = tf.where(kind == 3, size * MAX_ROTATION, 0.0)
+    scale = tf.where(kind == 4, 1 + size * MAX_ZOOM, one)
+    shear = tf.where(kind == 5, size * MAX_ROTATION, zero)
+    across = tf.where((kind == 1) & (strength > 0), -one, one)
+    cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
+    moved = _about_centre(
+        images,
+        across * cos,
+        shear - sin,
+        sin,
+        cos,
+        tf.where(kind == 2, tf.round(size * (MAX_SHIFT * images.shape[2])), 0.0),
+        tf.where(
+            kind == 2,
+            tf.round(_uniform(images, seed, 2, -1.0, 1.0) * strength * MAX_SHIFT * images.shape[1]),
+            0.0,
+        ),
+    )
+    coloured = tf.where(_per_image(kind == 6), _colour(moved, strength, seed), moved)
+    return tf.where(_per_image(kind == 7), _cutout(coloured, strength, seed), coloured)
+
+
+def _about_centre(
+    images: tf.Tensor,
+    a: tf.Tensor,
+    b: tf.Tensor,
+    c: tf.Tensor,
+    d: tf.Tensor,
+    dx: tf.Tensor | float = 0.0,
+    dy: tf.Tensor | float = 0.0,
+) -> tf.Tensor:
+    """Resample at (a·x + b·y, c·x + d·y) + (dx, dy), measured from the centre."""
+    cx, cy = (images.shape[2] - 1) / 2, (images.shape[1] - 1) / 2
+    rows = [a, b, cx - a * cx - b * cy + dx, c, d, cy - c * cx - d * cy + dy]
+    return _project(images, rows, "BILINEAR")
+
+
 POLICIES: dict[str, Policy] = {
     "none": lambda images, _strength, _seed: images,
     "flip": _flip,
     "shift": _shift,
     "flip_shift": _flip_shift,
+    "rotate": _rotate,
+    "zoom": _zoom,
+    "cutout": _cutout,
+    "colour": _colour,
     "strong": _strong,
+    "trivial": _trivial,
 }
 """Policies by the value of the `augmentation` parameter."""
+
+
+def mix(
+    kind: str, images: tf.Tensor, truth: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blend every image and its label with another one's of the batch.
+
+    `mixup` after Zhang et al. 2018 (arXiv:1710.09412), `cutmix` after Yun et al. 2019
+    (arXiv:1905.04899), with the other image's share drawn evenly from 0 to `strength`/2 for `mixup` and
+    to `strength` for `cutmix`, so that a strength of 0 changes nothing.
+
+    Args:
+        kind: `none`, `mixup` or `cutmix`.
+        images: float32 (N, H, W, C).
+        truth: float32 (N, K), the labels as probabilities.
+        strength: float32 scalar in 0…1.
+        seed: int32 (2,).
+
+    Returns:
+        Images and labels of the same shapes.
+    """
+    if kind == "none":
+        return images, truth
+    other = tf.argsort(_uniform(images, seed, 11, 0.0, 1.0))
+    share = _uniform(images, seed, 12, 0.0, 1.0) * strength
+    if kind == "mixup":
+        share = share / 2
+        blended = images + _per_image(share) * (tf.gather(images, other) - images)
+    else:
+        height, width = images.shape[1], images.shape[2]
+        half = tf.sqrt(share) / 2
+        cx = half + _uniform(images, seed, 13, 0.0, 1.0) * (1 - 2 * half)
+        cy = half + _uniform(images, seed, 14, 0.0, 1.0) * (1 - 2 * half)
+        inside = _square(height, width, cx, cy, half)
+        blended = tf.where(inside, tf.gather(images, other), images)
+        share = tf.reduce_mean(tf.cast(inside, tf.float32), axis=[1, 2, 3])
+    return blended, truth + share[:, None] * (tf.gather(truth, other) - truth)
+
+
+def _square(height: int, width: int, cx: tf.Tensor, cy: tf.Tensor, half: tf.Tensor) -> tf.Tensor:
+    """Which pixels lie in a square around (cx, cy): bool (N, H, W, 1); all lengths as shares."""
+    half = tf.reshape(half, [-1, 1])
+    across = tf.abs((tf.range(width, dtype=tf.float32)[None, :] + 0.5) / width - cx[:, None]) < half
+    down = tf.abs((tf.range(height, dtype=tf.float32)[None, :] + 0.5) / height - cy[:, None]) < half
+    return down[:, :, None, None] & across[:, None, :, None]

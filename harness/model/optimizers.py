@@ -20,5 +20,6 @@ OPTIMIZERS: dict[str, Callable[[Params], keras.Optimizer]] = {
     "rmsprop": lambda _: keras.optimizers.RMSprop(),
     "adam": lambda _: keras.optimizers.Adam(),
     "adamw": lambda _: keras.optimizers.Adam(),
+    "lion": lambda _: keras.optimizers.Lion(),
 }
 """AdamW is Adam with decoupled weight decay (Loshchilov & Hutter 2019), which the step applies."""

@@ -7,13 +7,18 @@ import numpy.typing as npt
 
 from harness.records import Params
 
+ONE_CYCLE_RISE = 0.3
+
 
 def learning_rates(params: Params, epoch: int, max_epochs: int, steps: int) -> npt.NDArray[np.float32]:
     """The learning rate at every step of one epoch.
 
     Args:
-        params: `learning_rate` (the peak), `schedule` (`constant` or `cosine`) and `warmup` (the
-            share of all steps over which the rate rises linearly from 0).
+        params: `learning_rate` (the peak), `schedule` and `warmup` (the share of all steps over which
+            the rate rises linearly from 0). `step` divides by 10 after a half and again after three
+            quarters of the steps; `cosine` falls to 0 (Loshchilov & Hutter 2017, arXiv:1608.03983);
+            `one_cycle` rises over the first 30 %, or the warm-up if that is given, and falls linearly
+            to 0 (after Smith & Topin 2018, arXiv:1708.07120).
         epoch: 1-based.
         max_epochs: the epoch at which the schedule ends.
         steps: steps in an epoch.
@@ -23,11 +28,19 @@ def learning_rates(params: Params, epoch: int, max_epochs: int, steps: int) -> n
     """
     done = np.arange(steps) + (epoch - 1) * steps
     total = max_epochs * steps
-    warmup_steps = float(params["warmup"]) * total
+    schedule = params["schedule"]
+    warmup = float(params["warmup"])
+    if schedule == "one_cycle" and warmup == 0:
+        warmup = ONE_CYCLE_RISE
+    warmup_steps = warmup * total
+    progress = np.clip((done - warmup_steps) / max(total - warmup_steps, 1), 0, 1)
     factor = np.ones(steps)
-    if params["schedule"] == "cosine":
-        progress = (done - warmup_steps) / max(total - warmup_steps, 1)
-        factor = 0.5 * (1 + np.cos(np.pi * np.clip(progress, 0, 1)))
+    if schedule == "cosine":
+        factor = 0.5 * (1 + np.cos(np.pi * progress))
+    elif schedule == "one_cycle":
+        factor = 1 - progress
+    elif schedule == "step":
+        factor = np.where(done < total / 2, 1.0, np.where(done < 3 * total / 4, 0.1, 0.01))
     if warmup_steps > 0:
         factor = np.where(done < warmup_steps, (done + 1) / (warmup_steps + 1), factor)
     return (float(params["learning_rate"]) * factor).astype(np.float32)

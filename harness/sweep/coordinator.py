@@ -42,6 +42,8 @@ from harness.sweep.scheduler import Scheduler
 POLL_SECONDS = 0.25
 RETRIES = 2
 """How often a segment is tried again after its worker was lost."""
+ALIKE_FAILURES = 3
+"""Equal failures of the code, before anything was trained, after which the sweep gives up."""
 START_FAILURES = 3
 """Workers that may die before their first segment, in a row, before the sweep gives up."""
 
@@ -63,6 +65,8 @@ class SweepPlan:
     timeout: float | None = None
     """Seconds after which running segments end at their next epoch."""
     evaluate_test: bool = False
+    plugin: bool = False
+    """The network is the user's own code: if it fails at once, it is told at once."""
 
 
 @dataclass(slots=True)
@@ -87,6 +91,8 @@ class Coordinator:
     scheduler: Scheduler
     followers: Sequence[Follow] = ()
     stop: Stop = field(default_factory=Stop)
+    gave_up: bool = False
+    """The sweep ended because the network's code fails in every trial."""
     _idle: set[int] = field(default_factory=set)
     _running: dict[int, Segment] = field(default_factory=dict)
     """Segments by worker."""
@@ -95,6 +101,10 @@ class Coordinator:
     _retries: dict[int, int] = field(default_factory=dict)
     """Workers lost in the current segment, by trial."""
     _start_failures: int = 0
+    _alike: dict[str, int] = field(default_factory=dict)
+    """Failures of code before anything was trained, by message."""
+    _exhausted: bool = False
+    """Every configuration of the space has been tried."""
 
     def run(self) -> StudyEnded:
         """Run the sweep to its end and return its last event.
@@ -160,7 +170,7 @@ class Coordinator:
     def _next_segment(self) -> Segment | None:
         if self._waiting:
             return self._waiting.popleft()
-        all_started = len(self.history.trials) >= self.plan.trials
+        all_started = self._exhausted or len(self.history.trials) >= self.plan.trials
         promotion = self.scheduler.promotion(drained=all_started and not self._running)
         if promotion is not None:
             trial = self.history.trials[promotion.trial]
@@ -168,11 +178,17 @@ class Coordinator:
             return self._segment(trial, promotion.stop)
         if all_started:
             return None
-        return self._segment(self._new_trial(), self.scheduler.first_stop)
+        started = self._new_trial()
+        if started is None:
+            return self._next_segment()  # what has been tried may still earn a promotion
+        return self._segment(started, self.scheduler.first_stop)
 
-    def _new_trial(self) -> TrialHistory:
+    def _new_trial(self) -> TrialHistory | None:
         number = len(self.history.trials)
         suggestion = self.sampler.ask(number)
+        if suggestion is None:
+            self._exhausted = True
+            return None
         self._emit(
             TrialStarted(
                 trial=number,
@@ -199,8 +215,11 @@ class Coordinator:
             max_epochs=self.plan.max_epochs,
             dataset=self.plan.dataset,
             checkpoint=checkpoint,
-            save_model=stop == self.plan.max_epochs,
-            evaluate_test=self.plan.evaluate_test and stop == self.plan.max_epochs,
+            past_losses=tuple(
+                trial.epochs[epoch].get("val_loss", trial.epochs[epoch].get("loss", math.nan))
+                for epoch in range(1, (checkpoint.epoch if checkpoint else 0) + 1)
+            ),
+            evaluate_test=self.plan.evaluate_test,
         )
 
     def _handle(self, event: EngineEvent) -> None:
@@ -256,17 +275,24 @@ class Coordinator:
 
     def _segment_ended(self, segment: Segment, event: SegmentEnded) -> None:
         self._retries.pop(segment.trial, None)
-        if event.epoch < segment.stop:
-            return  # stopped on request; it goes on when the study is resumed
         trial = self.history.trials[segment.trial]
-        score = trial.epochs[event.epoch].get(self.plan.metric, math.nan)
-        self.scheduler.report(segment.trial, event.epoch, self._larger_is_better(trial.epochs[event.epoch]))
-        if event.epoch == self.plan.max_epochs:
-            self._end_trial(segment.trial, "complete", reason="finished")
-        else:
+        result = self._larger_is_better(trial.epochs[event.epoch])
+        if event.over:
+            # Stopped early it takes its place at the rung, but there is nothing to promote.
+            self.scheduler.report(segment.trial, segment.stop, result)
+            self.scheduler.note_promoted(segment.trial, segment.stop)
+            early = event.epoch < self.plan.max_epochs
+            reason = f"stopped improving at epoch {event.epoch}" if early else "finished"
+            self._end_trial(segment.trial, "complete", reason=reason)
+        elif event.epoch == segment.stop:
+            self.scheduler.report(segment.trial, event.epoch, result)
+            score = trial.epochs[event.epoch].get(self.plan.metric, math.nan)
             self.sampler.pause(segment.trial, event.epoch, score)
+        # Otherwise it was stopped on request, and goes on when the study is resumed.
 
     def _segment_failed(self, event: SegmentFailed) -> None:
+        if event.failure == "user_code":
+            self._consider_giving_up(event.message)
         self.scheduler.forget(event.trial)
         self._end_trial(
             event.trial,
@@ -275,6 +301,15 @@ class Coordinator:
             failure=event.failure,
             traceback=event.traceback,
         )
+
+    def _consider_giving_up(self, message: str) -> None:
+        """When the code fails from the start, it will fail in every trial."""
+        if any(trial.epochs for trial in self.history.trials.values()):
+            return
+        self._alike[message] = self._alike.get(message, 0) + 1
+        if self._alike[message] >= (1 if self.plan.plugin else ALIKE_FAILURES):
+            self.stop.reason, self.stop.now = message, True
+            self.gave_up = True
 
     def _end_trial(
         self,
@@ -313,7 +348,11 @@ class Coordinator:
                     self._end_trial(
                         trial.number, "pruned", reason=f"outcompeted at epoch {max(trial.epochs)}"
                     )
-        reason = self.stop.reason or _all_ended(self.plan.trials)
+        if self._exhausted and len(self.history.trials) < self.plan.trials:
+            ending = f"all {len(self.history.trials)} configurations of the space have been tried"
+        else:
+            ending = _all_ended(self.plan.trials)
+        reason = self.stop.reason or ending
         ended = StudyEnded(reason=reason, complete=complete, time=_now())
         self._emit(ended, durable=True)
         return ended

@@ -37,6 +37,8 @@ from harness.tracking.optuna_view import OptunaView
 
 CATCH_UP_SECONDS = 60.0
 """How long the end of a sweep waits for MLflow and Optuna's storage."""
+IMBALANCE = 3
+"""The largest class over the smallest, from which accuracy is a poor objective."""
 PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "numpy", "harness")
 
 
@@ -64,6 +66,8 @@ class SweepResult:
     ended: StudyEnded
     seconds: float
     """Wall time of this session."""
+    at_fault: bool
+    """The sweep gave up because the network's code fails in every trial."""
     behind: tuple[str, ...]
     """Sentences about views that could not be brought up to date."""
 
@@ -108,6 +112,13 @@ def run_sweep(
             _check_same(experiment, history, name)
         space = experiment.compiled_space()
         scheduler = make_scheduler(experiment)
+        sampler = Sampler(
+            space,
+            experiment.search.sampler,
+            experiment.seed,
+            maximize=experiment.objective.direction == "maximize",
+            start_with=experiment.start_with,
+        )
         total = experiment.search.trials
         engine = LocalEngine(
             paths, min(total, workers or experiment.search.workers or default_workers(total))
@@ -121,6 +132,8 @@ def run_sweep(
         for warning in dataset.warnings:
             watcher.note(warning)
 
+        if advice := _imbalance(experiment, dataset):
+            watcher.note(advice)
         if log is None:
             log = EventLog(paths.log)
             stack.callback(log.close)
@@ -141,6 +154,7 @@ def run_sweep(
             maximize=experiment.objective.direction == "maximize",
             timeout=experiment.search.timeout,
             evaluate_test=evaluate_test,
+            plugin=experiment.model is not None,
         )
         feeds = [follower.feed for follower in followers]
         for record in log.records:
@@ -155,7 +169,7 @@ def run_sweep(
             engine=engine,
             log=log,
             history=history,
-            sampler=Sampler(space, experiment.search.sampler, experiment.seed, maximize=plan.maximize),
+            sampler=sampler,
             scheduler=scheduler,
             followers=[watcher.follow, *feeds],
             stop=stop,
@@ -165,8 +179,13 @@ def run_sweep(
         finally:
             engine.close()
             results = [follower.close(CATCH_UP_SECONDS) for follower in followers]
+        if sampler.repeats:
+            watcher.note(
+                f"{sampler.repeats} suggestions had been tried before; the sampler was asked again instead "
+                "of training them twice."
+            )
         behind = tuple(result.message for result in results if not result.caught_up)
-        return SweepResult(history, ended, time.monotonic() - began, behind)
+        return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
 
 
 def make_scheduler(experiment: Experiment) -> Scheduler:
@@ -225,7 +244,7 @@ def _check_same(experiment: Experiment, history: History, name: str) -> None:
     before, now = history.study.experiment, dump(experiment)
     changed = [
         key
-        for key in ("dataset", "training", "objective", "space", "scheduler", "seed")
+        for key in ("dataset", "training", "objective", "model", "space", "scheduler", "seed")
         if before.get(key) != now.get(key)
     ]
     if changed:
@@ -247,6 +266,19 @@ def _check_data(experiment: Experiment, dataset: Dataset, history: History) -> N
             f"The data set {dataset.name} has changed since this study began (its content digest differs), "
             "so its trials could not be compared. Start a new study."
         )
+
+
+def _imbalance(experiment: Experiment, dataset: Dataset) -> str | None:
+    """Advice, where accuracy would reward ignoring rare classes."""
+    counts = sorted((count, name) for name, count in dataset.class_counts.items())
+    (fewest, rare), (most, common) = counts[0], counts[-1]
+    if experiment.objective.metric != "val_accuracy" or most < IMBALANCE * max(fewest, 1):
+        return None
+    return (
+        f"The data set is imbalanced ({common}: {most:,} images, {rare}: {fewest:,}), so accuracy says "
+        "little about rare classes. Consider --set objective.metric=val_f1_macro, and see the experiment "
+        "`imbalanced`."
+    )
 
 
 def _study_started(name: str, experiment: Experiment, dataset: Dataset, history: History) -> StudyStarted:

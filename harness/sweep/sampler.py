@@ -8,10 +8,15 @@ shown as pruned at its rung, so that the sampler learns from it at once although
 from __future__ import annotations
 
 import datetime
+import importlib.util
+import json
+import math
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -19,16 +24,36 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
 
+from harness.errors import ExperimentError
 from harness.experiment.parameters import complete
-from harness.experiment.space import Distribution, FloatRange, IntRange, Space, resolve
+from harness.experiment.space import (
+    Constant,
+    Distribution,
+    FloatRange,
+    IntRange,
+    Space,
+    configurations,
+    resolve,
+)
 from harness.records import Params, Scalar, TrialState
 from harness.seeds import seed_from
 from harness.sweep.history import TrialHistory
+
+ATTEMPTS = 20
+"""How often the sampler is asked again for a configuration that has not been tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +71,54 @@ class Suggestion:
 class Sampler:
     """Suggests configurations; every call is seeded by the study's seed and the trial's number."""
 
-    def __init__(self, space: Space, kind: str, seed: int, *, maximize: bool) -> None:
+    def __init__(
+        self,
+        space: Space,
+        kind: str,
+        seed: int,
+        *,
+        maximize: bool,
+        start_with: Sequence[Params] = (),
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        check_sampler(kind)
         self._space = space
         self._kind = kind
         self._seed = seed
+        self._start_with = start_with
         self._storage = _PausedAsPruned()
         self._study = optuna.create_study(
             storage=self._storage, direction="maximize" if maximize else "minimize"
         )
+        self._own: dict[int, int] = {}
+        """This study's trial ids by the trials' numbers; a repeated suggestion has no number."""
+        self._tried: dict[str, int] = {}
+        """Numbers by configuration."""
+        self._scores: dict[int, float] = {}
+        self.repeats = 0
+        """Suggestions that had been tried before and were not trained again."""
 
-    def ask(self, number: int) -> Suggestion:
-        """The configuration of trial `number`, which must be the next one."""
-        self._study.sampler = make_sampler(self._kind, seed_from(self._seed, "ask", number))
-        trial = self._study.ask()
-        assert trial.number == number
-        chosen, sampled = resolve(self._space, lambda name, among: suggest(trial, name, among))
-        return Suggestion(complete(chosen), sampled, seed_from(self._seed, "trial", number))
+    def ask(self, number: int) -> Suggestion | None:
+        """The configuration of trial `number`; None if every one of the space has been tried."""
+        if self._kind == "grid":
+            return self._untried(number)
+        for attempt in range(ATTEMPTS):
+            self._study.sampler = make_sampler(self._kind, self._seed, f"{number}/{attempt}")
+            if attempt == 0 and number < len(self._start_with):
+                self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[number]))
+            trial = self._ask()
+            chosen, sampled = resolve(self._space, partial(suggest, trial))
+            suggestion = self._suggestion(number, chosen, sampled)
+            earlier = self._tried.get(_key(suggestion.params))
+            if earlier is None:
+                return self._accept(number, suggestion, trial._trial_id)
+            self._tell_repeat(trial._trial_id, earlier)
+        return self._untried(number)
 
     def restore(self, past: TrialHistory) -> None:
         """Take over a trial from the event log; call in the order of numbers."""
-        template = _running(self._space, past.sampled)
-        self._storage.create_new_trial(self._study._study_id, template_trial=template)
+        suggestion = Suggestion(past.params, past.sampled, past.seed)
+        self._accept(past.number, suggestion, self._create(past.sampled))
         if past.state in ("complete", "pruned", "failed"):
             self.finish(past.number, past.state, past.reached, past.score)
         elif past.reached and past.score is not None:
@@ -75,12 +126,13 @@ class Sampler:
 
     def pause(self, number: int, epoch: int, score: float) -> None:
         """The trial has `score` at a rung and waits there."""
-        self._storage.set_trial_intermediate_value(self._id(number), epoch, score)
-        self._storage.paused.add(number)
+        if math.isfinite(score):
+            self._storage.set_trial_intermediate_value(self._own[number], epoch, score)
+            self._storage.paused.add(self._own[number])
 
     def resume(self, number: int) -> None:
         """The trial goes on."""
-        self._storage.paused.discard(number)
+        self._storage.paused.discard(self._own[number])
 
     def finish(self, number: int, state: TrialState, epoch: int, score: float | None) -> None:
         """The trial's terminal state.
@@ -88,20 +140,74 @@ class Sampler:
         A failed trial counts as pruned without a result, the worst there is: where training diverges
         or memory runs out, the sampler should not look again.
         """
-        self._storage.paused.discard(number)
+        own = self._own[number]
+        self._storage.paused.discard(own)
         if state == "complete" and score is not None:
-            self._study.tell(number, score)
+            self._scores[number] = score
+            self._storage.set_trial_state_values(own, OptunaState.COMPLETE, [score])
             return
         if score is not None and state != "failed":
-            self._storage.set_trial_intermediate_value(self._id(number), epoch, score)
-        self._storage.set_trial_state_values(self._id(number), OptunaState.PRUNED)
+            self._storage.set_trial_intermediate_value(own, epoch, score)
+        self._storage.set_trial_state_values(own, OptunaState.PRUNED)
 
-    def _id(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+    def _ask(self) -> Trial:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # experimental samplers, fixed values out of range
+            return self._study.ask()
+
+    def _suggestion(self, number: int, chosen: Params, sampled: Params) -> Suggestion:
+        return Suggestion(
+            complete(chosen, self._space.model), sampled, seed_from(self._seed, "trial", number)
+        )
+
+    def _accept(self, number: int, suggestion: Suggestion, own: int) -> Suggestion:
+        self._own[number] = own
+        self._tried.setdefault(_key(suggestion.params), number)
+        return suggestion
+
+    def _tell_repeat(self, own: int, earlier: int) -> None:
+        """The same configuration has the same value: the sampler learns it, and nothing is trained."""
+        self.repeats += 1
+        score = self._scores.get(earlier)
+        if score is None:
+            self._storage.set_trial_state_values(own, OptunaState.FAIL)
+        else:
+            self._storage.set_trial_state_values(own, OptunaState.COMPLETE, [score])
+
+    def _untried(self, number: int) -> Suggestion | None:
+        """A configuration from the whole list that has not been tried, in a random order."""
+        if self._space.size() is None:
+            return None
+        every = list(configurations(self._space))
+        order = np.random.default_rng(seed_from(self._seed, "grid")).permutation(len(every))
+        for index in order:
+            suggestion = self._suggestion(number, *every[index])
+            if _key(suggestion.params) not in self._tried:
+                return self._accept(number, suggestion, self._create(suggestion.sampled))
+        return None
+
+    def _create(self, sampled: Params) -> int:
+        template = _running(self._space, sampled)
+        return self._storage.create_new_trial(self._study._study_id, template_trial=template)
+
+
+def _key(params: Params) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def _by_sampler_names(space: Space, start: Params) -> Params:
+    """The values of a start under every name that the sampler may ask for."""
+    return {
+        alternative.sampled_as: start[name]
+        for name, alternatives in space.parameters.items()
+        if name in start
+        for alternative in alternatives
+        if not isinstance(alternative.values, Constant)
+    }
 
 
 class _PausedAsPruned(InMemoryStorage):
-    """Shows the trials in `paused` as pruned at their last reported value."""
+    """Shows the trials whose ids are in `paused` as pruned at their last reported value."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +218,7 @@ class _PausedAsPruned(InMemoryStorage):
     ) -> list[FrozenTrial]:
         """All trials, the paused ones in disguise."""
         trials = super().get_all_trials(study_id, deepcopy)
-        shown = [_pruned(trial) if trial.number in self.paused else trial for trial in trials]
+        shown = [_pruned(trial) if trial._trial_id in self.paused else trial for trial in trials]
         return [trial for trial in shown if states is None or trial.state in states]
 
 
@@ -132,14 +238,34 @@ def _pruned(trial: FrozenTrial) -> FrozenTrial:
     )
 
 
-def make_sampler(kind: str, seed: int) -> BaseSampler:
-    """An Optuna sampler by its name in experiment files."""
-    if kind == "random":
-        return RandomSampler(seed=seed)
+def check_sampler(kind: str) -> None:
+    """Raises ExperimentError if the sampler needs a package that is not installed."""
+    package = {"gp": "torch", "cmaes": "cmaes"}.get(kind)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise ExperimentError(
+            f"search.sampler: {kind} needs the package {package}, which is not installed. Type "
+            f"`pip install {package}`, or choose tpe."
+        )
+
+
+def make_sampler(kind: str, seed: int, call: str) -> BaseSampler:
+    """An Optuna sampler by its name in experiment files, for one call of a study's."""
+    own = seed_from(seed, "ask", call)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if kind == "random":
+            return RandomSampler(seed=own)
+        if kind == "qmc":
+            # One sequence for the whole study: it goes by the number of trials there are.
+            return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        if kind == "cmaes":
+            return CmaEsSampler(seed=own, warn_independent_sampling=False)
+        if kind == "nsga2":
+            return NSGAIISampler(seed=own)
+        if kind == "gp":
+            return GPSampler(seed=own, deterministic_objective=False)
         # Conditional parameters make groups of trials that share a sub-space.
-        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+        return TPESampler(seed=own, multivariate=True, group=True, constant_liar=True)
 
 
 def suggest(trial: Trial, name: str, among: Distribution) -> Scalar:

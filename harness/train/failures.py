@@ -6,6 +6,7 @@ import traceback
 
 import tensorflow as tf
 
+from harness.model.plugin import PluginError
 from harness.records import FailureKind, Segment, SegmentFailed
 from harness.train.segment import DivergedError, now_ms
 
@@ -28,5 +29,7 @@ def _classify(error: Exception) -> tuple[FailureKind, str]:
         return "diverged", str(error)
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return "out_of_memory", "The configuration needs more memory than there is."
+    if isinstance(error, PluginError):
+        return "user_code", str(error)
     first_line = str(error).strip().split("\n", 1)[0]
     return "user_code", f"{type(error).__name__}: {first_line}"

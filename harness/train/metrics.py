@@ -34,7 +34,13 @@ def summary(logits: Logits, labels: Labels) -> dict[str, float]:
         "precision_macro": float(precision),
         "recall_macro": float(recall),
         "f1_macro": float(f1),
+        "balanced_accuracy": _balanced_accuracy(labels, predicted),
     }
+
+
+def _balanced_accuracy(labels: Labels, predicted: npt.NDArray[np.int64]) -> float:
+    """The mean recall of the classes that are there."""
+    return float(np.mean([np.mean(predicted[labels == label] == label) for label in np.unique(labels)]))
 
 
 def evaluation(

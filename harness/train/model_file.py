@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.data.arrays import Arrays
 from harness.model.families import build, with_probabilities
+from harness.model.preprocessing import PixelStatistics
 from harness.paths import make_folder, sha256_of, write_file
 from harness.records import ModelSaved, Segment
 from harness.train.metrics import softmax
@@ -18,11 +19,16 @@ REFERENCE_IMAGES = 64
 
 
 def save_model(
-    program: Program, segment: Segment, arrays: Arrays, trial_folder: Path, epoch: int
+    program: Program,
+    segment: Segment,
+    arrays: Arrays,
+    trial_folder: Path,
+    epoch: int,
+    statistics: PixelStatistics,
 ) -> ModelSaved:
     """Write `model.keras` (stock layers, softmax output) and `reference.npz` beside it."""
     make_folder(trial_folder)
-    network = build(segment.params, segment.dataset.image_shape, len(segment.dataset.classes))
+    network = build(segment.params, segment.dataset.image_shape, len(segment.dataset.classes), statistics)
     network.set_weights(program.network.get_weights())
     model = with_probabilities(network)
     file = trial_folder / "model.keras"

@@ -8,6 +8,8 @@ the graph gathers batches from the resident uint8 images.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +18,26 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from harness.model.augmentation import augment
+from harness.model.augmentation import augment, mix
 from harness.model.families import ImageShape, build
 from harness.model.optimizers import OPTIMIZERS
+from harness.model.preprocessing import PixelStatistics
 from harness.records import Params
 from harness.seeds import seed_from
 
 EVALUATION_BATCH = 512
-NUMBERS = ("l1", "l2", "weight_decay", "label_smoothing", "augmentation_strength")
+NUMBERS = (
+    "l1",
+    "l2",
+    "weight_decay",
+    "label_smoothing",
+    "augmentation_strength",
+    "mixing_strength",
+    "focal_gamma",
+    "clip_norm",
+    "ema",
+)
+"""Parameters that enter the compiled step as float32 scalars."""
 
 
 class TunableDropout(keras.layers.Dropout):  # type: ignore[misc]
@@ -54,13 +68,29 @@ class EpochTotals:
 class Program:
     """Compiled train and predict functions; hold one per signature and reuse it."""
 
-    def __init__(self, params: Params, image_shape: ImageShape, num_classes: int) -> None:
+    def __init__(
+        self,
+        params: Params,
+        image_shape: ImageShape,
+        num_classes: int,
+        statistics: PixelStatistics,
+    ) -> None:
         self._rate = tf.Variable(0.0, trainable=False, name="dropout_rate")
-        self.network = _with_tunable_dropout(build(params, image_shape, num_classes), self._rate)
+        self.network = _with_tunable_dropout(build(params, image_shape, num_classes, statistics), self._rate)
         self.optimizer = OPTIMIZERS[str(params["optimizer"])](params)
         self.optimizer.build(self.network.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
+        self._averages = [
+            tf.Variable(variable, trainable=False)
+            for variable in self.network.trainable_variables
+            if float(params["ema"]) > 0
+        ]
+        """Exponential moving averages of the weights, if the configuration wants them."""
+        self._draw = _drawer(params, image_shape, num_classes, statistics, self.network)
         self._augmentation = str(params["augmentation"])
+        self._mixing = str(params["mixing"])
+        self._focal = params["balance"] == "focal"
+        self._clips = float(params["clip_norm"]) > 0
         self._uses_l1 = float(params["l1"]) > 0
         self._uses_l2 = float(params["l2"]) > 0
         self._uses_decay = float(params["weight_decay"]) > 0
@@ -77,6 +107,7 @@ class Program:
                 tf.TensorSpec((None, None), tf.int32),
                 tf.TensorSpec((None,), tf.float32),
                 tf.TensorSpec((), tf.int32),
+                tf.TensorSpec((num_classes,), tf.float32),
                 {name: tf.TensorSpec((), tf.float32) for name in NUMBERS},
             ],
         )
@@ -89,7 +120,9 @@ class Program:
 
     def reset(self, seed: int, dropout: float) -> None:
         """Start a trial: fresh weights drawn from `seed`, a fresh optimizer, this dropout rate."""
-        _initialise(self.network, seed)
+        self._draw(seed)
+        for average, weight in zip(self._averages, self.network.trainable_variables, strict=False):
+            average.assign(weight)
         for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)
         self._rate.assign(dropout)
@@ -102,6 +135,7 @@ class Program:
         rates: npt.NDArray[np.float32],
         seed: int,
         params: Params,
+        class_weights: npt.NDArray[np.float32] | None = None,
     ) -> EpochTotals:
         """Train one epoch.
 
@@ -112,11 +146,15 @@ class Program:
             rates: float32 (steps,), the learning rates.
             seed: decides dropout and augmentation of this epoch.
             params: the numbers named in `NUMBERS` are read.
+            class_weights: float32 (num_classes,), what an image of each class counts; by default 1.
         """
         for index, generator in enumerate(_seed_generators(self.network)):
             generator.state.assign([seed, index])
         numbers = {name: tf.constant(float(params[name]), tf.float32) for name in NUMBERS}
-        loss, correct = self._train(images, labels, order, rates, tf.constant(seed, tf.int32), numbers)
+        weights = np.ones(self._num_classes, np.float32) if class_weights is None else class_weights
+        loss, correct = self._train(
+            images, labels, order, rates, tf.constant(seed, tf.int32), weights, numbers
+        )
         return EpochTotals(loss=float(loss) / order.shape[0], accuracy=int(correct) / order.size)
 
     def predict(self, images: npt.NDArray[np.uint8] | tf.Tensor) -> npt.NDArray[np.float32]:
@@ -127,14 +165,31 @@ class Program:
         ]
         return np.concatenate(parts) if parts else np.zeros((0, self._num_classes), np.float32)
 
-    def state(self) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
-        """Copies of the weights and of the optimizer's variables."""
-        return self.network.get_weights(), [variable.numpy() for variable in self.optimizer.variables]
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the network has the averaged weights, if the configuration wants them."""
+        if not self._averages:
+            yield
+            return
+        variables = self.network.trainable_variables
+        trained = [variable.numpy() for variable in variables]
+        for variable, average in zip(variables, self._averages, strict=True):
+            variable.assign(average)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, trained, strict=True):
+                variable.assign(value)
 
-    def restore(self, weights: list[npt.NDArray[Any]], optimizer: list[npt.NDArray[Any]]) -> None:
+    def state(self) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
+        """Copies of the weights, and of the optimizer's variables followed by the averages."""
+        rest = [*self.optimizer.variables, *self._averages]
+        return self.network.get_weights(), [variable.numpy() for variable in rest]
+
+    def restore(self, weights: list[npt.NDArray[Any]], rest: list[npt.NDArray[Any]]) -> None:
         """Go on from what `state` returned; raises ValueError if the shapes do not fit."""
         self.network.set_weights(weights)
-        for variable, value in zip(self.optimizer.variables, optimizer, strict=True):
+        for variable, value in zip([*self.optimizer.variables, *self._averages], rest, strict=True):
             variable.assign(value)
 
     def _train_epoch(
@@ -144,15 +199,19 @@ class Program:
         order: tf.Tensor,
         rates: tf.Tensor,
         seed: tf.Tensor,
+        class_weights: tf.Tensor,
         numbers: dict[str, tf.Tensor],
     ) -> tuple[tf.Tensor, tf.Tensor]:
         def step(index: tf.Tensor, loss_sum: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
             chosen = order[index]
+            own_seed = tf.stack([seed, index])
             batch = tf.cast(tf.gather(images, chosen), tf.float32)
-            batch = augment(
-                self._augmentation, batch, numbers["augmentation_strength"], tf.stack([seed, index])
-            )
-            loss, hits = self._train_step(batch, tf.gather(labels, chosen), rates[index], numbers)
+            batch = augment(self._augmentation, batch, numbers["augmentation_strength"], own_seed)
+            hard = tf.gather(labels, chosen)
+            truth = tf.one_hot(hard, self._num_classes)
+            batch, truth = mix(self._mixing, batch, truth, numbers["mixing_strength"], own_seed)
+            importance = tf.gather(class_weights, hard)
+            loss, hits = self._train_step(batch, hard, truth, importance, rates[index], numbers)
             return index + 1, loss_sum + loss, correct + hits
 
         _, loss_sum, correct = tf.while_loop(
@@ -164,26 +223,43 @@ class Program:
         return loss_sum, correct
 
     def _train_step(
-        self, batch: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor, numbers: dict[str, tf.Tensor]
+        self,
+        batch: tf.Tensor,
+        hard: tf.Tensor,
+        truth: tf.Tensor,
+        importance: tf.Tensor,
+        rate: tf.Tensor,
+        numbers: dict[str, tf.Tensor],
     ) -> tuple[tf.Tensor, tf.Tensor]:
         smoothing = numbers["label_smoothing"]
-        truth = tf.one_hot(labels, self._num_classes) * (1 - smoothing) + smoothing / self._num_classes
+        truth = truth * (1 - smoothing) + smoothing / self._num_classes
         variables = [variable.value for variable in self.network.trainable_variables]
         with tf.GradientTape() as tape:
             logits = self.network(batch, training=True)
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(truth, logits))
+            losses = tf.nn.softmax_cross_entropy_with_logits(truth, logits)
+            if self._focal:
+                losses *= _focus(logits, truth, numbers["focal_gamma"])
+            loss = tf.reduce_mean(losses * importance)
         gradients = tape.gradient(loss, variables)
         gradients = [
             self._regularised(gradient, variable, numbers)
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
+        if self._clips:
+            gradients, _ = tf.clip_by_global_norm(gradients, numbers["clip_norm"])
         if self._uses_decay:
             for variable in variables:
                 if _is_kernel(variable):
                     variable.assign_sub(variable * (rate * numbers["weight_decay"]))
         self.optimizer.learning_rate.assign(rate)
         self.optimizer.apply(gradients)
-        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.int32))
+        if self._averages:
+            # A young average follows closely, so that the random start is soon forgotten.
+            age = tf.cast(self.optimizer.iterations.value, tf.float32)
+            decay = tf.minimum(numbers["ema"], (1 + age) / (10 + age))
+            for average, variable in zip(self._averages, variables, strict=True):
+                average.assign_sub((1 - decay) * (average - variable))
+        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == hard, tf.int32))
         return loss, hits
 
     def _regularised(
@@ -222,14 +298,55 @@ def _seed_generators(network: keras.Model) -> list[keras.random.SeedGenerator]:
     ]
 
 
-def _initialise(network: keras.Model, seed: int) -> None:
-    """Draw every weight anew from its layer's own initializer, each from a seed of its own."""
+def _focus(logits: tf.Tensor, truth: tf.Tensor, gamma: tf.Tensor) -> tf.Tensor:
+    """(1 − p)^γ for the probability p given to the truth (Lin et al. 2017, arXiv:1708.02002)."""
+    given = tf.reduce_sum(tf.nn.softmax(logits) * truth, axis=1)
+    return tf.pow(tf.clip_by_value(1 - given, 1e-6, 1.0), gamma)
+
+
+def _drawer(
+    params: Params,
+    image_shape: ImageShape,
+    num_classes: int,
+    statistics: PixelStatistics,
+    network: keras.Model,
+) -> Callable[[int], None]:
+    """A function that gives the network fresh weights, the same for the same seed.
+
+    Each weight of a stock layer is drawn by its layer's own initializer. A network with weights that
+    come from elsewhere (a plug-in's own layers) is built anew under the seed instead, which is slower.
+    """
+    slots = _initializers(network)
+    if slots is not None and "model" not in params:
+        return lambda seed: _redraw(slots, seed)
+
+    def rebuild(seed: int) -> None:
+        keras.utils.set_random_seed(seed)
+        network.set_weights(build(params, image_shape, num_classes, statistics).get_weights())
+
+    return rebuild
+
+
+_Slot = tuple[keras.Variable, Any, str]
+"""A weight, its initializer, and a name for its random stream."""
+
+
+def _initializers(network: keras.Model) -> list[_Slot] | None:
+    """Every weight with its initializer; None if one cannot be found."""
+    slots: list[_Slot] = []
     for index, layer in enumerate(network._flatten_layers(include_self=False)):
         for variable in layer._trainable_variables + layer._non_trainable_variables:
-            initializer = getattr(layer, f"{variable.name}_initializer", None)
+            own = variable.name.replace("recurrent_kernel", "recurrent")
+            initializer = getattr(layer, f"{own}_initializer", None)
             if initializer is None:
-                continue
-            config = initializer.get_config()
-            if "seed" in config:
-                config["seed"] = seed_from(seed, "weights", index, variable.name)
-            variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))
+                return None
+            slots.append((variable, initializer, f"{index}/{variable.name}"))
+    return slots
+
+
+def _redraw(slots: list[_Slot], seed: int) -> None:
+    for variable, initializer, stream in slots:
+        config = initializer.get_config()
+        if "seed" in config:
+            config["seed"] = seed_from(seed, "weights", stream)
+        variable.assign(type(initializer).from_config(config)(variable.shape, variable.dtype))

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from harness.data.arrays import Arrays, load
 from harness.experiment.parameters import signature
+from harness.model.preprocessing import PixelStatistics
 from harness.model.schedules import learning_rates
 from harness.paths import StudyPaths
 from harness.records import (
@@ -28,6 +29,7 @@ from harness.seeds import seed_from
 from harness.train import checkpoint as checkpoints
 from harness.train.metrics import evaluation, summary
 from harness.train.model_file import save_model
+from harness.train.order import class_weights, epoch_order
 from harness.train.program import Program
 
 CHECKPOINT_SECONDS = 30.0
@@ -47,12 +49,13 @@ class DivergedError(Exception):
 class Workbench:
     """What a worker keeps warm between segments: compiled programs and resident data."""
 
-    programs: dict[tuple[str, str], Program] = field(default_factory=dict)
-    """By signature and data shape, the one used last at the end."""
+    programs: dict[str, Program] = field(default_factory=dict)
+    """By signature, the one used last at the end."""
     data_key: tuple[str, str] | None = None
     arrays: Arrays | None = None
     train_images: tf.Tensor | None = None
     train_labels: tf.Tensor | None = None
+    statistics: PixelStatistics | None = None
 
     def open(self, dataset: Dataset) -> Arrays:
         """Make the data set resident, unless it is already."""
@@ -61,18 +64,21 @@ class Workbench:
             self.arrays = load(dataset)
             images, labels = self.arrays.train()
             self.train_images, self.train_labels = tf.constant(images), tf.constant(labels)
+            self.statistics = _statistics(images)
+            self.programs.clear()
             self.data_key = key
         return self.arrays
 
     def program(self, segment: Segment) -> Program:
-        """The compiled program for this configuration, made on first use."""
+        """The compiled program for this configuration on the open data set, made on first use."""
+        assert self.statistics is not None
         dataset = segment.dataset
-        key = (signature(segment.params), f"{dataset.image_shape}/{len(dataset.classes)}")
+        key = signature(segment.params)
         program = self.programs.pop(key, None)
         if program is None:
             while len(self.programs) >= MAX_PROGRAMS:
                 del self.programs[next(iter(self.programs))]  # the one used longest ago
-            program = Program(segment.params, dataset.image_shape, len(dataset.classes))
+            program = Program(segment.params, dataset.image_shape, len(dataset.classes), self.statistics)
         self.programs[key] = program
         return program
 
@@ -96,7 +102,9 @@ def run_segment(
 
     # Data and network
     arrays = bench.open(segment.dataset)
+    _, train_labels = arrays.train()
     validation_images, validation_labels = arrays.validation()
+    weights = class_weights(train_labels, params, len(segment.dataset.classes))
     program = bench.program(segment)
     program.reset(seed_from(segment.seed, "weights"), dropout=float(params["dropout"]))
     if segment.checkpoint is not None:
@@ -105,18 +113,26 @@ def run_segment(
     # Epochs
     epoch, saved_at = segment.start, time.monotonic()
     saved_epoch = segment.start
+    losses, over = list(segment.past_losses), False
     while epoch < segment.stop:
         epoch += 1
         epoch_began = time.monotonic()
-        order = batches(segment.dataset.counts["train"], int(params["batch_size"]), segment.seed, epoch)
+        order = epoch_order(train_labels, params, segment.seed, epoch)
         rates = learning_rates(params, epoch, segment.max_epochs, len(order))
         assert bench.train_images is not None and bench.train_labels is not None
         totals = program.train_epoch(
-            bench.train_images, bench.train_labels, order, rates, seed_from(segment.seed, epoch), params
+            bench.train_images,
+            bench.train_labels,
+            order,
+            rates,
+            seed_from(segment.seed, epoch),
+            params,
+            weights,
         )
         trained = time.monotonic()
         metrics = {"loss": totals.loss, "accuracy": totals.accuracy}
-        logits = program.predict(validation_images)
+        with program.averaged():
+            logits = program.predict(validation_images)
         if len(logits):
             metrics |= {f"val_{name}": value for name, value in summary(logits, validation_labels).items()}
         metrics |= {
@@ -131,8 +147,14 @@ def run_segment(
         )
         if not np.isfinite(totals.loss) or not np.all(np.isfinite(logits)):
             raise DivergedError(f"The training loss was {totals.loss} after epoch {epoch}.")
-        stopping = should_stop()
-        if epoch < segment.stop and (stopping or time.monotonic() - saved_at > CHECKPOINT_SECONDS):
+        losses.append(metrics.get("val_loss", totals.loss))
+        over = _no_longer_improves(losses, int(params["patience"]))
+        stopping = should_stop() or over
+        if (
+            epoch < segment.stop
+            and not over
+            and (stopping or time.monotonic() - saved_at > CHECKPOINT_SECONDS)
+        ):
             _checkpoint(program, segment, trial_folder, epoch, observe)
             saved_at, saved_epoch = time.monotonic(), epoch
         if stopping:
@@ -140,17 +162,20 @@ def run_segment(
 
     # Results
     evaluations: list[Evaluation] = []
-    if epoch == segment.stop:
-        if segment.stop < segment.max_epochs and saved_epoch < epoch:
-            _checkpoint(program, segment, trial_folder, epoch, observe)
-        if segment.save_model:
+    over = over or epoch == segment.max_epochs
+    if over:
+        assert bench.statistics is not None
+        with program.averaged():
             evaluations = _evaluations(program, segment, arrays)
-            observe(save_model(program, segment, arrays, trial_folder, epoch))
+            observe(save_model(program, segment, arrays, trial_folder, epoch, bench.statistics))
+    elif epoch == segment.stop and saved_epoch < epoch:
+        _checkpoint(program, segment, trial_folder, epoch, observe)
     observe(
         SegmentEnded(
             trial=segment.trial,
             attempt=segment.attempt,
             epoch=epoch,
+            over=over,
             seconds=time.monotonic() - began,
             evaluations=evaluations,
             time=now_ms(),
@@ -158,17 +183,23 @@ def run_segment(
     )
 
 
-def batches(images: int, batch_size: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
-    """A random order of all images, as equal batches: int32 (steps, at most batch_size).
+def _statistics(images: npt.NDArray[np.uint8]) -> PixelStatistics:
+    """Mean and standard deviation of every channel."""
+    channels = [
+        np.bincount(images[..., channel].ravel(), minlength=256) for channel in range(images.shape[3])
+    ]
+    values = np.arange(256)
+    means = [float((counts * values).sum() / counts.sum()) for counts in channels]
+    deviations = [
+        float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
+        for counts, mean in zip(channels, means, strict=True)
+    ]
+    return PixelStatistics(tuple(means), tuple(deviations))
 
-    The batch is made a little smaller where that evens out the last one; the few places then left
-    over (fewer than `steps`) repeat images from the start of the order. So every image is seen in
-    every epoch, and one shape is compiled.
-    """
-    steps = -(-images // batch_size)
-    even = -(-images // steps)
-    order = np.random.default_rng([seed, epoch]).permutation(images).astype(np.int32)
-    return np.resize(order, (steps, even))
+
+def _no_longer_improves(losses: list[float], patience: int) -> bool:
+    """Whether the lowest loss is more than `patience` epochs ago; a patience of 0 never ends."""
+    return 0 < patience < len(losses) - int(np.argmin(losses))
 
 
 def now_ms() -> int:

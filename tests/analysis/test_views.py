@@ -58,7 +58,9 @@ def history(direction: str, trials: list[tuple[str, float | None]]) -> History:
         ]
         if state != "running":
             events.append(
-                SegmentEnded(trial=number, attempt=1, epoch=1, seconds=1.5, evaluations=[], time=3000)
+                SegmentEnded(
+                    trial=number, attempt=1, epoch=1, over=False, seconds=1.5, evaluations=[], time=3000
+                )
             )
         if state in ("complete", "pruned", "failed"):
             events.append(

@@ -19,7 +19,10 @@ from harness.errors import ExportError
 from harness.experiment.parameters import complete
 from harness.experiment.schema import DatasetConfig
 from harness.model.families import build, with_probabilities
+from harness.model.preprocessing import PixelStatistics
 from harness.paths import sha256_of
+
+GREY = PixelStatistics((70.0,), (90.0,))
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +31,7 @@ pytestmark = pytest.mark.slow
 def trained(tmp_path: Path) -> TrainedModel:
     """An untrained network serves as well: what matters is that every copy predicts the same."""
     dataset = prepare(DatasetConfig(), seed=0, progress=lambda *_: None)
-    model = with_probabilities(build(complete({"depth": 2, "width": 4}), dataset.image_shape, 10))
+    model = with_probabilities(build(complete({"depth": 2, "width": 4}), dataset.image_shape, 10, GREY))
     file = tmp_path / "trial" / "model.keras"
     file.parent.mkdir()
     model.save(file)

@@ -63,7 +63,6 @@ def segment(dataset: Dataset, folder: Path, **changes: object) -> Segment:
         "stop": 2,
         "max_epochs": 4,
         "dataset": dataset,
-        "save_model": False,
     }
     return Segment(**(values | changes))  # type: ignore[arg-type]
 
@@ -98,7 +97,7 @@ def test_a_segment_reports_epochs_then_its_end(engine: Engine, dataset: Dataset,
     assert isinstance(first, EpochEnded)
     assert {
         "loss", "accuracy", "val_loss", "val_accuracy", "val_precision_macro", "val_recall_macro",
-        "val_f1_macro", "learning_rate", "epoch_seconds", "images_per_second",
+        "val_f1_macro", "val_balanced_accuracy", "learning_rate", "epoch_seconds", "images_per_second",
     } == set(first.metrics)  # fmt: skip
 
 
@@ -106,12 +105,12 @@ def test_a_trial_in_two_segments_on_two_workers_equals_one_in_one(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
     wait_for(engine, WorkerReady, count=2)
-    engine.submit(0, segment(dataset, tmp_path, stop=4, save_model=True))
+    engine.submit(0, segment(dataset, tmp_path, stop=4))
     whole = reported(wait_for(engine, SegmentEnded), 0)
     engine.submit(0, segment(dataset, tmp_path, trial=1))
     first = reported(wait_for(engine, SegmentEnded), 0)
     saved = next(event.checkpoint for event in first if isinstance(event, CheckpointSaved))
-    engine.submit(1, segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=saved, save_model=True))
+    engine.submit(1, segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=saved))
     second = reported(wait_for(engine, SegmentEnded), 1)
 
     def numbers(events: list[object]) -> list[tuple[int, float, float]]:

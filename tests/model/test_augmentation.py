@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from harness.model.augmentation import POLICIES, augment
+from harness.model.augmentation import POLICIES, augment, mix
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 10, 3)).astype(np.float32)
 
@@ -40,6 +40,28 @@ def test_the_seed_decides_and_images_differ(kind: str) -> None:
     np.testing.assert_array_equal(found, run(kind, 1.0, 3, same))
     assert not np.array_equal(found, run(kind, 1.0, 4, same))
     assert len({image.tobytes() for image in found}) > 1
+
+
+@pytest.mark.parametrize("kind", ["none", "mixup", "cutmix"])
+def test_mixing_blends_labels_as_it_blends_pixels(kind: str) -> None:
+    """Image i is all i: the share of the other image can be read off the pixels."""
+    values = np.arange(16, dtype=np.float32)
+    images = np.broadcast_to(values[:, None, None, None], (16, 12, 10, 1)).copy()
+    truth = np.eye(16, dtype=np.float32)
+    for strength in (0.0, 0.4, 1.0):
+        mixed, labels = mix(
+            kind, tf.constant(images), tf.constant(truth), tf.constant(strength), tf.constant([3, 1])
+        )
+        mixed, labels = np.asarray(mixed), np.asarray(labels)
+        np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(mixed.mean(axis=(1, 2, 3)), labels @ values, atol=1e-4)
+        if strength == 0 or kind == "none":
+            np.testing.assert_array_equal(mixed, images)
+            np.testing.assert_array_equal(labels, truth)
+        else:
+            assert not np.array_equal(labels, truth)
+        if kind == "mixup":
+            assert (np.diag(labels) >= 0.5).all()
 
 
 def test_flip_mirrors_left_and_right_only() -> None:

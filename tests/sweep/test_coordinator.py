@@ -73,7 +73,13 @@ def simulate(segment: Segment, observe: Observe, should_stop: Callable[[], bool]
     observe(CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=0))
     observe(
         SegmentEnded(
-            trial=segment.trial, attempt=segment.attempt, epoch=epoch, seconds=1.0, evaluations=[], time=0
+            trial=segment.trial,
+            attempt=segment.attempt,
+            epoch=epoch,
+            over=epoch == segment.max_epochs,
+            seconds=1.0,
+            evaluations=[],
+            time=0,
         )
     )
 

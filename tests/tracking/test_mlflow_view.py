@@ -93,7 +93,9 @@ def events(file: Path) -> list[Any]:
             trial=0, attempt=1, epoch=2, file=file.name, sha256="5" * 64, size=file.stat().st_size,
             parameters=42, time=1005,
         ),
-        SegmentEnded(trial=0, attempt=1, epoch=2, seconds=1.0, evaluations=[EVALUATION], time=1006),
+        SegmentEnded(
+            trial=0, attempt=1, epoch=2, over=True, seconds=1.0, evaluations=[EVALUATION], time=1006
+        ),
         ended(0, "complete", 0.8, 1007),
         epoch(1, 1, 0.6, 1008),
         ended(1, "pruned", 0.6, 1009),
@@ -305,8 +307,11 @@ def test_the_model_folder_is_what_mlflow_itself_would_write(
 
     from harness.experiment.parameters import complete
     from harness.model.families import build, with_probabilities
+    from harness.model.preprocessing import PixelStatistics
 
-    model = with_probabilities(build(complete({"depth": 1, "width": 4}), (8, 8, 1), 2))
+    model = with_probabilities(
+        build(complete({"depth": 1, "width": 4}), (8, 8, 1), 2, PixelStatistics((70.0,), (90.0,)))
+    )
     model.save(paths.folder / "model.keras")
     images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1)).astype(np.float32)
     np.save(tmp_path / "images.npy", images)

@@ -18,6 +18,7 @@ def test_a_hand_worked_example() -> None:
     assert found["accuracy"] == pytest.approx(3 / 4)
     assert found["precision_macro"] == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert found["recall_macro"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert found["balanced_accuracy"] == pytest.approx((1 + 2 / 3) / 2)
     assert found["f1_macro"] == pytest.approx((2 / 3 + 4 / 5 + 0) / 3)
 
 

@@ -10,15 +10,17 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from harness.experiment.parameters import complete
+from harness.experiment.parameters import AUGMENTATIONS, FAMILIES, LEARNING_RATES, OPTIMIZERS, complete
 from harness.model.families import build
+from harness.model.preprocessing import PixelStatistics
 from harness.records import Params
 from harness.seeds import seed_from
+from harness.train.order import batches
 from harness.train.program import Program
-from harness.train.segment import batches
 
 SHAPE = (8, 8, 1)
 CLASSES = 10
+STATISTICS = PixelStatistics((70.0,), (90.0,))
 
 
 def params(**changes: Any) -> Params:
@@ -47,6 +49,17 @@ CONFIGURATIONS = [
     {"dropout": 0.3, "augmentation": "strong", "optimizer": "adam", "l2": 1e-3},
     {"dropout": 0.2, "batch_norm": False, "head": "flatten", "optimizer": "momentum", "l1": 1e-5},
     {"family": "baseline", "optimizer": "rmsprop", "label_smoothing": 0.1, "weight_decay": 1e-3},
+    {
+        "family": "resnet",
+        "width": 4,
+        "stages": 2,
+        "depth": 1,
+        "dropout": 0.2,
+        "optimizer": "lion",
+        "ema": 0.9,
+    },
+    {"family": "rnn", "dropout": 0.2, "optimizer": "adamw", "mixing": "cutmix", "clip_norm": 1.0},
+    {"family": "rnn", "cell": "lstm", "bidirectional": False, "balance": "focal", "optimizer": "nesterov"},
 ]
 
 
@@ -56,7 +69,7 @@ def test_a_warm_program_repeats_a_fresh_one_to_the_last_bit(changes: Params, dig
     """After another configuration's training, and when split in two at a checkpoint."""
     images, labels = digits[0][:256], digits[1][:256]
     chosen = params(**changes)
-    fresh = Program(chosen, SHAPE, CLASSES)
+    fresh = Program(chosen, SHAPE, CLASSES, STATISTICS)
     fresh.reset(1, float(chosen["dropout"]))
     expected = train(fresh, chosen, images, labels, range(1, 5))
     expected_weights = fresh.network.get_weights()
@@ -68,7 +81,7 @@ def test_a_warm_program_repeats_a_fresh_one_to_the_last_bit(changes: Params, dig
     first_half = train(fresh, chosen, images, labels, range(1, 3))
     state = fresh.state()
 
-    elsewhere = Program(chosen, SHAPE, CLASSES)
+    elsewhere = Program(chosen, SHAPE, CLASSES, STATISTICS)
     elsewhere.reset(1, float(chosen["dropout"]))
     elsewhere.restore(*state)
     second_half = train(elsewhere, chosen, images, labels, range(3, 5))
@@ -82,7 +95,7 @@ def test_a_warm_program_repeats_a_fresh_one_to_the_last_bit(changes: Params, dig
 def test_numbers_never_trace_anew(digits: Any) -> None:
     images, labels = digits[0][:128], digits[1][:128]
     chosen = params(dropout=0.3, l2=1e-3, augmentation="shift")
-    program = Program(chosen, SHAPE, CLASSES)
+    program = Program(chosen, SHAPE, CLASSES, STATISTICS)
     for index in range(4):
         changed = chosen | {"learning_rate": 10.0**-index, "l2": 1e-5 * index, "augmentation_strength": 0.1}
         program.reset(index, 0.1 * index)
@@ -98,10 +111,10 @@ def test_an_epoch_is_what_plain_keras_does(optimizer: str, digits: Any) -> None:
     """Without dropout and augmentation: `train_on_batch` over the same batches gives the same weights."""
     images, labels = digits[0][:256], digits[1][:256]
     chosen = params(family="baseline", optimizer=optimizer, learning_rate=1e-3)
-    program = Program(chosen, SHAPE, CLASSES)
+    program = Program(chosen, SHAPE, CLASSES, STATISTICS)
     program.reset(3, 0.0)
 
-    plain = build(chosen, SHAPE, CLASSES)
+    plain = build(chosen, SHAPE, CLASSES, STATISTICS)
     plain.set_weights(program.network.get_weights())
     stock = {
         "sgd": keras.optimizers.SGD(1e-3),
@@ -125,7 +138,7 @@ def test_l1_l2_and_weight_decay_are_their_definitions(digits: Any) -> None:
     """One step of plain SGD on one batch, against gradients written out by hand."""
     images, labels = digits[0][:32], digits[1][:32]
     chosen = params(family="baseline", optimizer="sgd", learning_rate=0.1, l1=0.01, l2=0.02, weight_decay=0.3)
-    program = Program(chosen, SHAPE, CLASSES)
+    program = Program(chosen, SHAPE, CLASSES, STATISTICS)
     program.reset(3, 0.0)
     before = program.network.get_weights()
     variables = [variable.value for variable in program.network.trainable_variables]
@@ -145,7 +158,7 @@ def test_l1_l2_and_weight_decay_are_their_definitions(digits: Any) -> None:
 
 @pytest.mark.slow
 def test_another_seed_gives_other_weights() -> None:
-    program = Program(params(), SHAPE, CLASSES)
+    program = Program(params(), SHAPE, CLASSES, STATISTICS)
     program.reset(1, 0.1)
     first = program.network.get_weights()
     program.reset(2, 0.1)
@@ -157,12 +170,79 @@ def test_another_seed_gives_other_weights() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("augmentation", ["none", "flip", "shift", "flip_shift", "strong"])
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
 def test_training_with_every_augmentation_learns(augmentation: str, digits: Any) -> None:
     images, labels = digits[0][:512], digits[1][:512]
     chosen = params(augmentation=augmentation, augmentation_strength=0.2, learning_rate=5e-3)
-    program = Program(chosen, SHAPE, CLASSES)
+    program = Program(chosen, SHAPE, CLASSES, STATISTICS)
     program.reset(1, float(chosen["dropout"]))
     losses = train(program, chosen, images, labels, range(1, 4))
     assert losses[2] < losses[0]
     assert np.isfinite(losses).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_optimizer_trains_every_family(family: str, optimizer: str, digits: Any) -> None:
+    """With the default learning rate the loss falls over three epochs."""
+    images, labels = digits[0][:512], digits[1][:512]
+    chosen = complete({"family": family, "optimizer": optimizer, "depth": 1, "width": 16, "stages": 2})
+    assert chosen["learning_rate"] == LEARNING_RATES[optimizer].default
+    program = Program(chosen, SHAPE, CLASSES, STATISTICS)
+    program.reset(1, float(chosen["dropout"]))
+    losses = train(program, chosen, images, labels, range(1, 4))
+    assert losses[2] < losses[0]
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.slow
+def test_averaged_weights_are_a_moving_average(digits: Any) -> None:
+    """By hand over the steps of an epoch, with the young average's shorter memory."""
+    images, labels = digits[0][:96], digits[1][:96]
+    chosen = params(family="baseline", optimizer="sgd", learning_rate=0.05, ema=0.9, batch_size=32)
+    program = Program(chosen, SHAPE, CLASSES, STATISTICS)
+    program.reset(3, 0.0)
+    by_hand = program.network.get_weights()
+    for step in range(3):
+        order = np.arange(32 * step, 32 * step + 32, dtype=np.int32)[None, :]
+        program.train_epoch(images, labels, order, np.array([0.05], np.float32), 1, chosen)
+        decay = min(0.9, (2 + step) / (11 + step))
+        weights = program.network.get_weights()
+        by_hand = [decay * mean + (1 - decay) * now for mean, now in zip(by_hand, weights, strict=True)]
+    trained = program.network.get_weights()
+    with program.averaged():
+        for found, expected in zip(program.network.get_weights(), by_hand, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    for found, expected in zip(program.network.get_weights(), trained, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_class_weights_focal_loss_and_clipping_are_their_definitions(digits: Any) -> None:
+    """The loss of one batch before any step, and the length of the step after it."""
+    images, labels = digits[0][:64], digits[1][:64]
+    weights = np.linspace(0.5, 2, CLASSES).astype(np.float32)
+    order = np.arange(64, dtype=np.int32)[None, :]
+    rate = np.array([1.0], np.float32)
+    for balance in ("class_weights", "focal"):
+        chosen = params(
+            family="baseline",
+            optimizer="sgd",
+            balance=balance,
+            focal_gamma=1.5,
+            clip_norm=0.01,
+            batch_size=64,
+        )
+        program = Program(chosen, SHAPE, CLASSES, STATISTICS)
+        program.reset(3, 0.0)
+        before = program.network.get_weights()
+        logits = program.predict(images).astype(np.float64)
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        given = probabilities[np.arange(64), labels]
+        factor = (1 - given) ** 1.5 if balance == "focal" else 1.0
+        totals = program.train_epoch(images, labels, order, rate, 1, chosen, weights)
+        assert totals.loss == pytest.approx(np.mean(-np.log(given) * factor * weights[labels]), rel=1e-5)
+        after = program.network.get_weights()
+        length = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(before, after, strict=True)))
+        assert length == pytest.approx(0.01, rel=1e-3)

@@ -1,0 +1,44 @@
+"""`harness plan`."""
+
+from __future__ import annotations
+
+from harness.cli.options import (
+    DatasetOption,
+    EpochsOption,
+    ExperimentArgument,
+    JsonOption,
+    SetOption,
+    overrides,
+)
+from harness.cli.sweep import TrialsOption
+
+
+def plan(
+    experiment: ExperimentArgument = "quickstart",
+    trials: TrialsOption = None,
+    dataset: DatasetOption = None,
+    epochs: EpochsOption = None,
+    set_: SetOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Check an experiment and print its space, its size and its rungs; nothing is run."""
+    from harness.cli.tables import print_json, print_plan
+    from harness.experiment.describe import describe
+    from harness.experiment.load import load
+    from harness.sweep.scheduler import rung_epochs
+
+    chosen = load(experiment, overrides(dataset=dataset, epochs=epochs, trials=trials, settings=set_))
+    config = chosen.scheduler
+    rungs = (
+        rung_epochs(config.min_epochs, chosen.training.epochs, config.reduction)
+        if config.kind == "asha"
+        else [chosen.training.epochs]
+    )
+    space = chosen.compiled_space()
+    rows, size = describe(space), space.size()
+    if json_:
+        print_json(
+            {"experiment": chosen.model_dump(mode="json"), "space": rows, "size": size, "rungs": rungs}
+        )
+    else:
+        print_plan(chosen, rows, size, rungs)
