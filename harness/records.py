@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 Scalar: TypeAlias = bool | int | float | str
 Params: TypeAlias = dict[str, Scalar]
 TrialState: TypeAlias = Literal["complete", "pruned", "failed"]
-FailureKind: TypeAlias = Literal["out_of_memory", "diverged", "crash", "hang", "user_code"]
+FailureKind: TypeAlias = Literal["out_of_memory", "diverged", "crash", "hang", "user_code", "infeasible"]
 
 
 class Progress(Protocol):
@@ -75,6 +75,10 @@ class Segment:
     checkpoint: Checkpoint | None = None
     past_losses: tuple[float, ...] = ()
     """Validation loss of epochs 1 to `start`, for early stopping."""
+    measure: tuple[str, ...] = ()
+    """What to find out about the network before it is trained: `parameters`, `latency_ms`."""
+    limits: dict[str, float] = field(default_factory=dict)
+    """Upper limits of what is measured; beyond them the network is not trained."""
     evaluate_test: bool = False
     """Also report on the sealed test split when training is over."""
 
@@ -89,6 +93,17 @@ class EpochEnded:
     metrics: dict[str, float]
     time: int
     kind: Literal["epoch_ended"] = "epoch_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelMeasured:
+    """What is known of a network before it is trained: `parameters`, `latency_ms` (one image, CPU)."""
+
+    trial: int
+    attempt: int
+    measured: dict[str, float]
+    time: int
+    kind: Literal["model_measured"] = "model_measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +212,8 @@ class TrialStarted:
     sampled: Params
     """What the sampler chose, by the sampler's parameter names."""
     seed: int
+    generation: int = 1
+    """Which of the study's spaces it comes from: 1 until the space is edited."""
     time: int
     kind: Literal["trial_started"] = "trial_started"
 
@@ -221,7 +238,9 @@ class TrialEnded:
     trial: int
     state: TrialState
     score: float | None
-    """The objective's value; None without a finite one."""
+    """The first objective's value; None without a finite one."""
+    values: list[float] | None = None
+    """The values of all objectives, in their order; None unless all are finite."""
     epoch: int
     """Epochs trained."""
     reason: str
@@ -243,13 +262,15 @@ class StudyEnded:
     kind: Literal["study_ended"] = "study_ended"
 
 
-WorkerEvent: TypeAlias = EpochEnded | CheckpointSaved | ModelSaved | SegmentEnded | SegmentFailed
+WorkerEvent: TypeAlias = (
+    ModelMeasured | EpochEnded | CheckpointSaved | ModelSaved | SegmentEnded | SegmentFailed
+)
 Event: TypeAlias = WorkerEvent | StudyStarted | TrialStarted | SegmentStarted | TrialEnded | StudyEnded
 
 _EVENT_TYPES: dict[str, type] = {
     str(cls.__dataclass_fields__["kind"].default): cls
     for cls in (
-        EpochEnded, CheckpointSaved, ModelSaved, SegmentEnded, SegmentFailed,
+        ModelMeasured, EpochEnded, CheckpointSaved, ModelSaved, SegmentEnded, SegmentFailed,
         StudyStarted, TrialStarted, SegmentStarted, TrialEnded, StudyEnded,
     )
 }  # fmt: skip

@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"errors", "experiment", "paths", "records"},
     "model": {"records"},
     "train": {"data", "errors", "experiment", "model", "paths", "records", "seeds"},
-    "tracking": {"errors", "paths", "records"},
+    "tracking": {"errors", "experiment", "paths", "records"},
     "engine": {"errors", "paths", "records", "train"},
     "sweep": {"data", "engine", "errors", "experiment", "paths", "records", "seeds", "tracking"},
     "analysis": {"sweep"},

@@ -22,7 +22,9 @@ def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
 
     Returns:
         One row for each trial with the columns `rank`, `trial`, `state`, `score`, the metrics, `epochs`,
-        `seconds`, `parameters` (the number of weights), then one for each varying parameter.
+        `seconds`, `parameters` (the number of weights), then one for each varying parameter. With several
+        objectives, the further ones stand behind the score, and `pareto` says whether the trial is on
+        the Pareto front.
     """
     import pandas as pd
 
@@ -34,10 +36,49 @@ def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
 
     ranked = sorted(history.trials.values(), key=key)
     varying = _varying(history)
-    metrics = _metrics_of(history)
-    rows = [_row(rank, trial, metrics, varying) for rank, trial in enumerate(ranked[:top], start=1)]
-    columns = ["rank", "trial", "state", "score", *metrics, "epochs", "seconds", "parameters", *varying]
-    return pd.DataFrame(rows, columns=columns)
+    further = further_objectives(history)
+    metrics = [name for name in _metrics_of(history) if name not in further]
+    front = {trial.number for trial in pareto_front(history)}
+    rows = []
+    for rank, trial in enumerate(ranked[:top], start=1):
+        row = _row(rank, trial, metrics, varying)
+        if further:
+            at_last = trial.epochs.get(row["epochs"], {}) | trial.measured
+            row |= {name: at_last.get(name) for name in further}
+            row["pareto"] = trial.number in front
+        rows.append(row)
+    objectives = [*further, "pareto"] if further else []
+    columns = ["rank", "trial", "state", "score", *objectives, *metrics, "epochs", "seconds", "parameters"]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *varying])))
+
+
+def further_objectives(history: History) -> list[str]:
+    """The metrics beside the first objective."""
+    return [one["metric"] for one in (history.study.experiment.get("also", []) if history.study else [])]
+
+
+def pareto_front(history: History) -> list[TrialHistory]:
+    """Complete trials that no other complete trial equals or beats in every objective and beats in one."""
+    if history.study is None:
+        return []
+    experiment = history.study.experiment
+    signs = [
+        1.0 if one["direction"] == "maximize" else -1.0
+        for one in (experiment["objective"], *experiment.get("also", []))
+    ]
+    scored = [
+        (trial, [sign * value for sign, value in zip(signs, trial.values, strict=True)])
+        for trial in history.trials.values()
+        if trial.state == "complete" and trial.values is not None and len(trial.values) == len(signs)
+    ]
+
+    def dominated(values: list[float]) -> bool:
+        return any(
+            other != values and all(theirs >= mine for theirs, mine in zip(other, values, strict=True))
+            for _, other in scored
+        )
+
+    return [trial for trial, values in scored if not dominated(values)]
 
 
 def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str]) -> dict[str, Any]:
@@ -51,7 +92,7 @@ def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str])
         **{name: at_last.get(name) for name in metrics},
         "epochs": last,
         "seconds": round(trial.seconds, 2),
-        "parameters": trial.model.parameters if trial.model else None,
+        "parameters": trial.model.parameters if trial.model else trial.measured.get("parameters"),
         **{name: trial.params.get(name) for name in varying},
     }
 

@@ -197,6 +197,8 @@ def _console() -> Console:
 def _cell(name: object, value: Any) -> str:
     if value is None or value != value:  # NaN is not equal to itself  # noqa: PLR0124
         return "–"
+    if name == "pareto":
+        return "yes" if value else ""
     if name in ("rank", "trial", "epochs", "parameters"):
         return f"{int(value)}"
     return _text(value)

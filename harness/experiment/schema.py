@@ -11,6 +11,8 @@ from harness.records import Scalar
 
 ImageSide = Annotated[int, Field(ge=2, le=1024)]
 Sampler = Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"]
+Measure = Literal["parameters", "latency_ms"]
+"""Known of a network before training: the number of its weights; one image through the saved function."""
 Metric = Literal[
     "val_accuracy",
     "val_loss",
@@ -69,6 +71,23 @@ class ObjectiveConfig(Strict):
         return values
 
 
+class FurtherObjective(Strict):
+    """One more objective beside the first."""
+
+    metric: Literal[Metric, Measure]
+    direction: Literal["maximize", "minimize"] = "minimize"
+    """By default `maximize` for a validation score, `minimize` for a loss and for what is measured."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_direction(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "direction" not in values:
+            metric = str(values.get("metric", ""))
+            higher = metric.startswith("val_") and not metric.endswith("loss")
+            return values | {"direction": "maximize" if higher else "minimize"}
+        return values
+
+
 class SearchConfig(Strict):
     """How many configurations are tried, and how they are chosen."""
 
@@ -77,6 +96,8 @@ class SearchConfig(Strict):
     timeout: Annotated[float, Field(gt=0)] | None = None
     """Seconds after which no further epoch starts."""
     sampler: Sampler = "tpe"
+    warm_start: list[str] = []
+    """Studies whose trials the sampler learns from, as far as they fit the space."""
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
     """None: one per GPU, else one per core, never more than trials."""
 
@@ -101,6 +122,10 @@ class Experiment(Strict):
     dataset: DatasetConfig = DatasetConfig()
     training: TrainingConfig = TrainingConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
+    also: list[FurtherObjective] = []
+    """Further objectives: the result is a Pareto front."""
+    limits: dict[Measure, Annotated[float, Field(gt=0)]] = {}
+    """Upper limits, checked before a network is trained."""
     search: SearchConfig = SearchConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     model: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
@@ -109,6 +134,11 @@ class Experiment(Strict):
     """See `harness.experiment.space`."""
     start_with: list[dict[str, Scalar]] = []
     """Configurations to try first; what they leave out is sampled."""
+
+    def objectives(self) -> list[tuple[str, bool]]:
+        """Metric and whether larger is better, the first objective first."""
+        first = (self.objective.metric, self.objective.direction == "maximize")
+        return [first, *((one.metric, one.direction == "maximize") for one in self.also)]
 
     def compiled_space(self) -> Space:
         """The space as data; raises ExperimentError with all its problems."""

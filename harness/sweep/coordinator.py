@@ -23,6 +23,7 @@ from harness.records import (
     Event,
     FailureKind,
     LogRecord,
+    ModelMeasured,
     ModelSaved,
     Segment,
     SegmentEnded,
@@ -60,13 +61,31 @@ class SweepPlan:
     trials: int
     """The study's total."""
     max_epochs: int
-    metric: str
-    maximize: bool
+    objectives: list[tuple[str, bool]]
+    """Metric, and whether larger is better; trials are ranked by the first."""
+    limits: dict[str, float] = field(default_factory=dict)
     timeout: float | None = None
     """Seconds after which running segments end at their next epoch."""
     evaluate_test: bool = False
+    generation: int = 1
     plugin: bool = False
     """The network is the user's own code: if it fails at once, it is told at once."""
+
+    @property
+    def metric(self) -> str:
+        """The first objective."""
+        return self.objectives[0][0]
+
+    @property
+    def maximize(self) -> bool:
+        """Whether larger values of the first objective are better."""
+        return self.objectives[0][1]
+
+    @property
+    def measure(self) -> tuple[str, ...]:
+        """What must be known of a network before it is trained."""
+        wanted = {metric for metric, _ in self.objectives} | self.limits.keys()
+        return tuple(name for name in ("parameters", "latency_ms") if name in wanted)
 
 
 @dataclass(slots=True)
@@ -90,7 +109,11 @@ class Coordinator:
     sampler: Sampler
     scheduler: Scheduler
     followers: Sequence[Follow] = ()
+    note: Callable[[str], None] = lambda _: None
+    """Told what a person should know."""
     stop: Stop = field(default_factory=Stop)
+    left_out: int = 0
+    """Trials of an earlier space that do not fit the present one."""
     gave_up: bool = False
     """The sweep ended because the network's code fails in every trial."""
     _idle: set[int] = field(default_factory=set)
@@ -135,7 +158,8 @@ class Coordinator:
     def _take_up(self) -> None:
         """Rebuild what the log already holds: results at rungs, and segments that were cut off."""
         for trial in self.history.trials.values():
-            self.sampler.restore(trial)
+            if not self.sampler.restore(trial):
+                self.left_out += 1
             if trial.state == "failed":
                 continue
             ended = trial.state in ("complete", "pruned")
@@ -147,6 +171,12 @@ class Coordinator:
             target = trial.target or self.scheduler.first_stop
             if not ended and trial.reached < target:
                 self._waiting.append(self._segment(trial, target))
+        if self.left_out:
+            carried = len(self.history.trials) - self.left_out
+            self.note(
+                f"The space has been edited: {carried} earlier trials fit it and are carried over; "
+                f"{self.left_out} do not, so they stay on the leaderboard but the sampler does not see them."
+            )
 
     def _hand_out(self) -> None:
         for worker in sorted(self._idle):
@@ -195,6 +225,7 @@ class Coordinator:
                 params=suggestion.params,
                 sampled=suggestion.sampled,
                 seed=suggestion.seed,
+                generation=self.plan.generation,
                 time=_now(),
             ),
             durable=True,
@@ -219,6 +250,8 @@ class Coordinator:
                 trial.epochs[epoch].get("val_loss", trial.epochs[epoch].get("loss", math.nan))
                 for epoch in range(1, (checkpoint.epoch if checkpoint else 0) + 1)
             ),
+            measure=() if trial.measured else self.plan.measure,
+            limits={} if trial.measured else self.plan.limits,
             evaluate_test=self.plan.evaluate_test,
         )
 
@@ -256,7 +289,7 @@ class Coordinator:
         segment = self._running.get(worker)
         if segment is None or (segment.trial, segment.attempt) != (event.trial, event.attempt):
             return  # a late word about a segment that has been given to another worker
-        if isinstance(event, EpochEnded):
+        if isinstance(event, (EpochEnded, ModelMeasured)):
             self._emit(event)
         elif isinstance(event, (CheckpointSaved, ModelSaved)):
             self._emit(event, durable=True)
@@ -322,13 +355,16 @@ class Coordinator:
     ) -> None:
         trial = self.history.trials[number]
         epoch = max(trial.epochs, default=0)
-        value = trial.epochs[epoch].get(self.plan.metric, math.nan) if epoch else math.nan
-        score = value if math.isfinite(value) else None
+        known = (trial.epochs[epoch] if epoch else {}) | trial.measured
+        found = [known.get(metric, math.nan) for metric, _ in self.plan.objectives]
+        score = found[0] if math.isfinite(found[0]) else None
+        values = found if all(map(math.isfinite, found)) else None
         self._emit(
             TrialEnded(
                 trial=number,
                 state=state,
                 score=score,
+                values=values,
                 epoch=epoch,
                 reason=reason,
                 failure=failure,
@@ -337,7 +373,7 @@ class Coordinator:
             ),
             durable=True,
         )
-        self.sampler.finish(number, state, epoch, score)
+        self.sampler.finish(number, state, epoch, values, score)
 
     def _finish(self) -> StudyEnded:
         """End what is paused for good, or leave it for a resume, and close the study."""

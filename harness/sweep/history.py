@@ -14,6 +14,7 @@ from harness.records import (
     Evaluation,
     FailureKind,
     LogRecord,
+    ModelMeasured,
     ModelSaved,
     Params,
     SegmentEnded,
@@ -50,6 +51,11 @@ class TrialHistory:
     """Metrics by 1-based epoch; of a repeated epoch the first record counts."""
     checkpoints: list[Checkpoint] = field(default_factory=list)
     """Oldest first."""
+    generation: int = 1
+    measured: dict[str, float] = field(default_factory=dict)
+    """`parameters`, `latency_ms`."""
+    values: list[float] | None = None
+    """All objectives, once the trial has ended."""
     model: ModelSaved | None = None
     evaluations: list[Evaluation] = field(default_factory=list)
     seconds: float = 0.0
@@ -69,6 +75,8 @@ class History:
     study: StudyStarted | None = None
     """The latest session's."""
     sessions: int = 0
+    generation: int = 1
+    """Grows when the space is edited."""
     began: int = 0
     trials: dict[int, TrialHistory] = field(default_factory=dict)
     """By number, in order."""
@@ -84,13 +92,20 @@ class History:
         if isinstance(event, EpochEnded):
             self.trials[event.trial].epochs.setdefault(event.epoch, event.metrics)
         elif isinstance(event, StudyStarted):
+            if self.study is not None and _space_of(self.study) != _space_of(event):
+                self.generation += 1
             self.study, self.sessions, self.ended = event, event.session, None
             self.began = self.began or event.time
         elif isinstance(event, StudyEnded):
             self.ended = event
         elif isinstance(event, TrialStarted):
             self.trials[event.trial] = TrialHistory(
-                event.trial, event.params, event.sampled, event.seed, event.time
+                event.trial,
+                event.params,
+                event.sampled,
+                event.seed,
+                event.time,
+                generation=event.generation,
             )
         else:
             self._apply_to_trial(self.trials[event.trial], record)
@@ -102,6 +117,8 @@ class History:
             trial.attempts, trial.target = event.attempt, event.stop
         elif isinstance(event, CheckpointSaved):
             trial.checkpoints.append(event.checkpoint)
+        elif isinstance(event, ModelMeasured):
+            trial.measured = event.measured
         elif isinstance(event, ModelSaved):
             trial.model = event
         elif isinstance(event, SegmentEnded):
@@ -110,7 +127,8 @@ class History:
             trial.evaluations = event.evaluations or trial.evaluations
             trial.score = self._score(trial, event.epoch)
         elif isinstance(event, TrialEnded):
-            trial.state, trial.ended, trial.score = event.state, event.time, event.score
+            trial.state, trial.ended = event.state, event.time
+            trial.score, trial.values = event.score, event.values
             trial.reason, trial.failure, trial.traceback = event.reason, event.failure, event.traceback
 
     def _score(self, trial: TrialHistory, epoch: int) -> float | None:
@@ -122,6 +140,10 @@ class History:
     def maximize(self) -> bool:
         """Whether larger scores are better."""
         return self.study is None or self.study.experiment["objective"]["direction"] == "maximize"
+
+
+def _space_of(study: StudyStarted) -> tuple[object, object]:
+    return study.experiment.get("space"), study.experiment.get("model")
 
 
 def fold(records: Iterable[LogRecord]) -> History:

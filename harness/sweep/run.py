@@ -25,11 +25,11 @@ from harness.experiment.schema import Experiment
 from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
 from harness.records import Dataset, LogRecord, StudyEnded, StudyStarted
 from harness.sweep.coordinator import Coordinator, Stop, SweepPlan
-from harness.sweep.event_log import EventLog
+from harness.sweep.event_log import EventLog, read
 from harness.sweep.history import History, fold
 from harness.sweep.lock import study_lock
 from harness.sweep.names import check_name, new_name
-from harness.sweep.sampler import Sampler, distributions_of
+from harness.sweep.sampler import Sampler
 from harness.sweep.scheduler import Asha, FullTraining, Scheduler
 from harness.tracking.follower import Follower
 from harness.tracking.mlflow_view import MlflowView
@@ -116,10 +116,12 @@ def run_sweep(
             space,
             experiment.search.sampler,
             experiment.seed,
-            maximize=experiment.objective.direction == "maximize",
+            maximize=[larger for _, larger in experiment.objectives()],
             start_with=experiment.start_with,
         )
         total = experiment.search.trials
+        for other in experiment.search.warm_start:
+            watcher.note(_warm_start(sampler, experiment, other))
         engine = LocalEngine(
             paths, min(total, workers or experiment.search.workers or default_workers(total))
         )
@@ -127,35 +129,14 @@ def run_sweep(
         stack.enter_context(_signals(stop))
 
         engine.start()  # workers import TensorFlow while the data is prepared
-        dataset = prepare(experiment.dataset, seed=experiment.seed, progress=watcher.progress)
-        _check_data(experiment, dataset, history)
-        for warning in dataset.warnings:
-            watcher.note(warning)
-
-        if advice := _imbalance(experiment, dataset):
-            watcher.note(advice)
+        dataset = _prepare_data(experiment, history, watcher, stop)
         if log is None:
             log = EventLog(paths.log)
             stack.callback(log.close)
         followers = [
-            Follower(
-                lambda: OptunaView(optuna_storage(), lambda sampled: distributions_of(space, sampled)),
-                "Optuna's storage",
-            ),
+            Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
             Follower(lambda: MlflowView(tracking_uri(), _experiment_name(experiment), paths), "MLflow"),
         ]
-        plan = SweepPlan(
-            study_folder=paths.folder,
-            dataset=dataset,
-            seed=experiment.seed,
-            trials=total,
-            max_epochs=experiment.training.epochs,
-            metric=experiment.objective.metric,
-            maximize=experiment.objective.direction == "maximize",
-            timeout=experiment.search.timeout,
-            evaluate_test=evaluate_test,
-            plugin=experiment.model is not None,
-        )
         feeds = [follower.feed for follower in followers]
         for record in log.records:
             for feed in feeds:
@@ -163,6 +144,19 @@ def run_sweep(
         started = log.append(_study_started(name, experiment, dataset, history), durable=True)
         for follow in (history.apply, watcher.follow, *feeds):
             follow(started)
+        plan = SweepPlan(
+            study_folder=paths.folder,
+            dataset=dataset,
+            seed=experiment.seed,
+            trials=total,
+            max_epochs=experiment.training.epochs,
+            objectives=experiment.objectives(),
+            limits={str(name): limit for name, limit in experiment.limits.items()},
+            generation=history.generation,
+            timeout=experiment.search.timeout,
+            evaluate_test=evaluate_test,
+            plugin=experiment.model is not None,
+        )
         watcher.opened(history, plan, engine.workers)
         coordinator = Coordinator(
             plan=plan,
@@ -172,6 +166,7 @@ def run_sweep(
             sampler=sampler,
             scheduler=scheduler,
             followers=[watcher.follow, *feeds],
+            note=watcher.note,
             stop=stop,
         )
         try:
@@ -186,6 +181,22 @@ def run_sweep(
             )
         behind = tuple(result.message for result in results if not result.caught_up)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
+
+
+def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, stop: Stop) -> Dataset:
+    """The data, and what should be said about it; raises KeyboardInterrupt on a ctrl-C."""
+
+    def progress(label: str, done: int, total: int) -> None:
+        if stop.reason is not None:
+            raise KeyboardInterrupt
+        watcher.progress(label, done, total)
+
+    dataset = prepare(experiment.dataset, seed=experiment.seed, progress=progress)
+    _check_data(experiment, dataset, history)
+    advice = _imbalance(experiment, dataset)
+    for sentence in (*dataset.warnings, *([advice] if advice else [])):
+        watcher.note(sentence)
+    return dataset
 
 
 def make_scheduler(experiment: Experiment) -> Scheduler:
@@ -244,7 +255,7 @@ def _check_same(experiment: Experiment, history: History, name: str) -> None:
     before, now = history.study.experiment, dump(experiment)
     changed = [
         key
-        for key in ("dataset", "training", "objective", "model", "space", "scheduler", "seed")
+        for key in ("dataset", "training", "objective", "also", "limits", "scheduler", "seed")
         if before.get(key) != now.get(key)
     ]
     if changed:
@@ -266,6 +277,22 @@ def _check_data(experiment: Experiment, dataset: Dataset, history: History) -> N
             f"The data set {dataset.name} has changed since this study began (its content digest differs), "
             "so its trials could not be compared. Start a new study."
         )
+
+
+def _warm_start(sampler: Sampler, experiment: Experiment, name: str) -> str:
+    """Teach the sampler what another study found; says how much that was."""
+    paths = StudyPaths.of(check_name(name))
+    if not paths.log.exists():
+        raise StudyError(f"search.warm_start: {unknown_study(name)}")
+    other = fold(read(paths.log))
+    theirs = other.study.experiment if other.study else {}
+    mine = dump(experiment)
+    if [theirs.get(key) for key in ("objective", "also")] != [mine[key] for key in ("objective", "also")]:
+        raise StudyError(
+            f"search.warm_start: the study {name} had other objectives, so it cannot be compared."
+        )
+    learned = sampler.learn(other)
+    return f"warm start: {learned} of the {len(other.trials)} trials of {name} fit the space"
 
 
 def _imbalance(experiment: Experiment, dataset: Dataset) -> str | None:

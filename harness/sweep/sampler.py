@@ -18,12 +18,6 @@ from functools import partial
 
 import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
@@ -50,7 +44,8 @@ from harness.experiment.space import (
 )
 from harness.records import Params, Scalar, TrialState
 from harness.seeds import seed_from
-from harness.sweep.history import TrialHistory
+from harness.sweep.history import History, TrialHistory
+from harness.tracking.optuna_space import distributions_of
 
 ATTEMPTS = 20
 """How often the sampler is asked again for a configuration that has not been tried."""
@@ -77,7 +72,7 @@ class Sampler:
         kind: str,
         seed: int,
         *,
-        maximize: bool,
+        maximize: Sequence[bool],
         start_with: Sequence[Params] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -87,14 +82,15 @@ class Sampler:
         self._seed = seed
         self._start_with = start_with
         self._storage = _PausedAsPruned()
+        self._several = len(maximize) > 1
         self._study = optuna.create_study(
-            storage=self._storage, direction="maximize" if maximize else "minimize"
+            storage=self._storage, directions=["maximize" if larger else "minimize" for larger in maximize]
         )
         self._own: dict[int, int] = {}
         """This study's trial ids by the trials' numbers; a repeated suggestion has no number."""
         self._tried: dict[str, int] = {}
         """Numbers by configuration."""
-        self._scores: dict[int, float] = {}
+        self._values: dict[int, list[float]] = {}
         self.repeats = 0
         """Suggestions that had been tried before and were not trained again."""
 
@@ -115,38 +111,74 @@ class Sampler:
             self._tell_repeat(trial._trial_id, earlier)
         return self._untried(number)
 
-    def restore(self, past: TrialHistory) -> None:
-        """Take over a trial from the event log; call in the order of numbers."""
+    def restore(self, past: TrialHistory) -> bool:
+        """Take over a trial from the event log; call in the order of numbers.
+
+        Returns:
+            False if it does not fit the space, which has been edited: then the sampler does not see it.
+        """
         suggestion = Suggestion(past.params, past.sampled, past.seed)
-        self._accept(past.number, suggestion, self._create(past.sampled))
+        try:
+            self._accept(past.number, suggestion, self._create(past.sampled))
+        except ValueError:
+            return False
         if past.state in ("complete", "pruned", "failed"):
-            self.finish(past.number, past.state, past.reached, past.score)
+            self.finish(past.number, past.state, past.reached, past.values, past.score)
         elif past.reached and past.score is not None:
             self.pause(past.number, past.reached, past.score)
+        return True
+
+    def learn(self, other: History) -> int:
+        """Let the sampler know the ended trials of another study that fit the space; how many they are."""
+        learned = 0
+        for past in other.trials.values():
+            if (
+                past.values is None
+                or past.state == "failed"
+                or len(past.values) != len(self._study.directions)
+            ):
+                continue
+            try:
+                own = self._create(past.sampled)
+            except ValueError:
+                continue
+            learned += 1
+            if past.state == "complete" or self._several:
+                self._storage.set_trial_state_values(own, OptunaState.COMPLETE, past.values)
+            else:
+                self._storage.set_trial_intermediate_value(own, max(past.reached, 1), past.values[0])
+                self._storage.set_trial_state_values(own, OptunaState.PRUNED)
+        return learned
 
     def pause(self, number: int, epoch: int, score: float) -> None:
         """The trial has `score` at a rung and waits there."""
-        if math.isfinite(score):
-            self._storage.set_trial_intermediate_value(self._own[number], epoch, score)
-            self._storage.paused.add(self._own[number])
+        own = self._own.get(number)
+        # Optuna knows no intermediate values of several objectives.
+        if own is not None and math.isfinite(score) and not self._several:
+            self._storage.set_trial_intermediate_value(own, epoch, score)
+            self._storage.paused.add(own)
 
     def resume(self, number: int) -> None:
         """The trial goes on."""
-        self._storage.paused.discard(self._own[number])
+        self._storage.paused.discard(self._own.get(number, -1))
 
-    def finish(self, number: int, state: TrialState, epoch: int, score: float | None) -> None:
+    def finish(
+        self, number: int, state: TrialState, epoch: int, values: list[float] | None, score: float | None
+    ) -> None:
         """The trial's terminal state.
 
-        A failed trial counts as pruned without a result, the worst there is: where training diverges
-        or memory runs out, the sampler should not look again.
+        A failed trial counts as pruned without a result, the worst there is: where training diverges,
+        memory runs out or a limit is exceeded, the sampler should not look again.
         """
-        own = self._own[number]
-        self._storage.paused.discard(own)
-        if state == "complete" and score is not None:
-            self._scores[number] = score
-            self._storage.set_trial_state_values(own, OptunaState.COMPLETE, [score])
+        own = self._own.get(number)
+        if own is None:
             return
-        if score is not None and state != "failed":
+        self._storage.paused.discard(own)
+        if state == "complete" and values is not None:
+            self._values[number] = values
+            self._storage.set_trial_state_values(own, OptunaState.COMPLETE, values)
+            return
+        if score is not None and state != "failed" and not self._several:
             self._storage.set_trial_intermediate_value(own, epoch, score)
         self._storage.set_trial_state_values(own, OptunaState.PRUNED)
 
@@ -168,11 +200,9 @@ class Sampler:
     def _tell_repeat(self, own: int, earlier: int) -> None:
         """The same configuration has the same value: the sampler learns it, and nothing is trained."""
         self.repeats += 1
-        score = self._scores.get(earlier)
-        if score is None:
-            self._storage.set_trial_state_values(own, OptunaState.FAIL)
-        else:
-            self._storage.set_trial_state_values(own, OptunaState.COMPLETE, [score])
+        values = self._values.get(earlier)
+        state = OptunaState.FAIL if values is None else OptunaState.COMPLETE
+        self._storage.set_trial_state_values(own, state, values)
 
     def _untried(self, number: int) -> Suggestion | None:
         """A configuration from the whole list that has not been tried, in a random order."""
@@ -277,27 +307,6 @@ def suggest(trial: Trial, name: str, among: Distribution) -> Scalar:
     chosen = trial.suggest_categorical(name, among.choices)
     assert chosen is not None
     return chosen
-
-
-def as_optuna(among: Distribution) -> BaseDistribution:
-    """The same distribution in Optuna's terms."""
-    if isinstance(among, IntRange):
-        return IntDistribution(among.low, among.high, log=among.log, step=among.step or 1)
-    if isinstance(among, FloatRange):
-        return FloatDistribution(among.low, among.high, log=among.log, step=among.step)
-    return CategoricalDistribution(among.choices)
-
-
-def distributions_of(space: Space, sampled: Params) -> dict[str, BaseDistribution]:
-    """The distributions that these sampled values came from, by the sampler's names."""
-    found: dict[str, BaseDistribution] = {}
-
-    def replay(name: str, among: Distribution) -> Scalar:
-        found[name] = as_optuna(among)
-        return sampled[name]
-
-    resolve(space, replay)
-    return found
 
 
 def _running(space: Space, sampled: Params) -> FrozenTrial:

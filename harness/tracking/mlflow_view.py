@@ -24,6 +24,7 @@ from harness.records import (
     EpochEnded,
     Evaluation,
     LogRecord,
+    ModelMeasured,
     ModelSaved,
     SegmentEnded,
     SegmentStarted,
@@ -114,6 +115,8 @@ class MlflowView:
                 self._start_segment(record.seq, event)
             elif isinstance(event, EpochEnded):
                 self._epoch(record.seq, event)
+            elif isinstance(event, ModelMeasured):
+                self._measured(record.seq, event)
             elif isinstance(event, SegmentEnded):
                 self._evaluated(record.seq, event)
             elif isinstance(event, ModelSaved):
@@ -197,6 +200,7 @@ class MlflowView:
                 TRIAL: str(event.trial),
                 "harness.study": self._study.study,
                 "harness.seed": str(event.seed),
+                "harness.generation": str(event.generation),
                 "harness.state": "running",
                 "harness.dataset_digest": self._study.dataset.digest,
             }
@@ -234,6 +238,10 @@ class MlflowView:
             else:
                 # MLflow would store 1.8e308 for infinity; the number itself stays in the event log.
                 self._client.set_tag(run, f"harness.non_finite.{name}", f"{value} at step {step}")
+
+    def _measured(self, seq: int, event: ModelMeasured) -> None:
+        if seq > self._done:
+            self._queue(self._runs[event.trial], event.measured, event.time, 0)
 
     def _evaluated(self, seq: int, event: SegmentEnded) -> None:
         if seq <= self._done:

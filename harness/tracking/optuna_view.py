@@ -7,28 +7,35 @@ of the log again changes nothing.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.records import LogRecord, Params, SegmentEnded, StudyStarted, TrialEnded, TrialStarted
+from harness.experiment.space import parse_space
+from harness.records import LogRecord, SegmentEnded, StudyStarted, TrialEnded, TrialStarted
 
 if TYPE_CHECKING:
     import optuna
 
+    from harness.experiment.space import Space
+
 SQLITE_BUSY_SECONDS = 20.0
 STUDY_ID = "harness.study_id"
-Replay = Callable[[Params], dict[str, Any]]
-"""Sampled values to Optuna's distributions by name."""
 
 
 class OptunaView:
     """Brings one study in an Optuna storage up to date with the event log."""
 
-    def __init__(self, url: str, distributions: Replay) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._distributions = distributions
-        self._study: optuna.Study | None = None
+        self._storage: Any = None
+        self._studies: dict[int, optuna.Study] = {}
+        """By generation: Optuna's choices cannot change within a study, so an edited space has its own."""
+        self._spaces: dict[int, Space] = {}
+        self._generation = 0
+        self._places: dict[int, tuple[int, int]] = {}
+        """Generation and number in its Optuna study, by trial."""
         self._metric = ""
+        self._several = False
         self._scores: dict[tuple[int, int], float] = {}
         """The objective by trial and epoch, until the segment's end reports it."""
 
@@ -53,27 +60,40 @@ class OptunaView:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        objective = event.experiment["objective"]
-        self._metric = objective["metric"]
-        storage = open_storage(self._url)
-        name = event.study
-        for study in optuna.get_all_study_summaries(storage):
+        experiment = event.experiment
+        space = parse_space(experiment["space"], experiment.get("model"))
+        if self._spaces.get(self._generation) == space:
+            return
+        self._generation += 1
+        self._spaces[self._generation] = space
+        objectives = [experiment["objective"], *experiment.get("also", [])]
+        self._metric = objectives[0]["metric"]
+        self._several = len(objectives) > 1
+        self._storage = self._storage or open_storage(self._url)
+        name = event.study if self._generation == 1 else f"{event.study} (space {self._generation})"
+        for study in optuna.get_all_study_summaries(self._storage):
             if study.study_name == name and study.user_attrs.get(STUDY_ID) != event.study_id:
                 # The name was used before, in a folder that is gone or by someone else.
-                name = f"{event.study} ({event.study_id[:8]})"
-        self._study = optuna.create_study(
+                name = f"{name} ({event.study_id[:8]})"
+        found = optuna.create_study(
             study_name=name,
-            storage=storage,
-            direction=objective["direction"],
+            storage=self._storage,
+            directions=[objective["direction"] for objective in objectives],
             load_if_exists=True,
         )
-        self._study.set_user_attr(STUDY_ID, event.study_id)
+        found.set_user_attr(STUDY_ID, event.study_id)
+        self._studies[self._generation] = found
 
     def _start(self, event: TrialStarted) -> None:
         from optuna.trial import FrozenTrial, TrialState
 
-        study = self._opened()
-        if event.trial < len(study.get_trials(deepcopy=False)):
+        from harness.tracking.optuna_space import distributions_of
+
+        generation = event.generation
+        place = sum(1 for other, _ in self._places.values() if other == generation)
+        self._places.setdefault(event.trial, (generation, place))
+        study = self._studies[generation]
+        if self._places[event.trial][1] < len(study.get_trials(deepcopy=False)):
             return
         study._storage.create_new_trial(
             study._study_id,
@@ -84,8 +104,8 @@ class OptunaView:
                 datetime_start=_local(event.time),
                 datetime_complete=None,
                 params=dict(event.sampled),
-                distributions=self._distributions(event.sampled),
-                user_attrs={"params": event.params, "seed": event.seed},
+                distributions=distributions_of(self._spaces[generation], event.sampled),
+                user_attrs={"trial": event.trial, "params": event.params, "seed": event.seed},
                 system_attrs={},
                 intermediate_values={},
                 trial_id=-1,
@@ -95,9 +115,8 @@ class OptunaView:
     def _report(self, event: SegmentEnded) -> None:
         value = self._scores.get((event.trial, event.epoch))
         trial = self._trial(event.trial)
-        if value is not None and not trial.state.is_finished():
-            storage = self._opened()._storage
-            storage.set_trial_intermediate_value(trial._trial_id, event.epoch, value)
+        if value is not None and not self._several and not trial.state.is_finished():
+            self._storage.set_trial_intermediate_value(trial._trial_id, event.epoch, value)
 
     def _end(self, event: TrialEnded) -> None:
         from optuna.trial import TrialState
@@ -106,23 +125,20 @@ class OptunaView:
         if trial.state.is_finished():
             return
         states = {
-            "complete": TrialState.COMPLETE if event.score is not None else TrialState.FAIL,
+            "complete": TrialState.COMPLETE if event.values is not None else TrialState.FAIL,
             "pruned": TrialState.PRUNED,
             "failed": TrialState.FAIL,
         }
-        storage = self._opened()._storage
+        storage = self._storage
         storage.set_trial_user_attr(trial._trial_id, "reason", event.reason)
         if event.failure is not None:
             storage.set_trial_user_attr(trial._trial_id, "failure", event.failure)
-        values = [event.score] if event.score is not None and event.state != "failed" else None
+        values = event.values if event.state != "failed" else None
         storage.set_trial_state_values(trial._trial_id, states[event.state], values)
 
     def _trial(self, number: int) -> optuna.trial.FrozenTrial:
-        return self._opened().get_trials(deepcopy=False)[number]
-
-    def _opened(self) -> optuna.Study:
-        assert self._study is not None, "the log begins with StudyStarted"
-        return self._study
+        generation, place = self._places[number]
+        return self._studies[generation].get_trials(deepcopy=False)[place]
 
 
 def open_storage(url: str) -> Any:

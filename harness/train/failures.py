@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from harness.model.plugin import PluginError
 from harness.records import FailureKind, Segment, SegmentFailed
+from harness.train.measure import InfeasibleError
 from harness.train.segment import DivergedError, now_ms
 
 
@@ -29,6 +30,8 @@ def _classify(error: Exception) -> tuple[FailureKind, str]:
         return "diverged", str(error)
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return "out_of_memory", "The configuration needs more memory than there is."
+    if isinstance(error, InfeasibleError):
+        return "infeasible", str(error)
     if isinstance(error, PluginError):
         return "user_code", str(error)
     first_line = str(error).strip().split("\n", 1)[0]

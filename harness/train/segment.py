@@ -21,12 +21,14 @@ from harness.records import (
     Dataset,
     EpochEnded,
     Evaluation,
+    ModelMeasured,
     Segment,
     SegmentEnded,
     WorkerEvent,
 )
 from harness.seeds import seed_from
 from harness.train import checkpoint as checkpoints
+from harness.train.measure import check_limits, measure
 from harness.train.metrics import evaluation, summary
 from harness.train.model_file import save_model
 from harness.train.order import class_weights, epoch_order
@@ -55,6 +57,9 @@ class Workbench:
     arrays: Arrays | None = None
     train_images: tf.Tensor | None = None
     train_labels: tf.Tensor | None = None
+    labels: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    """Of the training images."""
+    validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]] | None = None
     statistics: PixelStatistics | None = None
 
     def open(self, dataset: Dataset) -> Arrays:
@@ -64,6 +69,7 @@ class Workbench:
             self.arrays = load(dataset)
             images, labels = self.arrays.train()
             self.train_images, self.train_labels = tf.constant(images), tf.constant(labels)
+            self.labels, self.validation = np.asarray(labels), self.arrays.validation()
             self.statistics = _statistics(images)
             self.programs.clear()
             self.data_key = key
@@ -102,13 +108,15 @@ def run_segment(
 
     # Data and network
     arrays = bench.open(segment.dataset)
-    _, train_labels = arrays.train()
-    validation_images, validation_labels = arrays.validation()
-    weights = class_weights(train_labels, params, len(segment.dataset.classes))
     program = bench.program(segment)
     program.reset(seed_from(segment.seed, "weights"), dropout=float(params["dropout"]))
     if segment.checkpoint is not None:
         program.restore(*checkpoints.load(study_folder, segment.checkpoint))
+
+    if segment.measure:
+        measured = measure(program, segment.measure)
+        observe(ModelMeasured(trial=segment.trial, attempt=segment.attempt, measured=measured, time=now_ms()))
+        check_limits(measured, segment.limits)
 
     # Epochs
     epoch, saved_at = segment.start, time.monotonic()
@@ -116,38 +124,15 @@ def run_segment(
     losses, over = list(segment.past_losses), False
     while epoch < segment.stop:
         epoch += 1
-        epoch_began = time.monotonic()
-        order = epoch_order(train_labels, params, segment.seed, epoch)
-        rates = learning_rates(params, epoch, segment.max_epochs, len(order))
-        assert bench.train_images is not None and bench.train_labels is not None
-        totals = program.train_epoch(
-            bench.train_images,
-            bench.train_labels,
-            order,
-            rates,
-            seed_from(segment.seed, epoch),
-            params,
-            weights,
-        )
-        trained = time.monotonic()
-        metrics = {"loss": totals.loss, "accuracy": totals.accuracy}
-        with program.averaged():
-            logits = program.predict(validation_images)
-        if len(logits):
-            metrics |= {f"val_{name}": value for name, value in summary(logits, validation_labels).items()}
-        metrics |= {
-            "learning_rate": float(rates[-1]),
-            "epoch_seconds": time.monotonic() - epoch_began,
-            "images_per_second": order.size / (trained - epoch_began),
-        }
+        metrics = _train_epoch(program, bench, segment, epoch)
         observe(
             EpochEnded(
                 trial=segment.trial, attempt=segment.attempt, epoch=epoch, metrics=metrics, time=now_ms()
             )
         )
-        if not np.isfinite(totals.loss) or not np.all(np.isfinite(logits)):
-            raise DivergedError(f"The training loss was {totals.loss} after epoch {epoch}.")
-        losses.append(metrics.get("val_loss", totals.loss))
+        if not (np.isfinite(metrics["loss"]) and np.isfinite(metrics.get("val_loss", 0.0))):
+            raise DivergedError(f"The training loss was {metrics['loss']} after epoch {epoch}.")
+        losses.append(metrics.get("val_loss", metrics["loss"]))
         over = _no_longer_improves(losses, int(params["patience"]))
         stopping = should_stop() or over
         if (
@@ -181,6 +166,38 @@ def run_segment(
             time=now_ms(),
         )
     )
+
+
+def _train_epoch(program: Program, bench: Workbench, segment: Segment, epoch: int) -> dict[str, float]:
+    """Train one epoch and evaluate on the validation split; the epoch's metrics by name."""
+    assert bench.train_images is not None
+    assert bench.train_labels is not None
+    assert bench.validation is not None
+    params = segment.params
+    began = time.monotonic()
+    order = epoch_order(bench.labels, params, segment.seed, epoch)
+    rates = learning_rates(params, epoch, segment.max_epochs, len(order))
+    totals = program.train_epoch(
+        bench.train_images,
+        bench.train_labels,
+        order,
+        rates,
+        seed_from(segment.seed, epoch),
+        params,
+        class_weights(bench.labels, params, len(segment.dataset.classes)),
+    )
+    trained = time.monotonic()
+    metrics = {"loss": totals.loss, "accuracy": totals.accuracy}
+    images, labels = bench.validation
+    if len(images):
+        with program.averaged():
+            logits = program.predict(images)
+        metrics |= {f"val_{name}": value for name, value in summary(logits, labels).items()}
+    return metrics | {
+        "learning_rate": float(rates[-1]),
+        "epoch_seconds": time.monotonic() - began,
+        "images_per_second": order.size / (trained - began),
+    }
 
 
 def _statistics(images: npt.NDArray[np.uint8]) -> PixelStatistics:

@@ -68,6 +68,7 @@ def history(direction: str, trials: list[tuple[str, float | None]]) -> History:
                     trial=number,
                     state=state,  # type: ignore[arg-type]
                     score=score,
+                    values=None if score is None else [score],
                     epoch=1,
                     reason=f"was {state}",
                     failure="diverged" if state == "failed" else None,

@@ -110,6 +110,7 @@ def ended(trial: int, state: Any, score: float | None, time: int) -> TrialEnded:
         trial=trial,
         state=state,
         score=score,
+        values=None if score is None else [score],
         epoch=1,
         reason=f"because {state}",
         failure="diverged" if state == "failed" else None,
