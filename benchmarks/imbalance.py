@@ -71,6 +71,7 @@ def main() -> None:
         gain = statistics.mean(scores) - statistics.mean(found["none"])
         print(f"{remedy:<14} macro F1 {statistics.mean(scores):.4f} ({gain:+.4f} over none)  seeds: {each}")
     target = Path(__file__).parent / "results" / "imbalance.json"
+    target.parent.mkdir(exist_ok=True)
     target.write_text(
         json.dumps({"machine": machine(), "train_counts": counts, "f1_macro": found}, indent=1) + "\n"
     )

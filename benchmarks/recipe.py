@@ -65,6 +65,7 @@ def main() -> None:
     gain = rows[1]["last"] - rows[0]["best"]
     print(f"gain of the recipe's last epoch over the baseline's best: {100 * gain:.1f} points")
     target = Path(__file__).parent / "results" / "recipe.json"
+    target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
 
 

@@ -172,7 +172,7 @@ def _listed(values: Distribution | Constant) -> list[Scalar] | None:
     if values.step is None:
         return [values.low] if values.low == values.high else None
     count = int((values.high - values.low) / values.step + 1e-9) + 1
-    return [values.low + index * values.step for index in range(count)]
+    return [min(round(values.low + index * values.step, 12), values.high) for index in range(count)]
 
 
 def defaults(space: Space) -> Params:
