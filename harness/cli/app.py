@@ -13,6 +13,7 @@ from harness.cli.resume import resume
 from harness.cli.show import show
 from harness.cli.status import status
 from harness.cli.sweep import sweep
+from harness.cli.sync import sync
 from harness.cli.train import train
 from harness.cli.ui import ui
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-SEARCH, LOOK, SHIP = "Search", "Look", "Ship"
+SEARCH, LOOK, SHIP, CARE = "Search", "Look", "Ship", "Care"
 app.command(rich_help_panel=SEARCH)(sweep)
 app.command(rich_help_panel=SEARCH)(resume)
 app.command(rich_help_panel=SEARCH)(train)
@@ -33,6 +34,7 @@ app.command(rich_help_panel=LOOK)(leaderboard)
 app.command(rich_help_panel=LOOK)(show)
 app.command(rich_help_panel=LOOK)(ui)
 app.command(rich_help_panel=SHIP)(export)
+app.command(rich_help_panel=CARE)(sync)
 
 
 def _version(wanted: bool) -> None:

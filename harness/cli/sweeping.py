@@ -58,5 +58,5 @@ def run_and_report(
             f"No trial of {started.study} succeeded. The trials ended with: {'; '.join(sorted(reasons)[:3])}."
         )
     if result.behind:
-        raise UnreachableError(" ".join(result.behind))
+        raise UnreachableError(f"{' '.join(result.behind)} Finish it with: harness sync {started.study}")
     return result

@@ -83,13 +83,29 @@ class Space:
 
     def size(self) -> int | None:
         """How many configurations there are; None if a searched parameter is continuous."""
-        if any(
-            _listed(alternative.values) is None
-            for alternatives in self.parameters.values()
-            for alternative in alternatives
-        ):
-            return None
-        return sum(1 for _ in configurations(self))
+        names = list(self.parameters)
+        deciding = {asked for alts in self.parameters.values() for alt in alts for asked in alt.when}
+
+        def count(position: int, params: Params) -> int | None:
+            if position == len(names):
+                return 1
+            name = names[position]
+            held = [one for one in self.parameters[name] if _holds(one.when, params)]
+            values = _listed(held[0].values) if held else [None]
+            if values is None:
+                return None
+            if name not in deciding:
+                rest = count(position + 1, params)
+                return None if rest is None else rest * len(values)
+            total = 0
+            for value in values:
+                rest = count(position + 1, params if value is None else params | {name: value})
+                if rest is None:
+                    return None
+                total += rest
+            return total
+
+        return count(0, {})
 
     def searched(self) -> list[str]:
         """The sampler's names."""
@@ -161,7 +177,7 @@ def configurations(space: Space) -> Iterator[tuple[Params, Params]]:
     yield from extend(0, {}, {})
 
 
-def _listed(values: Distribution | Constant) -> list[Scalar] | None:
+def _listed(values: Distribution | Constant) -> list[Any] | None:
     """All values, in order; None for a continuous range."""
     if isinstance(values, Constant):
         return [values.value]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import signal
 import socket
@@ -32,7 +31,7 @@ from harness.sweep.names import check_name, new_name
 from harness.sweep.sampler import Sampler
 from harness.sweep.scheduler import Asha, FullTraining, Scheduler
 from harness.tracking.follower import Follower
-from harness.tracking.mlflow_view import MlflowView
+from harness.tracking.mlflow_view import MlflowView, experiment_name
 from harness.tracking.optuna_view import OptunaView
 
 CATCH_UP_SECONDS = 60.0
@@ -135,7 +134,7 @@ def run_sweep(
             stack.callback(log.close)
         followers = [
             Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
-            Follower(lambda: MlflowView(tracking_uri(), _experiment_name(experiment), paths), "MLflow"),
+            Follower(lambda: MlflowView(tracking_uri(), experiment_name(experiment.name), paths), "MLflow"),
         ]
         feeds = [follower.feed for follower in followers]
         for record in log.records:
@@ -242,10 +241,6 @@ def _remove_if_empty(paths: StudyPaths) -> None:
         else:
             entry.unlink()
     paths.folder.rmdir()
-
-
-def _experiment_name(experiment: Experiment) -> str:
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment.name
 
 
 def _check_same(experiment: Experiment, history: History, name: str) -> None:

@@ -48,7 +48,9 @@ from harness.sweep.history import History, TrialHistory
 from harness.tracking.optuna_space import distributions_of
 
 ATTEMPTS = 20
-"""How often the sampler is asked again for a configuration that has not been tried."""
+"""How often, in all, a sampler is asked for a configuration that has not been tried; half of them random."""
+LARGEST_LIST = 100_000
+"""Configurations that are listed at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Sampler:
         start_with: Sequence[Params] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        check_sampler(kind)
+        check_sampler(kind, space)
         self._space = space
         self._kind = kind
         self._seed = seed
@@ -91,6 +93,8 @@ class Sampler:
         self._tried: dict[str, int] = {}
         """Numbers by configuration."""
         self._values: dict[int, list[float]] = {}
+        self._unlisted: list[tuple[Params, Params]] | None = None
+        """Configurations of a finite space still to look at, once they have been listed."""
         self.repeats = 0
         """Suggestions that had been tried before and were not trained again."""
 
@@ -99,7 +103,8 @@ class Sampler:
         if self._kind == "grid":
             return self._untried(number)
         for attempt in range(ATTEMPTS):
-            self._study.sampler = make_sampler(self._kind, self._seed, f"{number}/{attempt}")
+            kind = self._kind if attempt < ATTEMPTS // 2 else "random"
+            self._study.sampler = make_sampler(kind, self._seed, f"{number}/{attempt}")
             if attempt == 0 and number < len(self._start_with):
                 self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[number]))
             trial = self._ask()
@@ -206,12 +211,13 @@ class Sampler:
 
     def _untried(self, number: int) -> Suggestion | None:
         """A configuration from the whole list that has not been tried, in a random order."""
-        if self._space.size() is None:
-            return None
-        every = list(configurations(self._space))
-        order = np.random.default_rng(seed_from(self._seed, "grid")).permutation(len(every))
-        for index in order:
-            suggestion = self._suggestion(number, *every[index])
+        if self._unlisted is None:
+            size = self._space.size()
+            every = list(configurations(self._space)) if size is not None and size <= LARGEST_LIST else []
+            order = np.random.default_rng(seed_from(self._seed, "grid")).permutation(len(every))
+            self._unlisted = [every[index] for index in order]
+        while self._unlisted:
+            suggestion = self._suggestion(number, *self._unlisted.pop())
             if _key(suggestion.params) not in self._tried:
                 return self._accept(number, suggestion, self._create(suggestion.sampled))
         return None
@@ -268,8 +274,19 @@ def _pruned(trial: FrozenTrial) -> FrozenTrial:
     )
 
 
-def check_sampler(kind: str) -> None:
-    """Raises ExperimentError if the sampler needs a package that is not installed."""
+def check_sampler(kind: str, space: Space) -> None:
+    """Raises ExperimentError if the sampler lacks a package, or cannot list the space."""
+    size = space.size() if kind == "grid" else 0
+    if size is None:
+        raise ExperimentError(
+            "search.sampler: grid needs a space of lists and steps, but this one has continuous ranges. Add "
+            "a step to each, or choose another sampler."
+        )
+    if size > LARGEST_LIST:
+        raise ExperimentError(
+            f"search.sampler: the grid would have {size:,} configurations, more than {LARGEST_LIST:,}. "
+            "Make the space smaller, or choose random."
+        )
     package = {"gp": "torch", "cmaes": "cmaes"}.get(kind)
     if package is not None and importlib.util.find_spec(package) is None:
         raise ExperimentError(

@@ -81,7 +81,7 @@ class Follower:
                 view = view or self._make_view()
                 view.apply(batch)
             except Exception as error:  # noqa: BLE001 - a server may fail in any way; the sweep goes on
-                self._error = _without_passwords(f"{type(error).__name__}: {error}".split("\n", 1)[0])
+                self._error = without_passwords(f"{type(error).__name__}: {error}".split("\n", 1)[0])
                 if time.monotonic() + pause > self._deadline:
                     return
                 self._rest(pause)
@@ -100,5 +100,6 @@ class Follower:
             time.sleep(min(seconds, FIRST_PAUSE))
 
 
-def _without_passwords(text: str) -> str:
+def without_passwords(text: str) -> str:
+    """The text with `user:password@` in addresses made unreadable."""
     return _PASSWORD.sub("://***@", text)

@@ -457,6 +457,11 @@ def _confusion_csv(evaluation: Evaluation) -> str:
     return text.getvalue()
 
 
+def experiment_name(name: str) -> str:
+    """The MLflow experiment: `MLFLOW_EXPERIMENT_NAME`, else the experiment file's name."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+
+
 def trial_of_run(uri: str, run_id: str) -> tuple[str, int]:
     """The study and trial that an MLflow run shows.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,27 @@ def test_a_plan_shows_the_space_and_runs_nothing() -> None:
     assert "optimizer is adam" in done.stdout
     assert not Path(".harness").exists()
     assert json.loads(harness("plan", "quickstart", "--json").stdout)["rungs"] == [2, 6, 18]
+
+
+def test_a_tracking_server_that_is_away_costs_nothing_but_a_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@127.0.0.1:9")
+    done = harness("sweep", "--trials", "2", "--study", "away", *QUICK, code=4)
+    assert "all 2 trials have ended" in done.stderr
+    assert "harness sync away" in done.stderr
+    assert "secret" not in done.stderr + done.stdout
+    assert harness("sync", "away", code=4).stderr.startswith("Error: MLflow could not be brought up to date")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    for _ in range(2):
+        harness("sync", "away")
+    with sqlite3.connect("mlflow.db") as database:
+        assert database.execute("select status, count(*) from runs group by status").fetchall() == [
+            ("FINISHED", 3)
+        ]
+        metrics = database.execute(
+            "select run_uuid, key, step, count(*) c from metrics group by 1, 2, 3"
+        ).fetchall()
+    assert metrics
+    assert {row[3] for row in metrics} == {1}
 
 
 def test_imbalance_is_pointed_out() -> None:

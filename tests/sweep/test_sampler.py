@@ -67,8 +67,15 @@ def test_no_configuration_is_tried_twice_and_the_space_ends(kind: str) -> None:
 
 
 def test_a_grid_needs_a_space_that_ends() -> None:
-    asked = sampler(CONTINUOUS, "grid")
-    assert asked.ask(0) is None
+    with pytest.raises(ExperimentError, match="continuous ranges"):
+        sampler(CONTINUOUS, "grid")
+    huge = {
+        "width": {"type": "int", "low": 4, "high": 512},
+        "batch_size": {"type": "int", "low": 1, "high": 8192},
+    }
+    assert parse_space(huge).size() == 509 * 8192
+    with pytest.raises(ExperimentError, match="4,169,728 configurations"):
+        sampler(huge, "grid")
 
 
 def test_known_good_configurations_come_first() -> None:
