@@ -16,6 +16,7 @@ from harness.cli.sweep import sweep
 from harness.cli.sync import sync
 from harness.cli.train import train
 from harness.cli.ui import ui
+from harness.cli.verify import verify
 
 app = typer.Typer(
     name="harness",
@@ -35,6 +36,7 @@ app.command(rich_help_panel=LOOK)(show)
 app.command(rich_help_panel=LOOK)(ui)
 app.command(rich_help_panel=SHIP)(export)
 app.command(rich_help_panel=CARE)(sync)
+app.command(rich_help_panel=CARE)(verify)
 
 
 def _version(wanted: bool) -> None:

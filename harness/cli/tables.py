@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis.status import Status
+    from harness.analysis.verify import Check
     from harness.experiment.schema import Experiment
     from harness.paths import StudyPaths
     from harness.records import Evaluation
@@ -108,6 +109,14 @@ def print_plan(
     for row in rows:
         table.add_row(*row.values())
     _console().print(table)
+
+
+def print_checks(checks: list[Check]) -> None:
+    """What holds and what does not."""
+    for check in checks:
+        print(f"{check.name}  {'ok' if not check.problems else 'NOT OK'}  {check.about}")
+        for problem in check.problems:
+            print(f"    {problem}")
 
 
 def print_trial(trial: TrialHistory, *, as_json: bool) -> None:

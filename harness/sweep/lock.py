@@ -40,6 +40,17 @@ def study_lock(paths: StudyPaths) -> Iterator[None]:
         lock.release()
 
 
+def is_held(paths: StudyPaths) -> bool:
+    """Whether a living coordinator holds the study."""
+    lock = FileLock(paths.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
 def _describe(owner_file: Path) -> str:
     try:
         values = json.loads(owner_file.read_text(encoding="utf-8"))

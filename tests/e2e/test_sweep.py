@@ -74,6 +74,8 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
     assert stored.best_value == winner["score"]
     assert not [trial for trial in stored.trials if not trial.state.is_finished()]
 
+    assert harness("verify").stdout.count("  ok  ") == 5
+
     folder = Path(harness("export", "--out", "bundle").stdout.strip())
     metadata = json.loads((folder / "metadata.json").read_text())
     assert metadata["provenance"]["trial"] == winner["trial"]
@@ -137,6 +139,7 @@ def test_an_interrupted_sweep_says_how_to_go_on_and_ends_with_exactly_its_trials
     more = harness("sweep", "--trials", "8", "--study", "cut", *QUICK)
     assert "all 8 trials have ended" in more.stderr
     assert len(json.loads(harness("leaderboard", "cut", "--json").stdout)) == 8
+    harness("verify", "cut")
 
 
 def test_a_time_limit_ends_a_sweep_that_can_be_resumed() -> None:
@@ -164,7 +167,7 @@ def test_one_configuration_is_trained_and_tested() -> None:
 
 
 def test_workers_end_with_their_coordinator() -> None:
-    command = [sys.executable, "-m", "harness", "sweep", "--trials", "50", "--study", "killed"]
+    command = [sys.executable, "-m", "harness", "sweep", "--trials", "6", "--study", "killed", *QUICK]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     for line in running.stderr:
@@ -177,8 +180,36 @@ def test_workers_end_with_their_coordinator() -> None:
     while time.monotonic() < deadline and workers_of(running.pid):
         time.sleep(0.1)
     assert not workers_of(running.pid)
-    done = harness("resume", "killed", "--trials", "50", "--timeout", "5")
-    assert "killed" in done.stderr
+    found = harness("verify", "killed", code=1)
+    assert "the last session was cut off" in found.stdout
+    done = harness("resume", "killed", "--trials", "6")
+    assert "all 6 trials have ended" in done.stderr
+    harness("verify", "killed")
+
+
+def test_verify_notices_what_does_not_agree() -> None:
+    """One contradiction of each kind, in a study that was whole."""
+    harness("sweep", "--trials", "2", "--study", "whole", *QUICK)
+    harness("verify", "whole")
+    client = MlflowClient("sqlite:///mlflow.db")
+    experiment = client.get_experiment_by_name("quickstart")
+    assert experiment is not None
+    run = client.search_runs([experiment.experiment_id], "tags.`harness.trial` = '0'")[0].info.run_id
+    client.log_metric(run, "val_accuracy", 0.5, step=1)
+    client.update_run(run, status="RUNNING")
+    model = next(Path(".harness/studies/whole/trials").rglob("model.keras"))
+    model.write_bytes(model.read_bytes()[:-1])
+    with sqlite3.connect(".harness/optuna.db") as database:
+        database.execute("update trials set state = 'RUNNING' where number = 1")
+    checks = {
+        check["name"]: check["problems"]
+        for check in json.loads(harness("verify", "whole", "--json", code=1).stdout)
+    }
+    assert checks["V1"] == []
+    assert "MLflow has too much: val_accuracy@1=0.5" in checks["V2"][0]
+    assert "its SHA-256 differs" in checks["V3"][-1]
+    assert any("is RUNNING" in problem for problem in checks["V4"])
+    assert any("trial 1 is" in problem for problem in checks["V5"])
 
 
 def workers_of(_: int) -> list[str]:
