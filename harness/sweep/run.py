@@ -38,6 +38,8 @@ CATCH_UP_SECONDS = 60.0
 """How long the end of a sweep waits for MLflow and Optuna's storage."""
 IMBALANCE = 3
 """The largest class over the smallest, from which accuracy is a poor objective."""
+HURRIED_SECONDS = 1.5
+"""The same after a second ctrl-C; `harness sync` or the next resume finishes it."""
 PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "numpy", "harness")
 
 
@@ -172,7 +174,8 @@ def run_sweep(
             ended = coordinator.run()
         finally:
             engine.close()
-            results = [follower.close(CATCH_UP_SECONDS) for follower in followers]
+            patience = HURRIED_SECONDS if stop.now else CATCH_UP_SECONDS
+            results = [follower.close(patience) for follower in followers]
         if sampler.repeats:
             watcher.note(
                 f"{sampler.repeats} suggestions had been tried before; the sampler was asked again instead "

@@ -87,7 +87,7 @@ class Follower:
                 self._rest(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
-            pause = FIRST_PAUSE
+            pause, self._error = FIRST_PAUSE, ""
             with self._changed:
                 del self._waiting[: len(batch)]
             self._rest(BATCH_SECONDS)
