@@ -47,27 +47,19 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
 
 
-def overrides(
-    *,
-    dataset: str | None = None,
-    epochs: int | None = None,
-    trials: int | None = None,
-    timeout: float | None = None,
-    settings: list[str] | None = None,
-) -> list[str]:
-    """Options as `key=value` overrides; the dedicated options win over `--set`."""
-    found = list(settings or [])
-    named: dict[str, object] = {
-        "dataset.source": None if dataset is None else _quoted(dataset),
-        "training.epochs": epochs,
-        "search.trials": trials,
-        "search.timeout": timeout,
-    }
-    return found + [f"{key}={value}" for key, value in named.items() if value is not None]
+def overrides(settings: list[str] | None, **options: object) -> list[str]:
+    """`--set` and dedicated options as `key=value` overrides; the dedicated ones win.
 
-
-def _quoted(text: str) -> str:
-    """A YAML string, whatever the text looks like."""
+    Args:
+        settings: what was given with `--set`.
+        options: values by key, with `__` for the dots; None where the option was not given.
+    """
     import json
 
-    return json.dumps(text, ensure_ascii=False)
+    named = [
+        # JSON is YAML, and quotes text whatever it looks like.
+        f"{key.replace('__', '.')}={json.dumps(value, ensure_ascii=False)}"
+        for key, value in options.items()
+        if value is not None
+    ]
+    return [*(settings or []), *named]

@@ -27,7 +27,9 @@ def plan(
     from harness.experiment.load import load
     from harness.sweep.scheduler import rung_epochs
 
-    chosen = load(experiment, overrides(dataset=dataset, epochs=epochs, trials=trials, settings=set_))
+    chosen = load(
+        experiment, overrides(set_, dataset__source=dataset, training__epochs=epochs, search__trials=trials)
+    )
     config = chosen.scheduler
     rungs = (
         rung_epochs(config.min_epochs, chosen.training.epochs, config.reduction)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from harness.cli.options import StudyArgument, WorkersOption
-from harness.cli.sweep import TimeoutOption, TrialsOption
+from harness.cli.sweep import (
+    MaxEpochsOption,
+    PatienceOption,
+    TargetOption,
+    TimeoutOption,
+    TrialsOption,
+)
 
 
 def resume(
     study: StudyArgument = None,
     trials: TrialsOption = None,
     timeout: TimeoutOption = None,
+    target: TargetOption = None,
+    patience: PatienceOption = None,
+    max_epochs_total: MaxEpochsOption = None,
     workers: WorkersOption = None,
 ) -> None:
     """Go on with an interrupted study, exactly where it was; or give a finished one more trials."""
@@ -22,7 +31,13 @@ def resume(
     if history.study is None:
         raise StudyError(f"The study {paths.folder.name} never began: its event log is empty.")
     recorded = history.study.experiment
-    search = recorded["search"] | {"timeout": timeout}
+    # Budgets hold for a session: the one that ended the last must not end this one at once.
+    search = recorded["search"] | {
+        "timeout": timeout,
+        "target": target,
+        "patience": patience,
+        "max_epochs_total": max_epochs_total,
+    }
     if trials is not None:
         search["trials"] = trials
     experiment = restore(recorded | {"search": search})

@@ -24,6 +24,15 @@ TimeoutOption = Annotated[
     float | None,
     typer.Option("--timeout", min=0.001, help="Seconds after which no further epoch starts."),
 ]
+TargetOption = Annotated[float | None, typer.Option("--target", help="End when a trial is this good.")]
+PatienceOption = Annotated[
+    int | None,
+    typer.Option("--patience", min=1, help="End when so many trials in a row brought no improvement."),
+]
+MaxEpochsOption = Annotated[
+    int | None,
+    typer.Option("--max-epochs-total", min=1, help="Epochs of all trials together."),
+]
 
 
 def sweep(
@@ -32,6 +41,9 @@ def sweep(
     dataset: DatasetOption = None,
     epochs: EpochsOption = None,
     timeout: TimeoutOption = None,
+    target: TargetOption = None,
+    patience: PatienceOption = None,
+    max_epochs_total: MaxEpochsOption = None,
     study: StudyOption = None,
     workers: WorkersOption = None,
     set_: SetOption = None,
@@ -45,6 +57,15 @@ def sweep(
 
     chosen = load(
         experiment,
-        overrides(dataset=dataset, epochs=epochs, trials=trials, timeout=timeout, settings=set_),
+        overrides(
+            set_,
+            dataset__source=dataset,
+            training__epochs=epochs,
+            search__trials=trials,
+            search__timeout=timeout,
+            search__target=target,
+            search__patience=patience,
+            search__max_epochs_total=max_epochs_total,
+        ),
     )
     run_and_report(chosen, study=study, workers=workers)

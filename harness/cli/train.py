@@ -34,6 +34,8 @@ def train(
     from harness.cli.tables import print_evaluation
     from harness.experiment.load import load, single
 
-    chosen = single(load(experiment, overrides(dataset=dataset, epochs=epochs, trials=1, settings=set_)))
+    chosen = single(
+        load(experiment, overrides(set_, dataset__source=dataset, training__epochs=epochs, search__trials=1))
+    )
     result = run_and_report(chosen, study=study, workers=1, evaluate_test=True)
     print_evaluation(result.history.trials[0], as_json=json_)

@@ -95,6 +95,14 @@ class SearchConfig(Strict):
     """The study's total."""
     timeout: Annotated[float, Field(gt=0)] | None = None
     """Seconds after which no further epoch starts."""
+    max_epochs_total: Annotated[int, Field(ge=1)] | None = None
+    """Epochs of all trials together after which no further one starts."""
+    target: float | None = None
+    """End when a complete trial is this good."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """End when so many trials in a row brought no improvement."""
+    min_gain: Annotated[float, Field(ge=0)] = 0.0
+    """What counts as an improvement."""
     sampler: Sampler = "tpe"
     warm_start: list[str] = []
     """Studies whose trials the sampler learns from, as far as they fit the space."""

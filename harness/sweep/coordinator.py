@@ -35,6 +35,7 @@ from harness.records import (
     TrialState,
     WorkerEvent,
 )
+from harness.sweep.budget import Budget, reason_to_stop
 from harness.sweep.event_log import EventLog
 from harness.sweep.history import History, TrialHistory
 from harness.sweep.sampler import Sampler
@@ -45,6 +46,11 @@ RETRIES = 2
 """How often a segment is tried again after its worker was lost."""
 ALIKE_FAILURES = 3
 """Equal failures of the code, before anything was trained, after which the sweep gives up."""
+SILENCE_SECONDS = 900.0
+"""How long a worker may say nothing before any epoch of the study has been timed."""
+SILENCE_START = 120.0
+SILENCE_EPOCHS = 10.0
+"""Afterwards: so many seconds for compiling, and so many times the longest epoch so far."""
 START_FAILURES = 3
 """Workers that may die before their first segment, in a row, before the sweep gives up."""
 
@@ -64,8 +70,8 @@ class SweepPlan:
     objectives: list[tuple[str, bool]]
     """Metric, and whether larger is better; trials are ranked by the first."""
     limits: dict[str, float] = field(default_factory=dict)
-    timeout: float | None = None
-    """Seconds after which running segments end at their next epoch."""
+    budget: Budget = field(default_factory=Budget)
+    """When it is used up, running segments end at their next epoch."""
     evaluate_test: bool = False
     generation: int = 1
     plugin: bool = False
@@ -90,7 +96,7 @@ class SweepPlan:
 
 @dataclass(slots=True)
 class Stop:
-    """Why the sweep is ending early; set from outside (a signal) or by the time limit."""
+    """Why the sweep is ending early; set from outside (a signal) or when the budget is used up."""
 
     reason: str | None = None
     now: bool = False
@@ -123,6 +129,9 @@ class Coordinator:
     """Segments to run before anything else: interrupted ones."""
     _retries: dict[int, int] = field(default_factory=dict)
     """Workers lost in the current segment, by trial."""
+    _heard: dict[int, float] = field(default_factory=dict)
+    """When each busy worker last said something (or was given its segment), monotonic seconds."""
+    _longest_epoch: float | None = None
     _start_failures: int = 0
     _alike: dict[str, int] = field(default_factory=dict)
     """Failures of code before anything was trained, by message."""
@@ -136,11 +145,12 @@ class Coordinator:
             EngineError: workers cannot be started.
         """
         self._take_up()
-        deadline = None if self.plan.timeout is None else time.monotonic() + self.plan.timeout
+        began = time.monotonic()
         asked_to_stop = False
         while True:
-            if deadline is not None and self.stop.reason is None and time.monotonic() > deadline:
-                self.stop.reason = f"the time limit of {self.plan.timeout:g} s was reached"
+            if self.stop.reason is None:
+                elapsed = time.monotonic() - began
+                self.stop.reason = reason_to_stop(self.plan.budget, self.history, elapsed)
             if self.stop.reason is None:
                 self._hand_out()
                 if self._idle and not self._running:
@@ -153,6 +163,7 @@ class Coordinator:
                     self.engine.stop_segment(worker)
             for event in self.engine.poll(POLL_SECONDS):
                 self._handle(event)
+            self._replace_silent()
         return self._finish()
 
     def _take_up(self) -> None:
@@ -195,6 +206,7 @@ class Coordinator:
                     time=_now(),
                 )
             )
+            self._heard[worker] = time.monotonic()
             self.engine.submit(worker, segment)
 
     def _next_segment(self) -> Segment | None:
@@ -264,7 +276,18 @@ class Coordinator:
         elif isinstance(event, Reported):
             self._reported(event.worker, event.event)
 
-    def _worker_lost(self, event: WorkerLost) -> None:
+    def _replace_silent(self) -> None:
+        """A worker that has said nothing for much longer than an epoch hangs: it is as good as lost."""
+        limit = SILENCE_SECONDS
+        if self._longest_epoch is not None:
+            limit = SILENCE_START + SILENCE_EPOCHS * self._longest_epoch
+        for worker in list(self._running):
+            if time.monotonic() - self._heard[worker] > limit:
+                self._worker_lost(
+                    WorkerLost(worker, f"Worker {worker} said nothing for {limit:.0f} s."), "hang"
+                )
+
+    def _worker_lost(self, event: WorkerLost, failure: FailureKind = "crash") -> None:
         self._idle.discard(event.worker)
         segment = self._running.pop(event.worker, None)
         if segment is None:
@@ -280,7 +303,7 @@ class Coordinator:
                     segment.trial,
                     "failed",
                     reason=f"its worker was lost {self._retries[segment.trial]} times",
-                    failure="crash",
+                    failure=failure,
                     traceback=event.reason,
                 )
         self.engine.restart(event.worker)
@@ -289,6 +312,10 @@ class Coordinator:
         segment = self._running.get(worker)
         if segment is None or (segment.trial, segment.attempt) != (event.trial, event.attempt):
             return  # a late word about a segment that has been given to another worker
+        self._heard[worker] = time.monotonic()
+        if isinstance(event, EpochEnded):
+            seconds = event.metrics.get("epoch_seconds", 0.0)
+            self._longest_epoch = max(self._longest_epoch or 0.0, seconds)
         if isinstance(event, (EpochEnded, ModelMeasured)):
             self._emit(event)
         elif isinstance(event, (CheckpointSaved, ModelSaved)):

@@ -23,6 +23,7 @@ from harness.experiment.load import dump
 from harness.experiment.schema import Experiment
 from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
 from harness.records import Dataset, LogRecord, StudyEnded, StudyStarted
+from harness.sweep.budget import Budget
 from harness.sweep.coordinator import Coordinator, Stop, SweepPlan
 from harness.sweep.event_log import EventLog, read
 from harness.sweep.history import History, fold
@@ -154,7 +155,13 @@ def run_sweep(
             objectives=experiment.objectives(),
             limits={str(name): limit for name, limit in experiment.limits.items()},
             generation=history.generation,
-            timeout=experiment.search.timeout,
+            budget=Budget(
+                timeout=experiment.search.timeout,
+                max_epochs_total=experiment.search.max_epochs_total,
+                target=experiment.search.target,
+                patience=experiment.search.patience,
+                min_gain=experiment.search.min_gain,
+            ),
             evaluate_test=evaluate_test,
             plugin=experiment.model is not None,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from harness.engine.inline import InlineEngine
 from harness.engine.protocol import EngineEvent, WorkerLost, WorkerReady
 from harness.experiment.space import Space, parse_space
@@ -22,6 +24,7 @@ from harness.records import (
     TrialEnded,
     WorkerEvent,
 )
+from harness.sweep import coordinator as module
 from harness.sweep.coordinator import RETRIES, Coordinator, Stop, SweepPlan
 from harness.sweep.event_log import EventLog, read
 from harness.sweep.history import History, best, fold
@@ -240,6 +243,26 @@ def test_a_lost_workers_segment_is_tried_again_a_bounded_number_of_times(tmp_pat
     lost = running.history.trials[2]
     assert (lost.state, lost.failure, lost.attempts) == ("failed", "crash", RETRIES + 1)
     assert sum(trial.state == "complete" for trial in running.history.trials.values()) >= 1
+
+
+class SilentEngine(InlineEngine):
+    """Never answers about trial 2."""
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        self._waiting = [(worker, segment) for worker, segment in self._waiting if segment.trial != 2]
+        return super().poll(timeout)
+
+
+def test_a_silent_worker_is_replaced_and_its_segment_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "SILENCE_START", 0.05)
+    running = coordinator(tmp_path, engine=SilentEngine(2, run=simulate))
+    finish(running)
+    silent = running.history.trials[2]
+    assert (silent.state, silent.failure, silent.attempts) == ("failed", "hang", RETRIES + 1)
+    assert len(ends(read(tmp_path / "events.jsonl"))) == 12
 
 
 def test_readiness_comes_before_work() -> None:
