@@ -31,11 +31,11 @@ def plan(
         experiment, overrides(set_, dataset__source=dataset, training__epochs=epochs, search__trials=trials)
     )
     config = chosen.scheduler
-    rungs = (
-        rung_epochs(config.min_epochs, chosen.training.epochs, config.reduction)
-        if config.kind == "asha"
-        else [chosen.training.epochs]
-    )
+    rungs = [chosen.training.epochs]
+    if config.kind in ("asha", "hyperband"):
+        rungs = rung_epochs(config.min_epochs, chosen.training.epochs, config.reduction)
+    elif config.kind == "screen" and config.min_epochs < chosen.training.epochs:
+        rungs = [config.min_epochs, chosen.training.epochs]
     space = chosen.compiled_space()
     rows, size = describe(space), space.size()
     if json_:

@@ -113,11 +113,13 @@ class SearchConfig(Strict):
 class SchedulerConfig(Strict):
     """Which trials train how far."""
 
-    kind: Literal["asha", "none"] = "asha"
+    kind: Literal["asha", "hyperband", "screen", "none"] = "asha"
     min_epochs: Annotated[int, Field(ge=1)] = 1
     """The first rung."""
     reduction: Annotated[int, Field(ge=2, le=100)] = 3
     """One in so many goes on from each rung."""
+    keep: Annotated[int, Field(ge=1)] = 5
+    """How many go on after the screening."""
 
 
 class Experiment(Strict):

@@ -179,7 +179,7 @@ class Coordinator:
                     self.scheduler.report(trial.number, epoch, self._larger_is_better(metrics))
                     if ended or trial.target > epoch:
                         self.scheduler.note_promoted(trial.number, epoch)
-            target = trial.target or self.scheduler.first_stop
+            target = trial.target or self.scheduler.first_stop(trial.number)
             if not ended and trial.reached < target:
                 self._waiting.append(self._segment(trial, target))
         if self.left_out:
@@ -223,7 +223,7 @@ class Coordinator:
         started = self._new_trial()
         if started is None:
             return self._next_segment()  # what has been tried may still earn a promotion
-        return self._segment(started, self.scheduler.first_stop)
+        return self._segment(started, self.scheduler.first_stop(started.number))
 
     def _new_trial(self) -> TrialHistory | None:
         number = len(self.history.trials)
@@ -299,6 +299,7 @@ class Coordinator:
             if self._retries[segment.trial] <= RETRIES:
                 self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
             else:
+                self.scheduler.forget(segment.trial)
                 self._end_trial(
                     segment.trial,
                     "failed",

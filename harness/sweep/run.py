@@ -30,7 +30,7 @@ from harness.sweep.history import History, fold
 from harness.sweep.lock import study_lock
 from harness.sweep.names import check_name, new_name
 from harness.sweep.sampler import Sampler
-from harness.sweep.scheduler import Asha, FullTraining, Scheduler
+from harness.sweep.scheduler import Asha, FullTraining, Hyperband, Scheduler, Screen
 from harness.tracking.follower import Follower
 from harness.tracking.mlflow_view import MlflowView, experiment_name
 from harness.tracking.optuna_view import OptunaView
@@ -213,6 +213,10 @@ def make_scheduler(experiment: Experiment) -> Scheduler:
     config, epochs = experiment.scheduler, experiment.training.epochs
     if config.kind == "none":
         return FullTraining(epochs)
+    if config.kind == "screen":
+        return Screen(config.min_epochs, epochs, config.keep)
+    if config.kind == "hyperband":
+        return Hyperband(config.min_epochs, epochs, config.reduction)
     return Asha(config.min_epochs, epochs, config.reduction)
 
 

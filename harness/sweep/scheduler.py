@@ -19,8 +19,7 @@ class Promotion:
 class Scheduler(Protocol):
     """Told every result at a rung, asked for what to do next. Scores are larger-is-better."""
 
-    @property
-    def first_stop(self) -> int:
+    def first_stop(self, trial: int) -> int:
         """The epoch at which a new trial's first segment ends."""
 
     def report(self, trial: int, epoch: int, score: float) -> None:
@@ -46,8 +45,7 @@ class FullTraining:
 
     max_epochs: int
 
-    @property
-    def first_stop(self) -> int:
+    def first_stop(self, trial: int) -> int:
         """The last epoch."""
         return self.max_epochs
 
@@ -101,8 +99,7 @@ class Asha:
         self._scores = {epoch: {} for epoch in self.rungs}
         self._promoted = {epoch: set() for epoch in self.rungs}
 
-    @property
-    def first_stop(self) -> int:
+    def first_stop(self, trial: int) -> int:
         """The first rung."""
         return self.rungs[0]
 
@@ -136,4 +133,92 @@ class Asha:
                 if trial not in promoted:
                     promoted.add(trial)
                     return Promotion(trial, start=epoch, stop=self.rungs[index + 1])
+        return None
+
+
+@dataclass(slots=True)
+class Screen:
+    """Every trial for `min_epochs`; when all have been seen, the best `keep` to the end."""
+
+    min_epochs: int
+    max_epochs: int
+    keep: int
+    _scores: dict[int, float] = field(default_factory=dict)
+    _promoted: set[int] = field(default_factory=set)
+
+    def first_stop(self, trial: int) -> int:
+        """The end of the screening."""
+        return min(self.min_epochs, self.max_epochs)
+
+    def report(self, trial: int, epoch: int, score: float) -> None:
+        """Enter a result of the screening."""
+        if epoch == self.first_stop(trial) < self.max_epochs and not math.isnan(score):
+            self._scores[trial] = score
+
+    def note_promoted(self, trial: int, epoch: int) -> None:
+        """The trial went on before a restart."""
+        if epoch == self.first_stop(trial):
+            self._promoted.add(trial)
+
+    def forget(self, trial: int) -> None:
+        """The next best takes its place."""
+        self._scores.pop(trial, None)
+        self._promoted.discard(trial)
+
+    def promotion(self, *, drained: bool) -> Promotion | None:
+        """One of the best, once every trial has been screened."""
+        if not drained and not self._promoted:
+            return None
+        for trial in sorted(self._scores, key=lambda one: (-self._scores[one], one))[: self.keep]:
+            if trial not in self._promoted:
+                self._promoted.add(trial)
+                return Promotion(trial, start=self.first_stop(trial), stop=self.max_epochs)
+        return None
+
+
+class Hyperband:
+    """Several brackets of successive halving with promotion (Li et al. 2018, arXiv:1603.06560).
+
+    Bracket b begins at the b-th rung, so that slow starters are judged later in some of them. Trials are
+    dealt out in the proportions of the paper, by their numbers alone.
+    """
+
+    def __init__(self, min_epochs: int, max_epochs: int, reduction: int) -> None:
+        rungs = rung_epochs(min_epochs, max_epochs, reduction)
+        self.brackets = [Asha(first, max_epochs, reduction) for first in rungs]
+        last = len(rungs) - 1
+        shares = [math.ceil((last + 1) / (last - b + 1) * reduction ** (last - b)) for b in range(last + 1)]
+        # The bracket that is furthest behind its share gets the next trial.
+        given = [0] * len(shares)
+        self._turns: list[int] = []
+        for _ in range(sum(shares)):
+            behind = max(range(len(shares)), key=lambda b: (shares[b] - given[b]) / shares[b])
+            given[behind] += 1
+            self._turns.append(behind)
+
+    def bracket(self, trial: int) -> Asha:
+        """The bracket that a trial belongs to."""
+        return self.brackets[self._turns[trial % len(self._turns)]]
+
+    def first_stop(self, trial: int) -> int:
+        """The first rung of its bracket."""
+        return self.bracket(trial).first_stop(trial)
+
+    def report(self, trial: int, epoch: int, score: float) -> None:
+        """Enter a result in its bracket."""
+        self.bracket(trial).report(trial, epoch, score)
+
+    def note_promoted(self, trial: int, epoch: int) -> None:
+        """Record a promotion made before a restart."""
+        self.bracket(trial).note_promoted(trial, epoch)
+
+    def forget(self, trial: int) -> None:
+        """Take the trial out of its bracket."""
+        self.bracket(trial).forget(trial)
+
+    def promotion(self, *, drained: bool) -> Promotion | None:
+        """The first that any bracket has."""
+        for bracket in self.brackets:
+            if promotion := bracket.promotion(drained=drained):
+                return promotion
         return None

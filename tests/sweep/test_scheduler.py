@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.sweep.scheduler import Asha, FullTraining, Promotion, rung_epochs
+from harness.sweep.scheduler import Asha, FullTraining, Hyperband, Promotion, Screen, rung_epochs
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_rungs_are_increasing_and_end_at_the_last_epoch(low: int, high: int, red
 def test_full_training_goes_to_the_end_at_once() -> None:
     scheduler = FullTraining(7)
     scheduler.report(0, 7, 1.0)
-    assert scheduler.first_stop == 7
+    assert scheduler.first_stop(0) == 7
     assert scheduler.promotion(drained=True) is None
 
 
@@ -92,7 +92,7 @@ def test_not_a_number_never_takes_a_place() -> None:
 def test_a_study_of_one_trial_is_trained_to_the_end() -> None:
     asha = Asha(min_epochs=1, max_epochs=27, reduction=3)
     epoch, stops = 0, []
-    stop = asha.first_stop
+    stop = asha.first_stop(0)
     while True:
         epoch = stop
         stops.append(epoch)
@@ -117,7 +117,7 @@ def test_with_perfect_ranks_the_epochs_stay_near_the_computed_figure(seed: int, 
             if promotion is not None:
                 running.append((promotion.trial, promotion.start, promotion.stop))
             elif started < 50:
-                running.append((started, 0, asha.first_stop))
+                running.append((started, 0, asha.first_stop(started)))
                 started += 1
             else:
                 break
@@ -131,3 +131,36 @@ def test_with_perfect_ranks_the_epochs_stay_near_the_computed_figure(seed: int, 
     best = max(range(50), key=quality.__getitem__)
     assert best in finished
     assert 130 <= epochs <= 50 + 2 * 50 // 2 + 6 * 20 + 18 * 10
+
+
+def test_a_screening_sees_everything_before_the_best_go_on() -> None:
+    screen = Screen(min_epochs=1, max_epochs=9, keep=2)
+    for trial, score in enumerate((0.3, 0.9, 0.5, 0.7)):
+        assert screen.first_stop(trial) == 1
+        screen.report(trial, 1, score)
+        assert screen.promotion(drained=False) is None
+    assert screen.promotion(drained=True) == Promotion(1, start=1, stop=9)
+    assert screen.promotion(drained=False) == Promotion(3, start=1, stop=9)
+    assert screen.promotion(drained=True) is None
+    screen.forget(3)
+    assert screen.promotion(drained=True) == Promotion(2, start=1, stop=9)
+
+
+def test_hyperband_deals_trials_out_as_the_paper_does() -> None:
+    """R = 27 with η = 3: brackets of 27, 12, 6 and 4 trials that begin at epochs 1, 3, 9 and 27."""
+    hyperband = Hyperband(1, 27, 3)
+    stops = [hyperband.first_stop(trial) for trial in range(49)]
+    assert {stop: stops.count(stop) for stop in set(stops)} == {1: 27, 3: 12, 9: 6, 27: 4}
+    assert stops == [hyperband.first_stop(trial + 49) for trial in range(49)]
+    assert set(stops[:8]) >= {1, 3, 9}
+
+
+def test_brackets_do_not_compete_with_each_other() -> None:
+    hyperband = Hyperband(1, 9, 3)
+    first = [trial for trial in range(40) if hyperband.first_stop(trial) == 1][:3]
+    other = next(trial for trial in range(40) if hyperband.first_stop(trial) == 3)
+    for place, trial in enumerate(first):
+        hyperband.report(trial, 1, 0.1 * place)
+    hyperband.report(other, 3, 0.99)
+    assert hyperband.promotion(drained=False) == Promotion(first[2], start=1, stop=3)
+    assert hyperband.promotion(drained=False) is None
