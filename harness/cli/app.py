@@ -9,6 +9,7 @@ import typer
 from harness.cli.export import export
 from harness.cli.leaderboard import leaderboard
 from harness.cli.plan import plan
+from harness.cli.report import report
 from harness.cli.resume import resume
 from harness.cli.show import show
 from harness.cli.status import status
@@ -33,6 +34,7 @@ app.command(rich_help_panel=SEARCH)(plan)
 app.command(rich_help_panel=LOOK)(status)
 app.command(rich_help_panel=LOOK)(leaderboard)
 app.command(rich_help_panel=LOOK)(show)
+app.command(rich_help_panel=LOOK)(report)
 app.command(rich_help_panel=LOOK)(ui)
 app.command(rich_help_panel=SHIP)(export)
 app.command(rich_help_panel=CARE)(sync)

@@ -180,6 +180,10 @@ class Coordinator:
                     if ended or trial.target > epoch:
                         self.scheduler.note_promoted(trial.number, epoch)
             target = trial.target or self.scheduler.first_stop(trial.number)
+            if trial.state == "complete" and trial.reached < target:  # it had stopped improving
+                result = self._larger_is_better(trial.epochs.get(trial.reached, {}))
+                self.scheduler.report(trial.number, target, result)
+                self.scheduler.note_promoted(trial.number, target)
             if not ended and trial.reached < target:
                 self._waiting.append(self._segment(trial, target))
         if self.left_out:

@@ -1,0 +1,197 @@
+"""A study as one self-contained HTML page: it opens without a network, anywhere, for years."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.analysis.status import status
+from harness.analysis.tables import further_objectives, leaderboard, pareto_front
+from harness.paths import write_text
+from harness.sweep.history import History, TrialHistory, best
+from harness.sweep.importance import importances
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+TOP = 20
+CURVES = 8
+MOST_POINTS = 5000
+"""Trials drawn in the history; of more, every n-th."""
+HEIGHT = 380
+SMALL_CONFUSION = 30
+
+
+def write_report(history: History, target: Path) -> None:
+    """Write the page; raises ValueError if the study never began."""
+    import jinja2
+    from plotly.offline import get_plotlyjs
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    assert history.study is not None
+    frame = leaderboard(history, top=TOP)
+    page = environment.get_template("report.html.jinja").render(
+        status=status(history),
+        study=history.study,
+        made=time.strftime("%Y-%m-%d %H:%M"),
+        best=best(history),
+        columns=list(frame.columns),
+        rows=[[_cell(value) for value in row] for row in frame.itertuples(index=False)],
+        figures=[(title, _html(figure)) for title, figure in _figures(history)],
+        plotly=get_plotlyjs(),
+    )
+    write_text(target, page)
+
+
+def _figures(history: History) -> list[tuple[str, go.Figure]]:
+    assert history.study is not None
+    metric = history.study.experiment["objective"]["metric"]
+    found = [(f"{metric} by trial", _history(history, metric))]
+    front = {trial.number for trial in pareto_front(history)}
+    found += [
+        (f"Pareto front: {metric} and {other}", _pareto(history, metric, other, front))
+        for other in further_objectives(history)
+    ]
+    found.append((f"{metric} by epoch, best trials", _curves(history, metric)))
+    shares = importances(history)
+    if shares:
+        found.append(("Importance of the parameters", _importances(shares)))
+    winner = best(history)
+    if winner is not None:
+        for evaluation in winner.evaluations:
+            if len(evaluation.per_class) <= SMALL_CONFUSION:
+                title = f"Confusion matrix of trial {winner.number}, {evaluation.split}"
+                found.append((title, _confusion(evaluation)))
+    return found
+
+
+def _history(history: History, metric: str) -> go.Figure:
+    import plotly.graph_objects as go
+
+    scored = [trial for trial in history.trials.values() if trial.score is not None]
+    pick = max, "best so far"
+    if not history.maximize:
+        pick = min, "lowest so far"
+    so_far: list[float | None] = []
+    for trial in scored:
+        before = so_far[-1] if so_far else None
+        mine = trial.score if trial.state == "complete" else None
+        known = [value for value in (before, mine) if value is not None]
+        so_far.append(pick[0](known) if known else None)
+    step = max(1, len(scored) // MOST_POINTS)
+    figure = go.Figure()
+    for state, colour in (("complete", "#1f6f8b"), ("pruned", "#b0b7bd"), ("paused", "#d9a441")):
+        shown = [trial for trial in scored[::step] if trial.state == state]
+        if shown:
+            figure.add_scatter(
+                x=[trial.number for trial in shown],
+                y=[trial.score for trial in shown],
+                mode="markers",
+                name=state,
+                marker={"color": colour, "size": 7},
+                text=[f"{max(trial.epochs, default=0)} epochs" for trial in shown],
+            )
+    figure.add_scatter(
+        x=[trial.number for trial in scored[::step]],
+        y=so_far[::step],
+        mode="lines",
+        line={"shape": "hv", "color": "#1f6f8b"},
+        name=pick[1],
+    )
+    return _laid_out(figure, "trial", metric)
+
+
+def _curves(history: History, metric: str) -> go.Figure:
+    import plotly.graph_objects as go
+
+    sign = -1 if history.maximize else 1
+    scored = [trial for trial in history.trials.values() if trial.score is not None]
+    top = sorted(scored, key=lambda trial: (-max(trial.epochs), sign * (trial.score or 0.0)))[:CURVES]
+    figure = go.Figure()
+    for trial in top:
+        epochs = sorted(trial.epochs)
+        figure.add_scatter(
+            x=epochs,
+            y=[trial.epochs[epoch].get(metric) for epoch in epochs],
+            mode="lines+markers",
+            name=f"trial {trial.number}",
+        )
+    return _laid_out(figure, "epoch", metric)
+
+
+def _pareto(history: History, metric: str, other: str, front: set[int]) -> go.Figure:
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for on_front, colour in ((False, "#b0b7bd"), (True, "#c0392b")):
+        shown = [
+            trial
+            for trial in history.trials.values()
+            if trial.state == "complete" and trial.score is not None and (trial.number in front) == on_front
+        ]
+        figure.add_scatter(
+            x=[_value(trial, other) for trial in shown],
+            y=[trial.score for trial in shown],
+            mode="markers",
+            name="on the front" if on_front else "dominated",
+            marker={"color": colour, "size": 8},
+            text=[f"trial {trial.number}" for trial in shown],
+        )
+    return _laid_out(figure, other, metric)
+
+
+def _importances(shares: dict[str, float]) -> go.Figure:
+    import plotly.graph_objects as go
+
+    names = list(shares)[::-1]
+    figure = go.Figure(
+        go.Bar(x=[shares[name] for name in names], y=names, orientation="h", marker={"color": "#1f6f8b"})
+    )
+    return _laid_out(figure, "share of the variance", "")
+
+
+def _confusion(evaluation: Any) -> go.Figure:
+    import plotly.graph_objects as go
+
+    names = [str(row["class"]) for row in evaluation.per_class]
+    figure = go.Figure(
+        go.Heatmap(z=evaluation.confusion, x=names, y=names, colorscale="Blues", texttemplate="%{z}")
+    )
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_xaxes(type="category")
+    return _laid_out(figure, "predicted", "true", height=HEIGHT + 100)
+
+
+def _laid_out(figure: go.Figure, x: str, y: str, height: int = HEIGHT) -> go.Figure:
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        xaxis_title=x,
+        yaxis_title=y,
+        legend={"orientation": "h", "y": 1.1},
+    )
+    return figure
+
+
+def _html(figure: go.Figure) -> str:
+    found: str = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False})
+    return found
+
+
+def _value(trial: TrialHistory, metric: str) -> float | None:
+    known = trial.epochs.get(max(trial.epochs, default=0), {}) | trial.measured
+    return known.get(metric)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:  # NaN is not equal to itself  # noqa: PLR0124
+        return "–"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if isinstance(value, float) else str(value)

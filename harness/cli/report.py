@@ -1,0 +1,23 @@
+"""`harness report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.cli.options import OutOption, StudyArgument
+
+
+def report(study: StudyArgument = None, out: OutOption = None) -> None:
+    """Write a study as one HTML page that opens anywhere: leaderboard, curves, importances, Pareto front."""
+    from harness.analysis.report import write_report
+    from harness.cli.studies import open_study
+    from harness.errors import StudyError
+
+    paths, history = open_study(study)
+    if history.study is None:
+        raise StudyError(f"The study {paths.folder.name} never began, so there is nothing to report.")
+    target = out or Path(f"{paths.folder.name}.html")
+    if not target.parent.is_dir():
+        raise StudyError(f"The folder {target.parent} does not exist. Choose another --out.")
+    write_report(history, target)
+    print(target)
