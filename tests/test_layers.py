@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "tracking": {"errors", "experiment", "paths", "records"},
     "engine": {"errors", "paths", "records", "train"},
     "sweep": {"data", "engine", "errors", "experiment", "paths", "records", "seeds", "tracking"},
-    "analysis": {"paths", "records", "sweep", "tracking"},
+    "analysis": {"experiment", "paths", "records", "sweep", "tracking"},
     "deploy": {"data", "errors", "paths", "records"},
     "cli": {"analysis", "deploy", "errors", "experiment", "paths", "records", "sweep", "tracking"},
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.status import status
-from harness.analysis.tables import further_objectives, leaderboard, pareto_front
+from harness.analysis.tables import further_objectives, leaderboard, pareto_front, plain_rows
 from harness.paths import write_text
 from harness.sweep.history import History, TrialHistory, best
 from harness.sweep.importance import importances
@@ -41,7 +41,7 @@ def write_report(history: History, target: Path) -> None:
         made=time.strftime("%Y-%m-%d %H:%M"),
         best=best(history),
         columns=list(frame.columns),
-        rows=[[_cell(value) for value in row] for row in frame.itertuples(index=False)],
+        rows=[[_cell(value) for value in row.values()] for row in plain_rows(frame)],
         figures=[(title, _html(figure)) for title, figure in _figures(history)],
         plotly=get_plotlyjs(),
     )
@@ -190,8 +190,6 @@ def _value(trial: TrialHistory, metric: str) -> float | None:
 
 
 def _cell(value: Any) -> str:
-    if value is None or value != value:  # NaN is not equal to itself  # noqa: PLR0124
+    if value is None:
         return "–"
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:.4g}"
-    return f"{value:,.0f}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.experiment.parameters import CATALOG, applies
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -49,7 +51,15 @@ def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
         rows.append(row)
     objectives = [*further, "pareto"] if further else []
     columns = ["rank", "trial", "state", "score", *objectives, *metrics, "epochs", "seconds", "parameters"]
-    return pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *varying])))
+    frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *varying])))
+    # Where a parameter has no effect its cell is empty; the others must not turn into fractions for that.
+    whole = ["parameters", *(name for name in varying if name in CATALOG and CATALOG[name].kind == "int")]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows with Python's own values, None where there is none."""
+    return frame.astype(object).where(frame.notna(), None).to_dict(orient="records")  # type: ignore[return-value]
 
 
 def further_objectives(history: History) -> list[str]:
@@ -93,7 +103,12 @@ def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str])
         "epochs": last,
         "seconds": round(trial.seconds, 2),
         "parameters": trial.model.parameters if trial.model else trial.measured.get("parameters"),
-        **{name: trial.params.get(name) for name in varying},
+        **{
+            name: trial.params.get(name)
+            if "family" not in trial.params or applies(name, trial.params)
+            else None
+            for name in varying
+        },
     }
 
 

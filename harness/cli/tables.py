@@ -29,8 +29,10 @@ DETAILS = ("val_precision_macro", "val_recall_macro")
 
 def print_frame(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
     """A pandas table; for people with fewer digits and columns."""
+    from harness.analysis.tables import plain_rows
+
     if as_json:
-        print_json(frame.astype(object).to_dict(orient="records"))
+        print_json(plain_rows(frame))
     elif as_csv:
         print(frame.to_csv(index=False), end="")
     else:
@@ -39,8 +41,8 @@ def print_frame(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
         for name in frame.columns:
             numeric = frame[name].dtype.kind in "if"
             table.add_column(str(name), justify="right" if numeric else "left", no_wrap=True)
-        for row in frame.itertuples(index=False):
-            table.add_row(*(_cell(name, value) for name, value in zip(frame.columns, row, strict=True)))
+        for row in plain_rows(frame):
+            table.add_row(*(_cell(name, value) for name, value in row.items()))
         _console().print(table)
 
 

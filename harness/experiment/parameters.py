@@ -231,12 +231,30 @@ def complete(params: Params, model: str | None = None) -> Params:
     if "weight_decay" not in params and full["optimizer"] == "adamw":
         full["weight_decay"] = ADAMW_DECAY
     # A float parameter given as 1 is the same configuration as 1.0.
-    return {name: float(value) if CATALOG[name].kind == "float" else value for name, value in full.items()}
+    found = {name: float(value) if CATALOG[name].kind == "float" else value for name, value in full.items()}
+    return found | {"family": PLUGIN, "model": model, **own} if model else found
 
 
 _PRESENT = ("dropout", "l1", "l2", "weight_decay", "clip_norm", "ema")
-_ONLY_WITH = {"momentum": ("optimizer", ("momentum", "nesterov"))}
+_ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "momentum": ("optimizer", ("momentum", "nesterov")),
+    "augmentation_strength": ("augmentation", tuple(name for name in AUGMENTATIONS if name != "none")),
+    "mixing_strength": ("mixing", ("mixup", "cutmix")),
+    "focal_gamma": ("balance", ("focal",)),
+}
+"""Parameters that have an effect only beside certain values of another."""
 _LOSS_BALANCE = "focal"
+
+
+def applies(name: str, params: Params) -> bool:
+    """Whether a parameter has any effect on a complete configuration."""
+    parameter = CATALOG.get(name)
+    if parameter is None or params["family"] == PLUGIN:
+        return True
+    if params["family"] not in parameter.families:
+        return False
+    other = _ONLY_WITH.get(name)
+    return other is None or params[other[0]] in other[1]
 
 
 def signature(params: Params) -> str:
@@ -244,7 +262,6 @@ def signature(params: Params) -> str:
 
     Numbers enter a program as tensors; only whether some of them are there at all changes it.
     """
-    family = str(params["family"])
     parts = []
     for name, value in params.items():
         parameter = CATALOG.get(name)
@@ -252,13 +269,7 @@ def signature(params: Params) -> str:
             parts.append(f"{name}={value}")  # a plug-in's own: it may do anything with it
         elif name == "balance":
             parts.append(f"focal={value == _LOSS_BALANCE}")
-        elif parameter.number_only or (family != PLUGIN and family not in parameter.families):
-            continue
-        elif name not in _ONLY_WITH or params[_ONLY_WITH[name][0]] in _ONLY_WITH[name][1]:
+        elif not parameter.number_only and applies(name, params):
             parts.append(f"{name}={value}")
-    parts += [
-        name
-        for name in _PRESENT
-        if (family == PLUGIN or family in CATALOG[name].families) and float(params[name]) > 0
-    ]
+    parts += [name for name in _PRESENT if applies(name, params) and float(params[name]) > 0]
     return " ".join(sorted(parts))

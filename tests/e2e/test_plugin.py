@@ -76,8 +76,9 @@ def test_the_example_is_searched_tracked_and_exported() -> None:
     shutil.copytree(root / "experiments", "experiments")
     done = harness("sweep", "plugin", "--trials", "3", "--epochs", "2", "--study", "own")
     assert done.returncode == 0, done.stderr
-    board = json.loads(harness("leaderboard", "own", "--json").stdout)
-    assert {"filters", "squeeze"} & set(board[0])
+    shown = json.loads(harness("show", "0", "--study", "own", "--json").stdout)
+    assert {"filters", "squeeze"} <= set(shown["sampled"])
+    assert shown["params"]["model"] == "experiments.my_network:build"
     done = harness("export", "--out", "bundle")
     assert done.returncode == 0, done.stderr
     script = "import keras; print(keras.saving.load_model('bundle/model.keras').output_shape)"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ExperimentError
-from harness.experiment.parameters import CATALOG, LEARNING_RATES, complete, signature
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, applies, complete, signature
 from harness.experiment.space import (
     Choice,
     Constant,
@@ -174,6 +174,16 @@ def test_complete_refuses_what_the_catalog_does_not_allow() -> None:
         complete({"dropout": 2.0})
 
 
+def test_a_plug_in_keeps_its_own_parameters_and_its_name() -> None:
+    space = parse_space({"filters": {"type": "int", "low": 4, "high": 8}, "optimizer": "sgd"}, "mine:build")
+    params, sampled = resolve(space, sampler(0))
+    full = complete(params, space.model)
+    assert sampled == {"filters": full["filters"]}
+    assert (full["family"], full["model"], full["optimizer"]) == ("plugin", "mine:build", "sgd")
+    assert signature(full) != signature(full | {"filters": 99})
+    assert signature(full) == signature(full | {"learning_rate": 1.0})
+
+
 def test_signatures_ignore_numbers_but_not_structure() -> None:
     base = complete({"dropout": 0.1, "l2": 1e-3})
     assert signature(base) == signature(
@@ -182,5 +192,8 @@ def test_signatures_ignore_numbers_but_not_structure() -> None:
     assert signature(base) == signature(base | {"momentum": 0.5})
     for change in ({"depth": 5}, {"dropout": 0.0}, {"batch_size": 8}, {"optimizer": "momentum"}, {"l2": 0.0}):
         assert signature(base) != signature(base | change)
+    assert not applies("momentum", base)
+    assert not applies("cell", base)
+    assert applies("depth", base)
     moving = base | {"optimizer": "momentum"}
     assert signature(moving) != signature(moving | {"momentum": 0.5})
