@@ -45,6 +45,11 @@ def harness(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def mlflow_here() -> MlflowClient:
+    """By absolute path: MLflow keeps stores by their address, and every test has a folder of its own."""
+    return MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
+
+
 def statuses() -> dict[str, int]:
     with sqlite3.connect("mlflow.db") as database:
         return dict(database.execute("select status, count(*) from runs group by status").fetchall())
@@ -80,7 +85,7 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
     metadata = json.loads((folder / "metadata.json").read_text())
     assert metadata["provenance"]["trial"] == winner["trial"]
 
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = mlflow_here()
     experiment = client.get_experiment_by_name("quickstart")
     assert experiment is not None
     ids = [experiment.experiment_id]
@@ -191,7 +196,7 @@ def test_verify_notices_what_does_not_agree() -> None:
     """One contradiction of each kind, in a study that was whole."""
     harness("sweep", "--trials", "2", "--study", "whole", *QUICK)
     harness("verify", "whole")
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = mlflow_here()
     experiment = client.get_experiment_by_name("quickstart")
     assert experiment is not None
     run = client.search_runs([experiment.experiment_id], "tags.`harness.trial` = '0'")[0].info.run_id
