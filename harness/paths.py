@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -9,12 +10,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 
 from harness.errors import HarnessError
 
 PRIVATE_FOLDER = 0o700
+T = TypeVar("T")
 
 
 def home() -> Path:
@@ -128,6 +131,25 @@ def write_file(target: Path, write: Callable[[Path], object]) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the error says that there is no room: a full disk, a used-up quota, a file-size limit."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def when_there_is_room(action: Callable[[], T], wait: Callable[[OSError], object]) -> T:
+    """Call `action`, again and again while the disk is full, with `wait(error)` in between.
+
+    `action` must leave things as they were when it fails.
+    """
+    while True:
+        try:
+            return action()
+        except OSError as error:
+            if not is_full(error):
+                raise
+            wait(error)
 
 
 def write_text(target: Path, text: str) -> None:

@@ -73,6 +73,10 @@ class Segment:
     """The epoch the learning-rate schedule is laid out for."""
     dataset: Dataset
     checkpoint: Checkpoint | None = None
+    earlier_checkpoint: Checkpoint | None = None
+    """To go on from if the other one turns out to be damaged."""
+    microbatches: int = 1
+    """Parts that a batch is cut into, their gradients being added up: 2 after memory ran out."""
     past_losses: tuple[float, ...] = ()
     """Validation loss of epochs 1 to `start`, for early stopping."""
     measure: tuple[str, ...] = ()
@@ -115,6 +119,30 @@ class CheckpointSaved:
     checkpoint: Checkpoint
     time: int
     kind: Literal["checkpoint_saved"] = "checkpoint_saved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointDamaged:
+    """A checkpoint could not be used; the trial goes on from an earlier one, or from its beginning."""
+
+    trial: int
+    attempt: int
+    checkpoint: Checkpoint
+    message: str
+    """A sentence: what is wrong with it."""
+    time: int
+    kind: Literal["checkpoint_damaged"] = "checkpoint_damaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFull:
+    """A worker waits for room on its disk; told to the coordinator, not written to the log."""
+
+    trial: int
+    attempt: int
+    message: str
+    time: int
+    kind: Literal["disk_full"] = "disk_full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +226,8 @@ class StudyStarted:
     versions: dict[str, str]
     host: dict[str, Any]
     git_commit: str | None
+    window: int = 0
+    """In ordered mode, how many segments may be out before the oldest result is needed; else 0."""
     time: int
     kind: Literal["study_started"] = "study_started"
 
@@ -227,6 +257,7 @@ class SegmentStarted:
     start: int
     stop: int
     worker: int
+    microbatches: int = 1
     time: int
     kind: Literal["segment_started"] = "segment_started"
 
@@ -262,16 +293,23 @@ class StudyEnded:
     kind: Literal["study_ended"] = "study_ended"
 
 
-WorkerEvent: TypeAlias = (
-    ModelMeasured | EpochEnded | CheckpointSaved | ModelSaved | SegmentEnded | SegmentFailed
+TrialEvent: TypeAlias = (
+    ModelMeasured
+    | EpochEnded
+    | CheckpointSaved
+    | CheckpointDamaged
+    | ModelSaved
+    | SegmentEnded
+    | SegmentFailed
 )
-Event: TypeAlias = WorkerEvent | StudyStarted | TrialStarted | SegmentStarted | TrialEnded | StudyEnded
+WorkerEvent: TypeAlias = TrialEvent | DiskFull
+Event: TypeAlias = TrialEvent | StudyStarted | TrialStarted | SegmentStarted | TrialEnded | StudyEnded
 
 _EVENT_TYPES: dict[str, type] = {
     str(cls.__dataclass_fields__["kind"].default): cls
     for cls in (
-        ModelMeasured, EpochEnded, CheckpointSaved, ModelSaved, SegmentEnded, SegmentFailed,
-        StudyStarted, TrialStarted, SegmentStarted, TrialEnded, StudyEnded,
+        ModelMeasured, EpochEnded, CheckpointSaved, CheckpointDamaged, ModelSaved, SegmentEnded,
+        SegmentFailed, DiskFull, StudyStarted, TrialStarted, SegmentStarted, TrialEnded, StudyEnded,
     )
 }  # fmt: skip
 
@@ -301,6 +339,6 @@ def segment_from_dict(values: dict[str, Any]) -> Segment:
     return _adapter(Segment).validate_python(values)  # type: ignore[no-any-return]
 
 
-def event_from_dict(values: dict[str, Any]) -> Event:
+def event_from_dict(values: dict[str, Any]) -> Event | WorkerEvent:
     """The inverse of `to_dict` for an event; raises `KeyError` or `pydantic.ValidationError`."""
     return _adapter(_EVENT_TYPES[values["kind"]]).validate_python(values)  # type: ignore[no-any-return]

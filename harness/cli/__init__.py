@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any
+
+MACHINE_ERRORS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO
+)  # fmt: skip
 
 
 def main() -> None:
@@ -26,6 +31,13 @@ def main() -> None:
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except OSError as error:
+        # The machine's trouble, not a bug: no room, no permission, a broken disk.
+        if error.errno not in MACHINE_ERRORS:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"Error: {error.strerror}{where}. Mend that and type the command again.", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         # What Typer raises about arguments; its base class has no public name.
         if not isinstance(error, _mistake()):

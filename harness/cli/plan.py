@@ -36,6 +36,8 @@ def plan(
         rungs = rung_epochs(config.min_epochs, chosen.training.epochs, config.reduction)
     elif config.kind == "screen" and config.min_epochs < chosen.training.epochs:
         rungs = [config.min_epochs, chosen.training.epochs]
+    elif config.kind != "none":
+        rungs = list(range(min(config.min_epochs, chosen.training.epochs), chosen.training.epochs + 1))
     space = chosen.compiled_space()
     rows, size = describe(space), space.size()
     if json_:

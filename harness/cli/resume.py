@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.cli.options import StudyArgument, WorkersOption
 from harness.cli.sweep import (
     MaxEpochsOption,
+    MinGainOption,
     PatienceOption,
     TargetOption,
     TimeoutOption,
@@ -18,6 +19,7 @@ def resume(
     timeout: TimeoutOption = None,
     target: TargetOption = None,
     patience: PatienceOption = None,
+    min_gain: MinGainOption = None,
     max_epochs_total: MaxEpochsOption = None,
     workers: WorkersOption = None,
 ) -> None:
@@ -36,6 +38,7 @@ def resume(
         "timeout": timeout,
         "target": target,
         "patience": patience,
+        "min_gain": min_gain or 0.0,
         "max_epochs_total": max_epochs_total,
     }
     if trials is not None:

@@ -29,6 +29,14 @@ PatienceOption = Annotated[
     int | None,
     typer.Option("--patience", min=1, help="End when so many trials in a row brought no improvement."),
 ]
+MinGainOption = Annotated[
+    float | None,
+    typer.Option("--min-gain", min=0, help="What counts as an improvement for --patience.  [default: 0]"),
+]
+OrderedOption = Annotated[
+    bool,
+    typer.Option("--ordered", help="Decide in a fixed order: the whole study can be repeated exactly."),
+]
 MaxEpochsOption = Annotated[
     int | None,
     typer.Option("--max-epochs-total", min=1, help="Epochs of all trials together."),
@@ -43,7 +51,9 @@ def sweep(
     timeout: TimeoutOption = None,
     target: TargetOption = None,
     patience: PatienceOption = None,
+    min_gain: MinGainOption = None,
     max_epochs_total: MaxEpochsOption = None,
+    ordered: OrderedOption = False,
     study: StudyOption = None,
     workers: WorkersOption = None,
     set_: SetOption = None,
@@ -65,6 +75,8 @@ def sweep(
             search__timeout=timeout,
             search__target=target,
             search__patience=patience,
+            search__min_gain=min_gain,
+            search__ordered=ordered or None,
             search__max_epochs_total=max_epochs_total,
         ),
     )

@@ -100,7 +100,7 @@ def print_plan(
             "data": experiment.dataset.source,
             "objective": f"{experiment.objective.direction} {experiment.objective.metric}",
             "trials": f"{experiment.search.trials}, chosen by {experiment.search.sampler}",
-            "rungs": f"epochs {', '.join(map(str, rungs))} ({experiment.scheduler.kind})",
+            "rungs": f"{_epochs(rungs)} ({experiment.scheduler.kind})",
             "space": "continuous" if size is None else f"{size:,} configurations",
         }
     )
@@ -226,3 +226,9 @@ def _ago(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.1f} {unit} ago"
     return f"{seconds:.0f} s ago"
+
+
+def _epochs(rungs: list[int]) -> str:
+    if len(rungs) > 2 and rungs == list(range(rungs[0], rungs[-1] + 1)):
+        return f"every epoch from {rungs[0]} to {rungs[-1]}"
+    return f"epochs {', '.join(map(str, rungs))}"

@@ -14,13 +14,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
+import psutil
+
 from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError
 from harness.paths import StudyPaths, make_folder
 from harness.records import Segment, event_from_dict, to_dict
 
 CLOSE_SECONDS = 5.0
+LOOK_SECONDS = 0.5
+"""How often the workers' memory is looked at."""
 LOG_TAIL_LINES = 12
+WORKER_MODULE = "harness.engine.worker"
 
 
 @dataclass(slots=True)
@@ -35,7 +40,16 @@ class _Process:
 class LocalEngine:
     """`workers` processes that share the machine's cores evenly; GPUs are dealt out in turn."""
 
-    def __init__(self, paths: StudyPaths, workers: int, gpus: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        paths: StudyPaths,
+        workers: int,
+        gpus: Sequence[str] | None = None,
+        memory: int | None = None,
+    ) -> None:
+        """`memory`: bytes that a worker may use before it is killed."""
+        self._memory = memory
+        self._looked = 0.0
         self._paths = paths
         self._workers = workers
         self._gpus = visible_gpus() if gpus is None else list(gpus)
@@ -65,11 +79,12 @@ class LocalEngine:
         """Read what the workers wrote; a closed pipe means that the worker is gone."""
         if not self._selector.get_map():
             time.sleep(timeout)
-        return [
+        events = [
             event
             for key, _ in self._selector.select(timeout)
             for event in self._read(key.data)
         ]  # fmt: skip
+        return events + self._too_large()
 
     def restart(self, worker: int) -> None:
         """Kill what is left of the worker and start another."""
@@ -90,10 +105,15 @@ class LocalEngine:
         read_end, write_end = os.pipe()
         log = self._paths.worker_log(worker).open("a", encoding="utf-8")
         threads = max(1, usable_cores() // self._workers)
-        command = [sys.executable, "-m", "harness.engine.worker"]
+        command = [sys.executable, "-m", WORKER_MODULE]
         try:
             process = subprocess.Popen(
-                [*command, "--reports", str(write_end), "--threads", str(threads)],
+                [
+                    *command,
+                    f"--study={self._paths.folder}",
+                    f"--reports={write_end}",
+                    f"--threads={threads}",
+                ],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -152,6 +172,22 @@ class LocalEngine:
                 events.append(Reported(worker, event_from_dict(message["event"])))  # type: ignore[arg-type]
         return events
 
+    def _too_large(self) -> list[EngineEvent]:
+        """Kill workers that use more memory than they may."""
+        if self._memory is None or time.monotonic() - self._looked < LOOK_SECONDS:
+            return []
+        self._looked = time.monotonic()
+        lost: list[EngineEvent] = []
+        for worker, running in list(self._processes.items()):
+            with contextlib.suppress(psutil.Error):
+                used = psutil.Process(running.process.pid).memory_info().rss
+                if used > self._memory:
+                    self._end(worker, wait=0)
+                    limit = f"{self._memory / 2**30:g} GiB"
+                    reason = f"Worker {worker} used more than the {limit} of search.worker_memory."
+                    lost.append(WorkerLost(worker, reason, "out_of_memory"))
+        return lost
+
     def _end(self, worker: int, wait: float) -> int | None:
         running = self._processes.pop(worker, None)
         if running is None:
@@ -176,6 +212,16 @@ class LocalEngine:
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit status {code}"
         said = "\n".join(["", *tail]) if tail else " It printed nothing."
         return f"Worker {worker} ended with {how}. The end of {log}:{said}"
+
+
+def workers_of(paths: StudyPaths) -> list[int]:
+    """Process ids of this machine's workers of a study, whoever started them."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        arguments = process.info["cmdline"] or []
+        if WORKER_MODULE in arguments and f"--study={paths.folder}" in arguments:
+            found.append(process.pid)
+    return found
 
 
 def usable_cores() -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from harness.records import Segment, WorkerEvent
+from harness.records import FailureKind, Segment, WorkerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class WorkerLost:
     worker: int
     reason: str
     """A sentence with the exit status and the end of the worker's log."""
+    failure: FailureKind = "crash"
 
 
 @dataclass(frozen=True, slots=True)

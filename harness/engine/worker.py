@@ -22,6 +22,7 @@ from harness.records import Segment, WorkerEvent, segment_from_dict, to_dict
 def main() -> None:
     """Run the worker; returns only through the end of the process."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--study", help="the study's folder, so that people can tell workers apart")
     parser.add_argument("--reports", type=int, required=True, help="file descriptor for reports")
     parser.add_argument("--threads", type=int, required=True, help="threads for one operation")
     options = parser.parse_args()
@@ -32,9 +33,12 @@ def main() -> None:
 
     reports = os.fdopen(options.reports, "w", encoding="utf-8")
 
+    one_at_a_time = threading.Lock()
+
     def send(message: dict[str, Any]) -> None:
-        reports.write(json.dumps(message) + "\n")
-        reports.flush()
+        with one_at_a_time:
+            reports.write(json.dumps(message) + "\n")
+            reports.flush()
 
     def observe(event: WorkerEvent) -> None:
         send({"event": to_dict(event)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -103,6 +103,14 @@ class SearchConfig(Strict):
     """End when so many trials in a row brought no improvement."""
     min_gain: Annotated[float, Field(ge=0)] = 0.0
     """What counts as an improvement."""
+    max_trial_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Training time after which a trial is ended at its next epoch."""
+    hang_seconds: Annotated[float, Field(gt=0)] | None = None
+    """How long a worker may say nothing before it is replaced. None: by the longest epoch so far."""
+    worker_memory: Annotated[float, Field(gt=0)] | None = None
+    """GiB that a worker process may use; beyond it the trial counts as out of memory."""
+    ordered: bool = False
+    """Decide by results in the order of their segments, so that the whole study can be repeated."""
     sampler: Sampler = "tpe"
     warm_start: list[str] = []
     """Studies whose trials the sampler learns from, as far as they fit the space."""
@@ -113,13 +121,32 @@ class SearchConfig(Strict):
 class SchedulerConfig(Strict):
     """Which trials train how far."""
 
-    kind: Literal["asha", "hyperband", "screen", "none"] = "asha"
+    kind: Literal["asha", "hyperband", "screen", "median", "percentile", "patient", "threshold", "none"] = (
+        "asha"
+    )
+    """`median`, `percentile`, `patient` and `threshold` are Optuna's pruners: they stop trials for good."""
     min_epochs: Annotated[int, Field(ge=1)] = 1
-    """The first rung."""
+    """The first rung; with a pruner, the first epoch after which a trial may be stopped."""
     reduction: Annotated[int, Field(ge=2, le=100)] = 3
     """One in so many goes on from each rung."""
     keep: Annotated[int, Field(ge=1)] = 5
     """How many go on after the screening."""
+    startup_trials: Annotated[int, Field(ge=0)] = 5
+    """`median`, `percentile`: complete trials before any is stopped."""
+    percentile: Annotated[float, Field(ge=0, le=100)] = 25.0
+    """`percentile`: trials below this share of the best at the same epoch are stopped."""
+    patience: Annotated[int, Field(ge=0)] = 3
+    """`patient`: epochs without improvement before a trial is stopped."""
+    lower: float | None = None
+    """`threshold`: trials whose objective is below are stopped."""
+    upper: float | None = None
+    """`threshold`: trials whose objective is above are stopped."""
+
+    @model_validator(mode="after")
+    def _has_threshold(self) -> Self:
+        if self.kind == "threshold" and self.lower is None and self.upper is None:
+            raise ValueError("the scheduler threshold needs lower or upper (or both)")
+        return self
 
 
 class Experiment(Strict):
@@ -144,6 +171,15 @@ class Experiment(Strict):
     """See `harness.experiment.space`."""
     start_with: list[dict[str, Scalar]] = []
     """Configurations to try first; what they leave out is sampled."""
+
+    @model_validator(mode="after")
+    def _pruners_know_one_objective(self) -> Self:
+        if self.also and self.scheduler.kind in ("median", "percentile", "patient", "threshold"):
+            raise ValueError(
+                f"the scheduler {self.scheduler.kind} knows one objective only; use asha, hyperband, screen "
+                "or none"
+            )
+        return self
 
     def objectives(self) -> list[tuple[str, bool]]:
         """Metric and whether larger is better, the first objective first."""

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
-from harness.errors import EngineError
+from harness.errors import EngineError, StudyError
 from harness.records import (
+    CheckpointDamaged,
     CheckpointSaved,
     Dataset,
+    DiskFull,
     EpochEnded,
     Event,
     FailureKind,
@@ -36,10 +38,12 @@ from harness.records import (
     WorkerEvent,
 )
 from harness.sweep.budget import Budget, reason_to_stop
+from harness.sweep.decisions import AsResultsCome, InOrder, Outcome
 from harness.sweep.event_log import EventLog
-from harness.sweep.history import History, TrialHistory
-from harness.sweep.sampler import Sampler
-from harness.sweep.scheduler import Scheduler
+from harness.sweep.history import MICROBATCHES, History, TrialHistory
+from harness.sweep.leftovers import tidy_trial
+from harness.sweep.sampler import Suggestion
+from harness.sweep.scheduler import Values
 
 POLL_SECONDS = 0.25
 RETRIES = 2
@@ -72,6 +76,10 @@ class SweepPlan:
     limits: dict[str, float] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     """When it is used up, running segments end at their next epoch."""
+    max_trial_seconds: float | None = None
+    """Training time after which a trial is ended at its next epoch."""
+    hang_seconds: float | None = None
+    """How long a worker may say nothing; None: by the longest epoch so far."""
     evaluate_test: bool = False
     generation: int = 1
     plugin: bool = False
@@ -112,14 +120,11 @@ class Coordinator:
     log: EventLog
     history: History
     """Folded from the log so far; kept up to date with every event."""
-    sampler: Sampler
-    scheduler: Scheduler
+    decisions: AsResultsCome | InOrder
     followers: Sequence[Follow] = ()
     note: Callable[[str], None] = lambda _: None
     """Told what a person should know."""
     stop: Stop = field(default_factory=Stop)
-    left_out: int = 0
-    """Trials of an earlier space that do not fit the present one."""
     gave_up: bool = False
     """The sweep ended because the network's code fails in every trial."""
     _idle: set[int] = field(default_factory=set)
@@ -135,14 +140,17 @@ class Coordinator:
     _start_failures: int = 0
     _alike: dict[str, int] = field(default_factory=dict)
     """Failures of code before anything was trained, by message."""
-    _exhausted: bool = False
-    """Every configuration of the space has been tried."""
+    _said: set[str] = field(default_factory=set)
+    """What workers keep repeating while a disk is full."""
+    _out_of_time: set[int] = field(default_factory=set)
+    """Trials that have trained for longer than they may."""
 
     def run(self) -> StudyEnded:
         """Run the sweep to its end and return its last event.
 
         Raises:
             EngineError: workers cannot be started.
+            StudyError: in ordered mode, earlier decisions cannot be repeated.
         """
         self._take_up()
         began = time.monotonic()
@@ -167,30 +175,21 @@ class Coordinator:
         return self._finish()
 
     def _take_up(self) -> None:
-        """Rebuild what the log already holds: results at rungs, and segments that were cut off."""
+        """Go on from what the log already holds."""
         for trial in self.history.trials.values():
-            if not self.sampler.restore(trial):
-                self.left_out += 1
-            if trial.state == "failed":
-                continue
-            ended = trial.state in ("complete", "pruned")
-            for epoch, metrics in sorted(trial.epochs.items()):
-                if epoch <= trial.reached:
-                    self.scheduler.report(trial.number, epoch, self._larger_is_better(metrics))
-                    if ended or trial.target > epoch:
-                        self.scheduler.note_promoted(trial.number, epoch)
-            target = trial.target or self.scheduler.first_stop(trial.number)
-            if trial.state == "complete" and trial.reached < target:  # it had stopped improving
-                result = self._larger_is_better(trial.epochs.get(trial.reached, {}))
-                self.scheduler.report(trial.number, target, result)
-                self.scheduler.note_promoted(trial.number, target)
-            if not ended and trial.reached < target:
-                self._waiting.append(self._segment(trial, target))
-        if self.left_out:
-            carried = len(self.history.trials) - self.left_out
+            if trial.over and trial.ended is None:  # it was cut off between two lines of the log
+                self._complete(trial)
+        if isinstance(self.decisions, InOrder):
+            return  # every decision is taken again, in its order
+        restored = self.decisions.restore(self.history, self._values_at)
+        for number, stop in restored.unfinished:
+            self._waiting.append(self._segment(self.history.trials[number], stop))
+        if restored.left_out:
+            carried = len(self.history.trials) - restored.left_out
             self.note(
                 f"The space has been edited: {carried} earlier trials fit it and are carried over; "
-                f"{self.left_out} do not, so they stay on the leaderboard but the sampler does not see them."
+                f"{restored.left_out} do not, so they stay on the leaderboard but the sampler does not see "
+                "them."
             )
 
     def _hand_out(self) -> None:
@@ -207,6 +206,7 @@ class Coordinator:
                     start=segment.start,
                     stop=segment.stop,
                     worker=worker,
+                    microbatches=segment.microbatches,
                     time=_now(),
                 )
             )
@@ -216,25 +216,34 @@ class Coordinator:
     def _next_segment(self) -> Segment | None:
         if self._waiting:
             return self._waiting.popleft()
-        all_started = self._exhausted or len(self.history.trials) >= self.plan.trials
-        promotion = self.scheduler.promotion(drained=all_started and not self._running)
-        if promotion is not None:
-            trial = self.history.trials[promotion.trial]
-            self.sampler.resume(trial.number)
-            return self._segment(trial, promotion.stop)
-        if all_started:
-            return None
-        started = self._new_trial()
-        if started is None:
-            return self._next_segment()  # what has been tried may still earn a promotion
-        return self._segment(started, self.scheduler.first_stop(started.number))
+        while (choice := self.decisions.choose()) is not None:
+            trial = self.history.trials.get(choice.trial)
+            if choice.suggestion is not None:
+                if trial is None:
+                    trial = self._start_trial(choice.trial, choice.suggestion)
+                elif trial.params != choice.suggestion.params:
+                    raise StudyError(
+                        f"The decisions of this study cannot be repeated in order: trial {trial.number} "
+                        "would get another configuration now. The space, the studies it learns from or the "
+                        "version of Optuna have changed; start a new study."
+                    )
+            assert trial is not None
+            known = self._known_outcome(trial, choice.stop)
+            if known is None:
+                return self._segment(trial, choice.stop)
+            self.decisions.learn(known)
+        return None
 
-    def _new_trial(self) -> TrialHistory | None:
-        number = len(self.history.trials)
-        suggestion = self.sampler.ask(number)
-        if suggestion is None:
-            self._exhausted = True
-            return None
+    def _known_outcome(self, trial: TrialHistory, stop: int) -> Outcome | None:
+        """What the log says of a segment that was run in an earlier session; None if it was not."""
+        went_on = trial.ended is None or trial.state == "pruned" or trial.target > stop
+        if trial.reached >= stop and went_on:
+            return self._outcome(trial, stop, stop)
+        if trial.state in ("complete", "pruned", "failed"):
+            return self._outcome(trial, stop, max(trial.epochs, default=0), trial.state)
+        return None
+
+    def _start_trial(self, number: int, suggestion: Suggestion) -> TrialHistory:
         self._emit(
             TrialStarted(
                 trial=number,
@@ -250,7 +259,7 @@ class Coordinator:
 
     def _segment(self, trial: TrialHistory, stop: int) -> Segment:
         """The segment that takes the trial from its last checkpoint to `stop`."""
-        checkpoint = trial.checkpoints[-1] if trial.checkpoints else None
+        earlier, checkpoint = ([None, None, *trial.checkpoints])[-2:]
         return Segment(
             study_folder=str(self.plan.study_folder),
             trial=trial.number,
@@ -262,6 +271,8 @@ class Coordinator:
             max_epochs=self.plan.max_epochs,
             dataset=self.plan.dataset,
             checkpoint=checkpoint,
+            earlier_checkpoint=earlier,
+            microbatches=trial.microbatches,
             past_losses=tuple(
                 trial.epochs[epoch].get("val_loss", trial.epochs[epoch].get("loss", math.nan))
                 for epoch in range(1, (checkpoint.epoch if checkpoint else 0) + 1)
@@ -282,33 +293,45 @@ class Coordinator:
 
     def _replace_silent(self) -> None:
         """A worker that has said nothing for much longer than an epoch hangs: it is as good as lost."""
-        limit = SILENCE_SECONDS
-        if self._longest_epoch is not None:
-            limit = SILENCE_START + SILENCE_EPOCHS * self._longest_epoch
+        limit = self.plan.hang_seconds
+        if limit is None:
+            limit = SILENCE_SECONDS
+            if self._longest_epoch is not None:
+                limit = SILENCE_START + SILENCE_EPOCHS * self._longest_epoch
         for worker in list(self._running):
             if time.monotonic() - self._heard[worker] > limit:
-                self._worker_lost(
-                    WorkerLost(worker, f"Worker {worker} said nothing for {limit:.0f} s."), "hang"
-                )
+                said = f"Worker {worker} said nothing for {limit:.0f} s."
+                self._worker_lost(WorkerLost(worker, said, "hang"))
 
-    def _worker_lost(self, event: WorkerLost, failure: FailureKind = "crash") -> None:
+    def _worker_lost(self, event: WorkerLost) -> None:
         self._idle.discard(event.worker)
         segment = self._running.pop(event.worker, None)
         if segment is None:
             self._start_failures += 1
             if self._start_failures >= START_FAILURES:
                 raise EngineError(f"Workers cannot be started. {event.reason}")
+        elif event.failure == "out_of_memory":
+            self._emit(
+                SegmentFailed(
+                    trial=segment.trial,
+                    attempt=segment.attempt,
+                    failure="out_of_memory",
+                    message=event.reason,
+                    traceback="",
+                    time=_now(),
+                ),
+                durable=True,
+            )
+            self._out_of_memory(segment, event.reason)
         else:
             self._retries[segment.trial] = self._retries.get(segment.trial, 0) + 1
             if self._retries[segment.trial] <= RETRIES:
                 self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
             else:
-                self.scheduler.forget(segment.trial)
-                self._end_trial(
-                    segment.trial,
-                    "failed",
+                self._fail(
+                    segment,
                     reason=f"its worker was lost {self._retries[segment.trial]} times",
-                    failure=failure,
+                    failure=event.failure,
                     traceback=event.reason,
                 )
         self.engine.restart(event.worker)
@@ -318,53 +341,110 @@ class Coordinator:
         if segment is None or (segment.trial, segment.attempt) != (event.trial, event.attempt):
             return  # a late word about a segment that has been given to another worker
         self._heard[worker] = time.monotonic()
-        if isinstance(event, EpochEnded):
+        if isinstance(event, DiskFull):
+            if event.message not in self._said:
+                self._said.add(event.message)
+                self.note(event.message)
+        elif isinstance(event, EpochEnded):
             seconds = event.metrics.get("epoch_seconds", 0.0)
             self._longest_epoch = max(self._longest_epoch or 0.0, seconds)
-        if isinstance(event, (EpochEnded, ModelMeasured)):
             self._emit(event)
-        elif isinstance(event, (CheckpointSaved, ModelSaved)):
+            self._limit_time(worker, segment)
+        elif isinstance(event, ModelMeasured):
+            self._emit(event)
+        elif isinstance(event, CheckpointSaved):
+            self._emit(event, durable=True)
+            self._tidy(self.history.trials[event.trial])
+        elif isinstance(event, CheckpointDamaged):
+            self._emit(event, durable=True)
+            self.note(f"Trial {event.trial}: {event.message}")
+        elif isinstance(event, ModelSaved):
             self._emit(event, durable=True)
         elif isinstance(event, SegmentEnded):
             self._free(worker)
             self._emit(event, durable=True)
             self._segment_ended(segment, event)
         else:
-            self._free(worker)
+            del self._running[worker]
             self._emit(event, durable=True)
-            self._segment_failed(event)
+            if event.failure == "out_of_memory":
+                self._out_of_memory(segment, event.message)
+                self.engine.restart(worker)  # with nothing of the large network left in it
+            else:
+                self._idle.add(worker)
+                self._segment_failed(segment, event)
 
     def _free(self, worker: int) -> None:
         del self._running[worker]
         self._idle.add(worker)
 
+    def _limit_time(self, worker: int, segment: Segment) -> None:
+        limit = self.plan.max_trial_seconds
+        if limit is None or segment.trial in self._out_of_time:
+            return
+        epochs = self.history.trials[segment.trial].epochs.values()
+        if sum(metrics.get("epoch_seconds", 0.0) for metrics in epochs) > limit:
+            self._out_of_time.add(segment.trial)
+            self.engine.stop_segment(worker)
+
     def _segment_ended(self, segment: Segment, event: SegmentEnded) -> None:
         self._retries.pop(segment.trial, None)
         trial = self.history.trials[segment.trial]
-        result = self._larger_is_better(trial.epochs[event.epoch])
         if event.over:
-            # Stopped early it takes its place at the rung, but there is nothing to promote.
-            self.scheduler.report(segment.trial, segment.stop, result)
-            self.scheduler.note_promoted(segment.trial, segment.stop)
-            early = event.epoch < self.plan.max_epochs
-            reason = f"stopped improving at epoch {event.epoch}" if early else "finished"
-            self._end_trial(segment.trial, "complete", reason=reason)
+            self._complete(trial)
+            self.decisions.learn(self._outcome(trial, segment.stop, event.epoch, "complete"))
+        elif segment.trial in self._out_of_time:
+            limit = self.plan.max_trial_seconds
+            self._end_trial(trial.number, "pruned", reason=f"trained for more than {limit:g} s")
+            self.decisions.learn(self._outcome(trial, segment.stop, event.epoch, "pruned"))
         elif event.epoch == segment.stop:
-            self.scheduler.report(segment.trial, event.epoch, result)
-            score = trial.epochs[event.epoch].get(self.plan.metric, math.nan)
-            self.sampler.pause(segment.trial, event.epoch, score)
+            self.decisions.learn(self._outcome(trial, segment.stop, event.epoch))
         # Otherwise it was stopped on request, and goes on when the study is resumed.
 
-    def _segment_failed(self, event: SegmentFailed) -> None:
+    def _complete(self, trial: TrialHistory) -> None:
+        early = trial.reached < self.plan.max_epochs
+        reason = f"stopped improving at epoch {trial.reached}" if early else "finished"
+        self._end_trial(trial.number, "complete", reason=reason)
+
+    def _out_of_memory(self, segment: Segment, message: str) -> None:
+        """Once more with smaller pieces of each batch; then the configuration is not feasible here."""
+        if segment.microbatches < MICROBATCHES:
+            self.note(f"Trial {segment.trial} ran out of memory and is tried again at half the batch.")
+            self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
+            return
+        reason = "ran out of memory, even at half the batch with accumulated gradients"
+        self._fail(segment, reason=reason, failure="out_of_memory", traceback=message)
+
+    def _segment_failed(self, segment: Segment, event: SegmentFailed) -> None:
         if event.failure == "user_code":
             self._consider_giving_up(event.message)
-        self.scheduler.forget(event.trial)
-        self._end_trial(
-            event.trial,
-            "failed",
-            reason=event.message,
-            failure=event.failure,
-            traceback=event.traceback,
+        self._fail(segment, reason=event.message, failure=event.failure, traceback=event.traceback)
+
+    def _fail(self, segment: Segment, *, reason: str, failure: FailureKind, traceback: str) -> None:
+        self._end_trial(segment.trial, "failed", reason=reason, failure=failure, traceback=traceback)
+        trial = self.history.trials[segment.trial]
+        reached = max(trial.epochs, default=0)
+        self.decisions.learn(self._outcome(trial, segment.stop, reached, "failed"))
+
+    def _outcome(
+        self, trial: TrialHistory, stop: int, epoch: int, state: TrialState | None = None
+    ) -> Outcome:
+        value = trial.epochs.get(epoch, {}).get(self.plan.metric, math.nan)
+        return Outcome(
+            trial=trial.number,
+            stop=stop,
+            epoch=epoch,
+            values=self._values_at(trial, epoch),
+            score=value if math.isfinite(value) else None,
+            state=state,
+            final=trial.values if state is not None else None,
+        )
+
+    def _values_at(self, trial: TrialHistory, epoch: int) -> Values:
+        """All objectives after an epoch, larger-is-better."""
+        known = trial.epochs.get(epoch, {}) | trial.measured
+        return tuple(
+            known.get(metric, math.nan) * (1 if larger else -1) for metric, larger in self.plan.objectives
         )
 
     def _consider_giving_up(self, message: str) -> None:
@@ -405,7 +485,7 @@ class Coordinator:
             ),
             durable=True,
         )
-        self.sampler.finish(number, state, epoch, values, score)
+        tidy_trial(self.plan.study_folder, number, keep=())
 
     def _finish(self) -> StudyEnded:
         """End what is paused for good, or leave it for a resume, and close the study."""
@@ -416,7 +496,7 @@ class Coordinator:
                     self._end_trial(
                         trial.number, "pruned", reason=f"outcompeted at epoch {max(trial.epochs)}"
                     )
-        if self._exhausted and len(self.history.trials) < self.plan.trials:
+        if self.decisions.exhausted and len(self.history.trials) < self.plan.trials:
             ending = f"all {len(self.history.trials)} configurations of the space have been tried"
         else:
             ending = _all_ended(self.plan.trials)
@@ -431,9 +511,10 @@ class Coordinator:
         for follow in self.followers:
             follow(record)
 
-    def _larger_is_better(self, metrics: dict[str, float]) -> float:
-        value = metrics.get(self.plan.metric, math.nan)
-        return value if self.plan.maximize else -value
+    def _tidy(self, trial: TrialHistory) -> None:
+        tidy_trial(
+            self.plan.study_folder, trial.number, keep=[checkpoint.file for checkpoint in trial.checkpoints]
+        )
 
 
 def _all_ended(trials: int) -> str:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from harness.errors import HarnessError, StudyError
-from harness.paths import sync_folder
+from harness.paths import sync_folder, when_there_is_room
 from harness.records import Event, LogRecord, event_from_dict, to_dict
 
 _CRC = ', "crc": "'
@@ -31,7 +33,7 @@ def decode(line: str) -> LogRecord:
     if not mark or rest != f'{zlib.crc32(body.encode()):08x}"}}\n':
         raise ValueError("the checksum does not match")
     values = json.loads(body + "}")
-    return LogRecord(seq=values["seq"], event=event_from_dict(values["event"]))
+    return LogRecord(seq=values["seq"], event=cast(Event, event_from_dict(values["event"])))
 
 
 def read(file: Path) -> list[LogRecord]:
@@ -74,7 +76,9 @@ def _read(file: Path) -> tuple[list[LogRecord], int]:
 class EventLog:
     """The one writer of a study's log; the caller holds the study's lock."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, when_full: Callable[[OSError], object] | None = None) -> None:
+        self._when_full = when_full or _give_up
+        """Called while there is no room; waits a while and returns, or raises to give up."""
         existed = file.exists()
         self.records: list[LogRecord] = []
         """What the log held when it was opened."""
@@ -83,27 +87,50 @@ class EventLog:
             self.records, length = _read(file)
         self._seq = len(self.records)
         try:
-            self._stream = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+            self._stream = os.fdopen(descriptor, "r+b", buffering=0)
         except OSError as error:
             raise HarnessError(f"The event log {file} cannot be written: {error.strerror}.") from error
-        self._stream.truncate(length)
-        self._stream.seek(length)
+        self._length = length
+        self._cut()
         if not existed:
             sync_folder(file.parent)
 
     def append(self, event: Event, *, durable: bool = False) -> LogRecord:
-        """Add an event; with `durable` it is on disk, with all before it, when this returns."""
+        """Add an event; with `durable` it is on disk, with all before it, when this returns.
+
+        Raises:
+            OSError: the log cannot be written, and it is not for want of room.
+        """
+        record = LogRecord(self._seq + 1, event)
+        line = encode(record).encode()
+        when_there_is_room(lambda: self._write(line, durable=durable), self._when_full)
         self._seq += 1
-        record = LogRecord(self._seq, event)
-        self._stream.write(encode(record).encode())
-        self._stream.flush()
-        if durable:
-            os.fsync(self._stream.fileno())
+        self._length += len(line)
         return record
+
+    def _write(self, line: bytes, *, durable: bool) -> None:
+        """All of the line, or nothing."""
+        try:
+            written = 0
+            while written < len(line):
+                written += self._stream.write(line[written:])
+            if durable:
+                os.fsync(self._stream.fileno())
+        except OSError:
+            self._cut()
+            raise
+
+    def _cut(self) -> None:
+        self._stream.truncate(self._length)
+        self._stream.seek(self._length)
 
     def close(self) -> None:
         """Make everything durable and let go of the file."""
         if not self._stream.closed:
-            self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
+
+
+def _give_up(error: OSError) -> None:
+    raise error

@@ -9,6 +9,7 @@ from typing import Literal
 
 from harness.records import (
     Checkpoint,
+    CheckpointDamaged,
     CheckpointSaved,
     EpochEnded,
     Evaluation,
@@ -18,12 +19,16 @@ from harness.records import (
     ModelSaved,
     Params,
     SegmentEnded,
+    SegmentFailed,
     SegmentStarted,
     StudyEnded,
     StudyStarted,
     TrialEnded,
     TrialStarted,
 )
+
+MICROBATCHES = 2
+"""Parts of a batch when a configuration is tried again after memory ran out."""
 
 State = Literal["waiting", "running", "paused", "complete", "pruned", "failed"]
 
@@ -49,8 +54,12 @@ class TrialHistory:
     worker: int | None = None
     epochs: dict[int, dict[str, float]] = field(default_factory=dict)
     """Metrics by 1-based epoch; of a repeated epoch the first record counts."""
+    over: bool = False
+    """Its training has ended, although its end may not have been written yet."""
     checkpoints: list[Checkpoint] = field(default_factory=list)
-    """Oldest first."""
+    """The last two that are not known to be damaged, the older one first."""
+    microbatches: int = 1
+    """2 after memory ran out."""
     generation: int = 1
     measured: dict[str, float] = field(default_factory=dict)
     """`parameters`, `latency_ms`."""
@@ -115,14 +124,20 @@ class History:
         if isinstance(event, SegmentStarted):
             trial.state, trial.worker = "running", event.worker
             trial.attempts, trial.target = event.attempt, event.stop
+            trial.microbatches = event.microbatches
         elif isinstance(event, CheckpointSaved):
-            trial.checkpoints.append(event.checkpoint)
+            trial.checkpoints = [*trial.checkpoints[-1:], event.checkpoint]
+        elif isinstance(event, CheckpointDamaged):
+            trial.checkpoints = [one for one in trial.checkpoints if one != event.checkpoint]
+        elif isinstance(event, SegmentFailed):
+            if event.failure == "out_of_memory":
+                trial.microbatches = MICROBATCHES
         elif isinstance(event, ModelMeasured):
             trial.measured = event.measured
         elif isinstance(event, ModelSaved):
             trial.model = event
         elif isinstance(event, SegmentEnded):
-            trial.state, trial.reached = "paused", event.epoch
+            trial.state, trial.reached, trial.over = "paused", event.epoch, event.over
             trial.seconds += event.seconds
             trial.evaluations = event.evaluations or trial.evaluations
             trial.score = self._score(trial, event.epoch)

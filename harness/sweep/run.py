@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import signal
 import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,17 +19,20 @@ from typing import Any, Protocol
 
 from harness.data.prepare import prepare
 from harness.engine.local import LocalEngine, default_workers, usable_cores
-from harness.errors import ExperimentError, StudyError
+from harness.errors import ExperimentError, HarnessError, StudyError
 from harness.experiment.load import dump
 from harness.experiment.schema import Experiment
 from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
 from harness.records import Dataset, LogRecord, StudyEnded, StudyStarted
 from harness.sweep.budget import Budget
 from harness.sweep.coordinator import Coordinator, Stop, SweepPlan
+from harness.sweep.decisions import AsResultsCome, InOrder
 from harness.sweep.event_log import EventLog, read
 from harness.sweep.history import History, fold
+from harness.sweep.leftovers import tidy_study
 from harness.sweep.lock import study_lock
 from harness.sweep.names import check_name, new_name
+from harness.sweep.pruners import StopOnly, make_pruner
 from harness.sweep.sampler import Sampler
 from harness.sweep.scheduler import Asha, FullTraining, Hyperband, Scheduler, Screen
 from harness.tracking.follower import Follower
@@ -41,6 +45,9 @@ IMBALANCE = 3
 """The largest class over the smallest, from which accuracy is a poor objective."""
 HURRIED_SECONDS = 1.5
 """The same after a second ctrl-C; `harness sync` or the next resume finishes it."""
+ROOM_SECONDS = 1.0
+"""How often a full disk is looked at."""
+TELL_AGAIN_SECONDS = 60.0
 PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "numpy", "harness")
 
 
@@ -107,72 +114,43 @@ def run_sweep(
     with ExitStack() as stack:
         stack.callback(_remove_if_empty, paths)
         stack.enter_context(study_lock(paths))
-        log = EventLog(paths.log) if paths.log.exists() else None
+        log = EventLog(paths.log, when_full=_wait_for_room(watcher, stop)) if paths.log.exists() else None
         history = fold(log.records) if log else History()
         if log:
             stack.callback(log.close)
             _check_same(experiment, history, name)
-        space = experiment.compiled_space()
-        scheduler = make_scheduler(experiment)
-        sampler = Sampler(
-            space,
-            experiment.search.sampler,
-            experiment.seed,
-            maximize=[larger for _, larger in experiment.objectives()],
-            start_with=experiment.start_with,
-        )
+        tidy_study(paths, history)
+        sampler = _make_sampler(experiment, watcher)
         total = experiment.search.trials
-        for other in experiment.search.warm_start:
-            watcher.note(_warm_start(sampler, experiment, other))
-        engine = LocalEngine(
-            paths, min(total, workers or experiment.search.workers or default_workers(total))
-        )
+        count = min(total, workers or experiment.search.workers or default_workers(total))
+        memory = experiment.search.worker_memory
+        engine = LocalEngine(paths, count, memory=None if memory is None else int(memory * 2**30))
         stack.callback(engine.close)
         stack.enter_context(_signals(stop))
 
         engine.start()  # workers import TensorFlow while the data is prepared
         dataset = _prepare_data(experiment, history, watcher, stop)
         if log is None:
-            log = EventLog(paths.log)
+            log = EventLog(paths.log, when_full=_wait_for_room(watcher, stop))
             stack.callback(log.close)
-        followers = [
-            Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
-            Follower(lambda: MlflowView(tracking_uri(), experiment_name(experiment.name), paths), "MLflow"),
-        ]
+        followers = _followers(experiment, paths)
         feeds = [follower.feed for follower in followers]
         for record in log.records:
             for feed in feeds:
                 feed(record)
-        started = log.append(_study_started(name, experiment, dataset, history), durable=True)
+        opening = _study_started(name, experiment, dataset, history, workers=count)
+        started = log.append(opening, durable=True)
         for follow in (history.apply, watcher.follow, *feeds):
             follow(started)
-        plan = SweepPlan(
-            study_folder=paths.folder,
-            dataset=dataset,
-            seed=experiment.seed,
-            trials=total,
-            max_epochs=experiment.training.epochs,
-            objectives=experiment.objectives(),
-            limits={str(name): limit for name, limit in experiment.limits.items()},
-            generation=history.generation,
-            budget=Budget(
-                timeout=experiment.search.timeout,
-                max_epochs_total=experiment.search.max_epochs_total,
-                target=experiment.search.target,
-                patience=experiment.search.patience,
-                min_gain=experiment.search.min_gain,
-            ),
-            evaluate_test=evaluate_test,
-            plugin=experiment.model is not None,
-        )
+        plan = _plan(experiment, paths, dataset, history, evaluate_test=evaluate_test)
         watcher.opened(history, plan, engine.workers)
+        as_results_come = AsResultsCome(sampler, make_scheduler(experiment), total)
         coordinator = Coordinator(
             plan=plan,
             engine=engine,
             log=log,
             history=history,
-            sampler=sampler,
-            scheduler=scheduler,
+            decisions=InOrder(as_results_come, opening.window) if opening.window else as_results_come,
             followers=[watcher.follow, *feeds],
             note=watcher.note,
             stop=stop,
@@ -183,11 +161,7 @@ def run_sweep(
             engine.close()
             patience = HURRIED_SECONDS if stop.now else CATCH_UP_SECONDS
             results = [follower.close(patience) for follower in followers]
-        if sampler.repeats:
-            watcher.note(
-                f"{sampler.repeats} suggestions had been tried before; the sampler was asked again instead "
-                "of training them twice."
-            )
+        _tell_repeats(sampler, watcher)
         behind = tuple(result.message for result in results if not result.caught_up)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
 
@@ -208,6 +182,63 @@ def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, st
     return dataset
 
 
+def _make_sampler(experiment: Experiment, watcher: Watcher) -> Sampler:
+    """The sampler, with what it learns from other studies."""
+    sampler = Sampler(
+        experiment.compiled_space(),
+        experiment.search.sampler,
+        experiment.seed,
+        maximize=[larger for _, larger in experiment.objectives()],
+        start_with=experiment.start_with,
+    )
+    for other in experiment.search.warm_start:
+        watcher.note(_warm_start(sampler, experiment, other))
+    return sampler
+
+
+def _followers(experiment: Experiment, paths: StudyPaths) -> list[Follower]:
+    """The views of the event log."""
+    return [
+        Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
+        Follower(lambda: MlflowView(tracking_uri(), experiment_name(experiment.name), paths), "MLflow"),
+    ]
+
+
+def _tell_repeats(sampler: Sampler, watcher: Watcher) -> None:
+    if sampler.repeats:
+        watcher.note(
+            f"{sampler.repeats} suggestions had been tried before; the sampler was asked again instead of "
+            "training them twice."
+        )
+
+
+def _plan(
+    experiment: Experiment, paths: StudyPaths, dataset: Dataset, history: History, *, evaluate_test: bool
+) -> SweepPlan:
+    search = experiment.search
+    return SweepPlan(
+        study_folder=paths.folder,
+        dataset=dataset,
+        seed=experiment.seed,
+        trials=search.trials,
+        max_epochs=experiment.training.epochs,
+        objectives=experiment.objectives(),
+        limits={str(name): limit for name, limit in experiment.limits.items()},
+        generation=history.generation,
+        budget=Budget(
+            timeout=search.timeout,
+            max_epochs_total=search.max_epochs_total,
+            target=search.target,
+            patience=search.patience,
+            min_gain=search.min_gain,
+        ),
+        max_trial_seconds=search.max_trial_seconds,
+        hang_seconds=search.hang_seconds,
+        evaluate_test=evaluate_test,
+        plugin=experiment.model is not None,
+    )
+
+
 def make_scheduler(experiment: Experiment) -> Scheduler:
     """The scheduler that the experiment names."""
     config, epochs = experiment.scheduler, experiment.training.epochs
@@ -217,7 +248,10 @@ def make_scheduler(experiment: Experiment) -> Scheduler:
         return Screen(config.min_epochs, epochs, config.keep)
     if config.kind == "hyperband":
         return Hyperband(config.min_epochs, epochs, config.reduction)
-    return Asha(config.min_epochs, epochs, config.reduction)
+    if config.kind == "asha":
+        return Asha(config.min_epochs, epochs, config.reduction)
+    maximize = experiment.objective.direction == "maximize"
+    return StopOnly(make_pruner(config), config.min_epochs, epochs, maximize=maximize)
 
 
 def unknown_study(name: str) -> str:
@@ -225,6 +259,28 @@ def unknown_study(name: str) -> str:
     names = study_names()
     known = f"Studies here: {', '.join(names[-8:])}." if names else "There is no study here yet."
     return f"There is no study called {name!r} in {home()}. {known}"
+
+
+def _wait_for_room(watcher: Watcher, stop: Stop) -> Callable[[OSError], None]:
+    """What to do while the event log's disk is full: say so, and wait, unless the sweep is to end."""
+    told = -math.inf
+
+    def wait(error: OSError) -> None:
+        nonlocal told
+        if stop.reason is not None:
+            raise HarnessError(
+                f"The event log cannot be written: {error.strerror}. Make room, then resume the study; all "
+                "that was written before is intact."
+            ) from error
+        if time.monotonic() - told > TELL_AGAIN_SECONDS:
+            told = time.monotonic()
+            watcher.note(
+                f"The sweep waits: the event log cannot be written ({error.strerror}). Make room and it "
+                "goes on."
+            )
+        time.sleep(ROOM_SECONDS)
+
+    return wait
 
 
 @contextmanager
@@ -267,6 +323,12 @@ def _check_same(experiment: Experiment, history: History, name: str) -> None:
         for key in ("dataset", "training", "objective", "also", "limits", "scheduler", "seed")
         if before.get(key) != now.get(key)
     ]
+    if bool(history.study.window) != experiment.search.ordered:
+        how = "with" if history.study.window else "without"
+        raise ExperimentError(
+            f"The study {name!r} was started {how} --ordered and can only go on like that. Go on with: "
+            f"harness resume {name}"
+        )
     if changed:
         raise ExperimentError(
             f"The study {name!r} was started with another experiment: {', '.join(changed)} differ. "
@@ -317,7 +379,11 @@ def _imbalance(experiment: Experiment, dataset: Dataset) -> str | None:
     )
 
 
-def _study_started(name: str, experiment: Experiment, dataset: Dataset, history: History) -> StudyStarted:
+def _study_started(
+    name: str, experiment: Experiment, dataset: Dataset, history: History, workers: int
+) -> StudyStarted:
+    # The window belongs to the study: with other workers it goes on in the order it began in.
+    window = history.study.window if history.study else workers if experiment.search.ordered else 0
     return StudyStarted(
         study=name,
         study_id=history.study.study_id if history.study else uuid.uuid4().hex,
@@ -329,6 +395,7 @@ def _study_started(name: str, experiment: Experiment, dataset: Dataset, history:
         versions={package: _version(package) for package in PACKAGES},
         host=_host(),
         git_commit=_git_commit(Path.cwd()),
+        window=window,
         time=time.time_ns() // 1_000_000,
     )
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+from harness.records import TrialState
+
+Values: TypeAlias = tuple[float, ...]
+"""One number per objective, all larger-is-better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,26 +23,65 @@ class Promotion:
 
 
 class Scheduler(Protocol):
-    """Told every result at a rung, asked for what to do next. Scores are larger-is-better."""
+    """Told every result at a rung, asked for what to do next."""
 
-    def first_stop(self, trial: int) -> int:
-        """The epoch at which a new trial's first segment ends."""
+    def start(self, trial: int) -> int:
+        """A new trial is on its way; returns the epoch at which its first segment ends."""
 
-    def report(self, trial: int, epoch: int, score: float) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> None:
         """The trial has a result at the epoch where its segment ended."""
 
-    def note_promoted(self, trial: int, epoch: int) -> None:
-        """The trial went on from this rung before a restart."""
+    def end(self, trial: int, state: TrialState) -> None:
+        """The trial is over and cannot go on; if it failed, its results no longer take a place."""
 
-    def forget(self, trial: int) -> None:
-        """The trial failed: its results no longer take a place."""
+    def restore(self, trial: int, epoch: int, stop: int) -> None:
+        """Before a restart, the trial had gone on from the rung at `epoch` towards `stop`."""
 
-    def promotion(self, *, drained: bool) -> Promotion | None:
-        """The paused trial to go on with, which is taken as promoted from now on.
+    def promotion(self, *, all_started: bool) -> Promotion | None:
+        """The paused trial to go on with, taken as promoted from now on; None: nothing for now.
 
-        `drained` says that no new trial will start and none is running, so that every rung has all
-        the results it will get for now.
+        `all_started` says that no new trial will start.
         """
+
+
+def best_first(results: Mapping[int, Values]) -> list[int]:
+    """Trials from the best to the worst; ties go to the trial that was started first.
+
+    One objective ranks by its value. Several rank by non-dominated fronts, and within a front by
+    crowding distance, lonelier first (Deb et al. 2002, NSGA-II).
+    """
+    if all(len(values) == 1 for values in results.values()):
+        return sorted(results, key=lambda trial: (-results[trial][0], trial))
+    ranked: list[int] = []
+    left = dict(results)
+    while left:
+        front = [
+            trial
+            for trial, values in left.items()
+            if not any(_dominates(other, values) for other in left.values())
+        ]
+        distance = _crowding({trial: left[trial] for trial in front})
+        ranked += sorted(front, key=lambda trial: (-distance[trial], trial))
+        for trial in front:
+            del left[trial]
+    return ranked
+
+
+def _dominates(one: Values, other: Values) -> bool:
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+
+def _crowding(front: Mapping[int, Values]) -> dict[int, float]:
+    distance = dict.fromkeys(front, 0.0)
+    for objective in range(len(next(iter(front.values())))):
+        order = sorted(front, key=lambda trial: (front[trial][objective], trial))
+        low, high = front[order[0]][objective], front[order[-1]][objective]
+        distance[order[0]] = distance[order[-1]] = math.inf
+        if high > low:
+            for before, trial, after in zip(order, order[1:], order[2:], strict=False):
+                gap = front[after][objective] - front[before][objective]
+                distance[trial] += gap / (high - low)
+    return distance
 
 
 @dataclass(slots=True)
@@ -45,20 +90,20 @@ class FullTraining:
 
     max_epochs: int
 
-    def first_stop(self, trial: int) -> int:
+    def start(self, trial: int) -> int:
         """The last epoch."""
         return self.max_epochs
 
-    def report(self, trial: int, epoch: int, score: float) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> None:
         """Nothing is decided by results."""
 
-    def note_promoted(self, trial: int, epoch: int) -> None:
+    def end(self, trial: int, state: TrialState) -> None:
+        """There is nothing to remember."""
+
+    def restore(self, trial: int, epoch: int, stop: int) -> None:
         """There are no rungs."""
 
-    def forget(self, trial: int) -> None:
-        """There is nothing to forget."""
-
-    def promotion(self, *, drained: bool) -> Promotion | None:
+    def promotion(self, *, all_started: bool) -> Promotion | None:
         """Nothing ever pauses."""
         return None
 
@@ -81,59 +126,94 @@ def rung_epochs(min_epochs: int, max_epochs: int, reduction: int) -> list[int]:
 class Asha:
     """Asynchronous successive halving with promotion (Li et al. 2020, arXiv:1810.05934).
 
-    A trial pauses at each rung. Whenever a worker is free, the best trial that is among the top
-    1/`reduction` of its rung and has not been promoted yet goes on, from the highest rung downwards;
-    only then is a new trial started. Ties go to the trial that was started first.
+    A trial pauses at each rung. Whenever a worker is free, a trial that has earned it goes on, from the
+    highest rung downwards; only then is a new trial started. Two rules differ from the paper, where every
+    early promotion comes on top of the rung's share and is multiplied on the rungs above:
+
+    - While results are still to come, a rung promotes no more trials than its share of the results so far:
+      an early promotion that turns out to be wrong uses up a place.
+    - The share of rung r is 1/`reduction`^(r+1) of the results on the first rung, as in halving in step.
+
+    When a rung will get no more results, whoever is in its share by then goes on, whatever was promoted
+    before, so that the trial that is best on every rung is always trained to the end.
     """
 
     min_epochs: int
     max_epochs: int
     reduction: int
     rungs: list[int] = field(init=False)
-    _scores: dict[int, dict[int, float]] = field(init=False)
-    """Results by rung epoch and trial."""
+    _results: dict[int, dict[int, Values]] = field(init=False)
+    """By rung epoch and trial."""
     _promoted: dict[int, set[int]] = field(init=False)
+    _over: set[int] = field(default_factory=set)
+    """Trials that cannot go on."""
+    _heading: dict[int, int] = field(default_factory=dict)
+    """The rung that a trial is on its way to."""
 
     def __post_init__(self) -> None:
         self.rungs = rung_epochs(self.min_epochs, self.max_epochs, self.reduction)
-        self._scores = {epoch: {} for epoch in self.rungs}
+        self._results = {epoch: {} for epoch in self.rungs}
         self._promoted = {epoch: set() for epoch in self.rungs}
 
-    def first_stop(self, trial: int) -> int:
+    def start(self, trial: int) -> int:
         """The first rung."""
+        self._heading[trial] = self.rungs[0]
         return self.rungs[0]
 
-    def report(self, trial: int, epoch: int, score: float) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> None:
         """Enter a result; an epoch that is not a rung (an interrupted segment) decides nothing."""
-        if epoch in self._scores and not math.isnan(score):
-            self._scores[epoch][trial] = score
+        if epoch in self._results:
+            if self._heading.get(trial) == epoch:
+                del self._heading[trial]
+            if not any(map(math.isnan, values)):
+                self._results[epoch][trial] = values
 
-    def note_promoted(self, trial: int, epoch: int) -> None:
+    def end(self, trial: int, state: TrialState) -> None:
+        """It is not promoted any more; a failed one leaves its places to the next best."""
+        self._over.add(trial)
+        self._heading.pop(trial, None)
+        if state == "failed":
+            for epoch in self.rungs:
+                self._results[epoch].pop(trial, None)
+                self._promoted[epoch].discard(trial)
+
+    def restore(self, trial: int, epoch: int, stop: int) -> None:
         """Record a promotion made before a restart."""
         if epoch in self._promoted:
             self._promoted[epoch].add(trial)
+            self._heading[trial] = stop
 
-    def forget(self, trial: int) -> None:
-        """Take the trial out of every rung, so that the next best can have its place."""
-        for epoch in self.rungs:
-            self._scores[epoch].pop(trial, None)
-            self._promoted[epoch].discard(trial)
-
-    def promotion(self, *, drained: bool) -> Promotion | None:
+    def promotion(self, *, all_started: bool) -> Promotion | None:
         """The best trial that has earned it, looking from the highest rung downwards."""
-        for index in range(len(self.rungs) - 2, -1, -1):
-            epoch = self.rungs[index]
-            scores, promoted = self._scores[epoch], self._promoted[epoch]
-            places = len(scores) // self.reduction
-            if drained and scores:
-                # A small study must still bring its best trial to the end.
-                places = max(places, 1)
-            ranked = sorted(scores, key=lambda trial: (-scores[trial], trial))[:places]
-            for trial in ranked:
-                if trial not in promoted:
-                    promoted.add(trial)
-                    return Promotion(trial, start=epoch, stop=self.rungs[index + 1])
-        return None
+        candidates: list[Promotion] = []
+        settled = all_started
+        for index, epoch in enumerate(self.rungs[:-1]):
+            settled = settled and epoch not in self._heading.values()
+            earned = self._earned(index, settled=settled)
+            if earned:
+                candidates.append(Promotion(earned[0], start=epoch, stop=self.rungs[index + 1]))
+                settled = False  # the rungs above are to get another result
+        if not candidates:
+            return None
+        chosen = candidates[-1]
+        self._promoted[chosen.start].add(chosen.trial)
+        self._heading[chosen.trial] = chosen.stop
+        return chosen
+
+    def _earned(self, index: int, *, settled: bool) -> list[int]:
+        """Trials waiting on a rung that may go on, best first."""
+        epoch = self.rungs[index]
+        results, promoted = self._results[epoch], self._promoted[epoch]
+        share = len(self._results[self.rungs[0]]) // self.reduction ** (index + 1)
+        if settled:
+            # A small study must still bring its best trial to the end.
+            share = max(share, 1)
+        else:
+            share = min(share, len(results) // self.reduction)
+            if len(promoted) >= share:
+                return []
+        top = best_first(results)[:share]
+        return [trial for trial in top if trial not in promoted and trial not in self._over]
 
 
 @dataclass(slots=True)
@@ -143,36 +223,48 @@ class Screen:
     min_epochs: int
     max_epochs: int
     keep: int
-    _scores: dict[int, float] = field(default_factory=dict)
+    _results: dict[int, Values] = field(default_factory=dict)
     _promoted: set[int] = field(default_factory=set)
+    _over: set[int] = field(default_factory=set)
+    _heading: set[int] = field(default_factory=set)
 
-    def first_stop(self, trial: int) -> int:
-        """The end of the screening."""
+    @property
+    def _rung(self) -> int:
         return min(self.min_epochs, self.max_epochs)
 
-    def report(self, trial: int, epoch: int, score: float) -> None:
-        """Enter a result of the screening."""
-        if epoch == self.first_stop(trial) < self.max_epochs and not math.isnan(score):
-            self._scores[trial] = score
+    def start(self, trial: int) -> int:
+        """The end of the screening."""
+        self._heading.add(trial)
+        return self._rung
 
-    def note_promoted(self, trial: int, epoch: int) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> None:
+        """Enter a result of the screening."""
+        if epoch == self._rung:
+            self._heading.discard(trial)
+            if epoch < self.max_epochs and not any(map(math.isnan, values)):
+                self._results[trial] = values
+
+    def end(self, trial: int, state: TrialState) -> None:
+        """A failed one leaves its place to the next best."""
+        self._over.add(trial)
+        self._heading.discard(trial)
+        if state == "failed":
+            self._results.pop(trial, None)
+            self._promoted.discard(trial)
+
+    def restore(self, trial: int, epoch: int, stop: int) -> None:
         """The trial went on before a restart."""
-        if epoch == self.first_stop(trial):
+        if epoch == self._rung:
             self._promoted.add(trial)
 
-    def forget(self, trial: int) -> None:
-        """The next best takes its place."""
-        self._scores.pop(trial, None)
-        self._promoted.discard(trial)
-
-    def promotion(self, *, drained: bool) -> Promotion | None:
+    def promotion(self, *, all_started: bool) -> Promotion | None:
         """One of the best, once every trial has been screened."""
-        if not drained and not self._promoted:
+        if not all_started or self._heading:
             return None
-        for trial in sorted(self._scores, key=lambda one: (-self._scores[one], one))[: self.keep]:
-            if trial not in self._promoted:
+        for trial in best_first(self._results)[: self.keep]:
+            if trial not in self._promoted and trial not in self._over:
                 self._promoted.add(trial)
-                return Promotion(trial, start=self.first_stop(trial), stop=self.max_epochs)
+                return Promotion(trial, start=self._rung, stop=self.max_epochs)
         return None
 
 
@@ -200,25 +292,25 @@ class Hyperband:
         """The bracket that a trial belongs to."""
         return self.brackets[self._turns[trial % len(self._turns)]]
 
-    def first_stop(self, trial: int) -> int:
+    def start(self, trial: int) -> int:
         """The first rung of its bracket."""
-        return self.bracket(trial).first_stop(trial)
+        return self.bracket(trial).start(trial)
 
-    def report(self, trial: int, epoch: int, score: float) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> None:
         """Enter a result in its bracket."""
-        self.bracket(trial).report(trial, epoch, score)
+        self.bracket(trial).report(trial, epoch, values)
 
-    def note_promoted(self, trial: int, epoch: int) -> None:
+    def end(self, trial: int, state: TrialState) -> None:
+        """The bracket goes on without it."""
+        self.bracket(trial).end(trial, state)
+
+    def restore(self, trial: int, epoch: int, stop: int) -> None:
         """Record a promotion made before a restart."""
-        self.bracket(trial).note_promoted(trial, epoch)
+        self.bracket(trial).restore(trial, epoch, stop)
 
-    def forget(self, trial: int) -> None:
-        """Take the trial out of its bracket."""
-        self.bracket(trial).forget(trial)
-
-    def promotion(self, *, drained: bool) -> Promotion | None:
+    def promotion(self, *, all_started: bool) -> Promotion | None:
         """The first that any bracket has."""
         for bracket in self.brackets:
-            if promotion := bracket.promotion(drained=drained):
+            if promotion := bracket.promotion(all_started=all_started):
                 return promotion
         return None

@@ -1,7 +1,7 @@
 """Checkpoints: everything a trial needs to go on, in one `.npz` of plain arrays.
 
-Two slots alternate, so that the older one stays readable until the newer one is durable. A file is
-written aside, read back, synced and renamed; its SHA-256 travels in the event log.
+Every epoch has a file of its own, written aside, read back, synced and renamed; its SHA-256 travels in
+the event log. The coordinator, which knows what the log holds, removes all but the last two.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from harness.paths import make_folder, sha256_of, write_file
 from harness.records import Checkpoint
 
 Arrays = list[npt.NDArray[Any]]
-SLOTS = 2
 
 
 def save(
-    study_folder: Path, trial_folder: Path, epoch: int, weights: Arrays, optimizer: Arrays
+    study_folder: Path, trial_folder: Path, epoch: int, attempt: int, weights: Arrays, optimizer: Arrays
 ) -> Checkpoint:
-    """Write the state after `epoch`; durable when this returns."""
+    """Write the state after `epoch`; durable when this returns.
+
+    Raises:
+        OSError: the disk is full, for example; nothing is left behind.
+    """
     make_folder(trial_folder)
-    used = [trial_folder / f"checkpoint-{slot}.npz" for slot in range(SLOTS)]
-    target = min(used, key=lambda file: file.stat().st_mtime_ns if file.exists() else 0)
+    target = trial_folder / f"checkpoint-{epoch:05d}-{attempt}.npz"
     arrays = {f"w{index:04d}": array for index, array in enumerate(weights)}
     arrays |= {f"o{index:04d}": array for index, array in enumerate(optimizer)}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -26,6 +27,8 @@ from harness.records import Params
 from harness.seeds import seed_from
 
 EVALUATION_BATCH = 512
+PART_STREAM = 1 << 20
+"""Keeps the random numbers of a batch's parts apart."""
 NUMBERS = (
     "l1",
     "l2",
@@ -74,7 +77,10 @@ class Program:
         image_shape: ImageShape,
         num_classes: int,
         statistics: PixelStatistics,
+        microbatches: int = 1,
     ) -> None:
+        """`microbatches`: parts that each batch is cut into to save memory, their gradients added up."""
+        self._microbatches = microbatches
         self._rate = tf.Variable(0.0, trainable=False, name="dropout_rate")
         self.network = _with_tunable_dropout(build(params, image_shape, num_classes, statistics), self._rate)
         self.optimizer = OPTIMIZERS[str(params["optimizer"])](params)
@@ -203,16 +209,25 @@ class Program:
         numbers: dict[str, tf.Tensor],
     ) -> tuple[tf.Tensor, tf.Tensor]:
         def step(index: tf.Tensor, loss_sum: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            chosen = order[index]
-            own_seed = tf.stack([seed, index])
-            batch = tf.cast(tf.gather(images, chosen), tf.float32)
-            batch = augment(self._augmentation, batch, numbers["augmentation_strength"], own_seed)
-            hard = tf.gather(labels, chosen)
-            truth = tf.one_hot(hard, self._num_classes)
-            batch, truth = mix(self._mixing, batch, truth, numbers["mixing_strength"], own_seed)
-            importance = tf.gather(class_weights, hard)
-            loss, hits = self._train_step(batch, hard, truth, importance, rates[index], numbers)
-            return index + 1, loss_sum + loss, correct + hits
+            total_loss, total_hits = tf.constant(0.0), tf.constant(0)
+            gradients: list[tf.Tensor] = []
+            for part, (chosen, share) in enumerate(self._parts(order[index])):
+                # The parts one after the other: side by side they would need the memory of the whole.
+                with tf.control_dependencies(gradients):
+                    own_seed = tf.stack([seed, index + part * PART_STREAM])
+                    batch = tf.cast(tf.gather(images, chosen), tf.float32)
+                    batch = augment(self._augmentation, batch, numbers["augmentation_strength"], own_seed)
+                    hard = tf.gather(labels, chosen)
+                    truth = tf.one_hot(hard, self._num_classes)
+                    batch, truth = mix(self._mixing, batch, truth, numbers["mixing_strength"], own_seed)
+                    importance = tf.gather(class_weights, hard)
+                    loss, hits, own = self._gradients(batch, hard, truth, importance, numbers)
+                if share is not None:
+                    loss, own = loss * share, [gradient * share for gradient in own]
+                total_loss, total_hits = total_loss + loss, total_hits + hits
+                gradients = [a + b for a, b in zip(gradients, own, strict=True)] if gradients else own
+            self._update(gradients, rates[index], numbers)
+            return index + 1, loss_sum + total_loss, correct + total_hits
 
         _, loss_sum, correct = tf.while_loop(
             lambda index, _loss, _correct: index < tf.shape(order)[0],
@@ -222,15 +237,26 @@ class Program:
         )
         return loss_sum, correct
 
-    def _train_step(
+    def _parts(self, chosen: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+        """A batch's indices in parts, with each part's share; None: it is the whole."""
+        if self._microbatches == 1:
+            return [(chosen, None)]
+        size = tf.shape(chosen)[0]
+        edges = [size * part // self._microbatches for part in range(self._microbatches + 1)]
+        return [
+            (chosen[low:high], tf.cast(high - low, tf.float32) / tf.cast(size, tf.float32))
+            for low, high in pairwise(edges)
+        ]
+
+    def _gradients(
         self,
         batch: tf.Tensor,
         hard: tf.Tensor,
         truth: tf.Tensor,
         importance: tf.Tensor,
-        rate: tf.Tensor,
         numbers: dict[str, tf.Tensor],
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Mean loss, hits, and the loss's gradients without L1 and L2."""
         smoothing = numbers["label_smoothing"]
         truth = truth * (1 - smoothing) + smoothing / self._num_classes
         variables = [variable.value for variable in self.network.trainable_variables]
@@ -240,7 +266,11 @@ class Program:
             if self._focal:
                 losses *= _focus(logits, truth, numbers["focal_gamma"])
             loss = tf.reduce_mean(losses * importance)
-        gradients = tape.gradient(loss, variables)
+        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == hard, tf.int32))
+        return loss, hits, tape.gradient(loss, variables)
+
+    def _update(self, gradients: list[tf.Tensor], rate: tf.Tensor, numbers: dict[str, tf.Tensor]) -> None:
+        variables = [variable.value for variable in self.network.trainable_variables]
         gradients = [
             self._regularised(gradient, variable, numbers)
             for gradient, variable in zip(gradients, variables, strict=True)
@@ -259,8 +289,6 @@ class Program:
             decay = tf.minimum(numbers["ema"], (1 + age) / (10 + age))
             for average, variable in zip(self._averages, variables, strict=True):
                 average.assign_sub((1 - decay) * (average - variable))
-        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == hard, tf.int32))
-        return loss, hits
 
     def _regularised(
         self, gradient: tf.Tensor, variable: tf.Variable, numbers: dict[str, tf.Tensor]

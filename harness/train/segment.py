@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from harness.data.arrays import Arrays, load
+from harness.errors import StudyError
 from harness.experiment.parameters import signature
 from harness.model.preprocessing import PixelStatistics
 from harness.model.schedules import learning_rates
-from harness.paths import StudyPaths
+from harness.paths import StudyPaths, when_there_is_room
 from harness.records import (
+    CheckpointDamaged,
     CheckpointSaved,
     Dataset,
+    DiskFull,
     EpochEnded,
     Evaluation,
     ModelMeasured,
@@ -34,13 +40,15 @@ from harness.train.model_file import save_model
 from harness.train.order import class_weights, epoch_order
 from harness.train.program import Program
 
-CHECKPOINT_SECONDS = 30.0
-"""A long segment saves its state about this often, so that a crash costs little."""
+ROOM_SECONDS = 2.0
+"""How often a worker looks whether there is room on a full disk."""
 
 MAX_PROGRAMS = 16
 """Compiled programs that a worker keeps; each holds a network and its graph."""
 
 Observe = Callable[[WorkerEvent], None]
+Resident: TypeAlias = tuple[str, int, int, int]
+"""Study folder, trial, epoch and microbatches of the state that a program is in."""
 
 
 class DivergedError(Exception):
@@ -53,6 +61,8 @@ class Workbench:
 
     programs: dict[str, Program] = field(default_factory=dict)
     """By signature, the one used last at the end."""
+    resident: Resident | None = None
+    """The trial that the program used last still holds, as it was at the end of its segment."""
     data_key: tuple[str, str] | None = None
     arrays: Arrays | None = None
     train_images: tf.Tensor | None = None
@@ -72,6 +82,7 @@ class Workbench:
             self.labels, self.validation = np.asarray(labels), self.arrays.validation()
             self.statistics = _statistics(images)
             self.programs.clear()
+            self.resident = None
             self.data_key = key
         return self.arrays
 
@@ -79,12 +90,18 @@ class Workbench:
         """The compiled program for this configuration on the open data set, made on first use."""
         assert self.statistics is not None
         dataset = segment.dataset
-        key = signature(segment.params)
+        key = f"{signature(segment.params)}/{segment.microbatches}"
         program = self.programs.pop(key, None)
         if program is None:
             while len(self.programs) >= MAX_PROGRAMS:
                 del self.programs[next(iter(self.programs))]  # the one used longest ago
-            program = Program(segment.params, dataset.image_shape, len(dataset.classes), self.statistics)
+            program = Program(
+                segment.params,
+                dataset.image_shape,
+                len(dataset.classes),
+                self.statistics,
+                microbatches=segment.microbatches,
+            )
         self.programs[key] = program
         return program
 
@@ -94,67 +111,62 @@ def run_segment(
 ) -> None:
     """Train, evaluate after every epoch, and leave a checkpoint or the model behind.
 
-    Every result goes through `observe`; the last one is `SegmentEnded`. When `should_stop()` turns
+    Every result goes through `observe`, which may be called from another thread; the last one is
+    `SegmentEnded`. When `should_stop()` turns
     true the segment ends after the current epoch, with a checkpoint.
 
     Raises:
         DivergedError: the training loss became NaN or infinite.
-        StudyError: the checkpoint to go on from is missing or damaged.
         tf.errors.ResourceExhaustedError: out of memory.
     """
     began = time.monotonic()
-    study_folder, params = Path(segment.study_folder), segment.params
-    trial_folder = StudyPaths(study_folder).trial(segment.trial)
+    params = segment.params
+    trial_folder = StudyPaths(Path(segment.study_folder)).trial(segment.trial)
 
     # Data and network
     arrays = bench.open(segment.dataset)
     program = bench.program(segment)
-    program.reset(seed_from(segment.seed, "weights"), dropout=float(params["dropout"]))
-    if segment.checkpoint is not None:
-        program.restore(*checkpoints.load(study_folder, segment.checkpoint))
-
+    epoch = _take_up(program, bench, segment, observe)
     if segment.measure:
         measured = measure(program, segment.measure)
         observe(ModelMeasured(trial=segment.trial, attempt=segment.attempt, measured=measured, time=now_ms()))
         check_limits(measured, segment.limits)
 
     # Epochs
-    epoch, saved_at = segment.start, time.monotonic()
-    saved_epoch = segment.start
-    losses, over = list(segment.past_losses), False
-    while epoch < segment.stop:
-        epoch += 1
-        metrics = _train_epoch(program, bench, segment, epoch)
-        observe(
-            EpochEnded(
-                trial=segment.trial, attempt=segment.attempt, epoch=epoch, metrics=metrics, time=now_ms()
+    losses, over = list(segment.past_losses[:epoch]), False
+    with _Saver(segment, trial_folder, observe) as saver:
+        while epoch < segment.stop and not over:
+            epoch += 1
+            metrics = _train_epoch(program, bench, segment, epoch)
+            # An epoch is told when the one before is safe, so that a kill costs one epoch at most.
+            saver.wait()
+            observe(
+                EpochEnded(
+                    trial=segment.trial, attempt=segment.attempt, epoch=epoch, metrics=metrics, time=now_ms()
+                )
             )
-        )
-        if not (np.isfinite(metrics["loss"]) and np.isfinite(metrics.get("val_loss", 0.0))):
-            raise DivergedError(f"The training loss was {metrics['loss']} after epoch {epoch}.")
-        losses.append(metrics.get("val_loss", metrics["loss"]))
-        over = _no_longer_improves(losses, int(params["patience"]))
-        stopping = should_stop() or over
-        if (
-            epoch < segment.stop
-            and not over
-            and (stopping or time.monotonic() - saved_at > CHECKPOINT_SECONDS)
-        ):
-            _checkpoint(program, segment, trial_folder, epoch, observe)
-            saved_at, saved_epoch = time.monotonic(), epoch
-        if stopping:
-            break
+            if not (np.isfinite(metrics["loss"]) and np.isfinite(metrics.get("val_loss", 0.0))):
+                raise DivergedError(f"The training loss was {metrics['loss']} after epoch {epoch}.")
+            losses.append(metrics.get("val_loss", metrics["loss"]))
+            over = _no_longer_improves(losses, int(params["patience"])) or epoch == segment.max_epochs
+            if not over:
+                saver.save(epoch, program)
+            if should_stop():
+                break
 
     # Results
     evaluations: list[Evaluation] = []
-    over = over or epoch == segment.max_epochs
     if over:
         assert bench.statistics is not None
         with program.averaged():
             evaluations = _evaluations(program, segment, arrays)
-            observe(save_model(program, segment, arrays, trial_folder, epoch, bench.statistics))
-    elif epoch == segment.stop and saved_epoch < epoch:
-        _checkpoint(program, segment, trial_folder, epoch, observe)
+            saved = when_there_is_room(
+                partial(save_model, program, segment, arrays, trial_folder, epoch, bench.statistics),
+                partial(wait_for_room, segment, trial_folder, observe),
+            )
+            observe(saved)
+    else:
+        bench.resident = _identity(segment, epoch)
     observe(
         SegmentEnded(
             trial=segment.trial,
@@ -166,6 +178,93 @@ def run_segment(
             time=now_ms(),
         )
     )
+
+
+def _take_up(program: Program, bench: Workbench, segment: Segment, observe: Observe) -> int:
+    """Bring the program to where the trial is; returns the epochs it has been trained for."""
+    resident, bench.resident = bench.resident, None
+    if segment.checkpoint is not None and resident == _identity(segment, segment.checkpoint.epoch):
+        return segment.checkpoint.epoch
+    for checkpoint in (segment.checkpoint, segment.earlier_checkpoint):
+        if checkpoint is None:
+            continue
+        program.reset(seed_from(segment.seed, "weights"), dropout=float(segment.params["dropout"]))
+        try:
+            program.restore(*checkpoints.load(Path(segment.study_folder), checkpoint))
+        except (StudyError, ValueError) as error:
+            observe(
+                CheckpointDamaged(
+                    trial=segment.trial,
+                    attempt=segment.attempt,
+                    checkpoint=checkpoint,
+                    message=f"{error} An earlier state is used, and what came after it is trained again.",
+                    time=now_ms(),
+                )
+            )
+        else:
+            return checkpoint.epoch
+    program.reset(seed_from(segment.seed, "weights"), dropout=float(segment.params["dropout"]))
+    return 0
+
+
+def _identity(segment: Segment, epoch: int) -> Resident:
+    return segment.study_folder, segment.trial, epoch, segment.microbatches
+
+
+class _Saver:
+    """Writes a segment's checkpoints from a thread of its own, one at a time."""
+
+    def __init__(self, segment: Segment, trial_folder: Path, observe: Observe) -> None:
+        self._segment = segment
+        self._trial_folder = trial_folder
+        self._observe = observe
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The last one is durable, and has been told, when this returns."""
+        try:
+            self.wait()
+        finally:
+            self._thread.shutdown()
+
+    def save(self, epoch: int, program: Program) -> None:
+        """Begin to write the program's present state."""
+        self._pending = self._thread.submit(self._write, epoch, program.state())
+
+    def wait(self) -> None:
+        """Until what was begun is durable; raises what the writing raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _write(self, epoch: int, state: tuple[checkpoints.Arrays, checkpoints.Arrays]) -> None:
+        segment = self._segment
+        saved = when_there_is_room(
+            lambda: checkpoints.save(
+                Path(segment.study_folder), self._trial_folder, epoch, segment.attempt, *state
+            ),
+            partial(wait_for_room, segment, self._trial_folder, self._observe),
+        )
+        self._observe(
+            CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms())
+        )
+
+
+def wait_for_room(segment: Segment, folder: Path, observe: Observe, error: OSError) -> None:
+    """Say that the disk is full, and wait a moment."""
+    observe(
+        DiskFull(
+            trial=segment.trial,
+            attempt=segment.attempt,
+            message=f"The sweep waits: {error.strerror} ({folder.parent}). Make room and it goes on.",
+            time=now_ms(),
+        )
+    )
+    time.sleep(ROOM_SECONDS)
 
 
 def _train_epoch(program: Program, bench: Workbench, segment: Segment, epoch: int) -> dict[str, float]:
@@ -222,11 +321,6 @@ def _no_longer_improves(losses: list[float], patience: int) -> bool:
 def now_ms() -> int:
     """Wall-clock time in milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def _checkpoint(program: Program, segment: Segment, trial_folder: Path, epoch: int, observe: Observe) -> None:
-    saved = checkpoints.save(Path(segment.study_folder), trial_folder, epoch, *program.state())
-    observe(CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms()))
 
 
 def _evaluations(program: Program, segment: Segment, arrays: Arrays) -> list[Evaluation]:

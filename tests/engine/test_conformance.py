@@ -19,6 +19,7 @@ from harness.experiment.schema import DatasetConfig
 from harness.paths import StudyPaths
 from harness.records import (
     Checkpoint,
+    CheckpointDamaged,
     CheckpointSaved,
     Dataset,
     EpochEnded,
@@ -92,13 +93,70 @@ def test_a_segment_reports_epochs_then_its_end(engine: Engine, dataset: Dataset,
     wait_for(engine, WorkerReady, count=2)
     engine.submit(1, segment(dataset, tmp_path))
     told = reported(wait_for(engine, SegmentEnded), 1)
-    assert [type(event) for event in told] == [EpochEnded, EpochEnded, CheckpointSaved, SegmentEnded]
+    # The checkpoint of an epoch is durable before the next epoch is told.
+    assert [type(event) for event in told] == [
+        EpochEnded, CheckpointSaved, EpochEnded, CheckpointSaved, SegmentEnded
+    ]  # fmt: skip
     first = told[0]
     assert isinstance(first, EpochEnded)
     assert {
         "loss", "accuracy", "val_loss", "val_accuracy", "val_precision_macro", "val_recall_macro",
         "val_f1_macro", "val_balanced_accuracy", "learning_rate", "epoch_seconds", "images_per_second",
     } == set(first.metrics)  # fmt: skip
+
+
+def numbers(events: list[object]) -> list[tuple[int, float, float]]:
+    return [
+        (event.epoch, event.metrics["loss"], event.metrics["val_loss"])
+        for event in events
+        if isinstance(event, EpochEnded)
+    ]
+
+
+def saved_in(events: list[object]) -> list[Checkpoint]:
+    return [event.checkpoint for event in events if isinstance(event, CheckpointSaved)]
+
+
+def test_a_trial_that_goes_on_where_it_paused_equals_one_in_one(
+    engine: Engine, dataset: Dataset, tmp_path: Path
+) -> None:
+    """On the same worker, which still holds it: no checkpoint is read."""
+    wait_for(engine, WorkerReady, count=2)
+    engine.submit(0, segment(dataset, tmp_path, stop=4))
+    whole = reported(wait_for(engine, SegmentEnded), 0)
+    engine.submit(0, segment(dataset, tmp_path, trial=1))
+    first = reported(wait_for(engine, SegmentEnded), 0)
+    saved = saved_in(first)[-1]
+    (tmp_path / saved.file).unlink()
+    engine.submit(0, segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=saved))
+    second = reported(wait_for(engine, SegmentEnded), 0)
+    assert numbers(first) + numbers(second) == numbers(whole)
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_damaged_checkpoint_is_named_and_an_earlier_state_used(
+    engine: Engine, dataset: Dataset, tmp_path: Path, damaged: int
+) -> None:
+    wait_for(engine, WorkerReady, count=2)
+    engine.submit(0, segment(dataset, tmp_path, stop=4))
+    whole = reported(wait_for(engine, SegmentEnded), 0)
+    engine.submit(0, segment(dataset, tmp_path, trial=1))
+    earlier, latest = saved_in(reported(wait_for(engine, SegmentEnded), 0))
+    content = (tmp_path / latest.file).read_bytes()
+    (tmp_path / latest.file).write_bytes(content[:-40] + b"x" * 40)
+    engine.submit(1, segment(dataset, tmp_path, trial=2))  # no worker holds trial 1 any more
+    wait_for(engine, SegmentEnded)
+    if damaged == 2:
+        (tmp_path / earlier.file).unlink()
+    engine.submit(
+        1,
+        segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=latest, earlier_checkpoint=earlier),
+    )
+    told = reported(wait_for(engine, SegmentEnded), 1)
+    found = [event for event in told if isinstance(event, CheckpointDamaged)]
+    assert [event.checkpoint for event in found] == [latest, earlier][:damaged]
+    assert "SHA-256 differs" in found[0].message
+    assert numbers(told) == numbers(whole)[2 - damaged :]
 
 
 def test_a_trial_in_two_segments_on_two_workers_equals_one_in_one(
@@ -109,17 +167,9 @@ def test_a_trial_in_two_segments_on_two_workers_equals_one_in_one(
     whole = reported(wait_for(engine, SegmentEnded), 0)
     engine.submit(0, segment(dataset, tmp_path, trial=1))
     first = reported(wait_for(engine, SegmentEnded), 0)
-    saved = next(event.checkpoint for event in first if isinstance(event, CheckpointSaved))
+    saved = saved_in(first)[-1]
     engine.submit(1, segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=saved))
     second = reported(wait_for(engine, SegmentEnded), 1)
-
-    def numbers(events: list[object]) -> list[tuple[int, float, float]]:
-        return [
-            (event.epoch, event.metrics["loss"], event.metrics["val_loss"])
-            for event in events
-            if isinstance(event, EpochEnded)
-        ]
-
     assert numbers(first) + numbers(second) == numbers(whole)
     model = next(event for event in second if isinstance(event, ModelSaved))
     assert (tmp_path / model.file).stat().st_size == model.size
@@ -143,11 +193,12 @@ def test_a_failing_segment_is_reported_and_the_worker_goes_on(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
     wait_for(engine, WorkerReady, count=2)
-    broken = Checkpoint(file="nowhere.npz", sha256="0" * 64, epoch=1)
-    engine.submit(0, segment(dataset, tmp_path, start=1, checkpoint=broken))
+    broken = complete({"family": "cnn", "depth": 1, "width": 4}) | {"family": "none such"}
+    engine.submit(0, segment(dataset, tmp_path, params=broken))
     failure = reported(wait_for(engine, SegmentFailed), 0)[-1]
     assert isinstance(failure, SegmentFailed)
-    assert "nowhere.npz is missing" in failure.message
+    assert failure.failure == "user_code"
+    assert "none such" in failure.message
     engine.submit(0, segment(dataset, tmp_path, trial=1))
     wait_for(engine, SegmentEnded)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +29,7 @@ from harness.records import (
 )
 from harness.sweep import coordinator as module
 from harness.sweep.coordinator import RETRIES, Coordinator, Stop, SweepPlan
+from harness.sweep.decisions import AsResultsCome, InOrder
 from harness.sweep.event_log import EventLog, read
 from harness.sweep.history import History, best, fold
 from harness.sweep.sampler import Sampler
@@ -95,6 +99,9 @@ def coordinator(
     scheduler: Scheduler | None = None,
     engine: InlineEngine | None = None,
     stop: Stop | None = None,
+    window: int = 0,
+    followers: Sequence[Callable[[LogRecord], None]] = (),
+    **limits: float,
 ) -> Coordinator:
     log = EventLog(folder / "events.jsonl")
     history = fold(log.records)
@@ -114,6 +121,9 @@ def coordinator(
     history.apply(log.append(started))
     engine = engine or InlineEngine(2, run=simulate)
     engine.start()
+    as_results_come = AsResultsCome(
+        Sampler(space(), "tpe", 0, maximize=[True]), scheduler or Asha(1, epochs, 3), trials
+    )
     return Coordinator(
         plan=SweepPlan(
             study_folder=folder,
@@ -122,13 +132,14 @@ def coordinator(
             trials=trials,
             max_epochs=epochs,
             objectives=[("val_accuracy", True)],
+            **limits,
         ),
         engine=engine,
         log=log,
         history=history,
-        sampler=Sampler(space(), "tpe", 0, maximize=[True]),
-        scheduler=scheduler or Asha(1, epochs, 3),
+        decisions=InOrder(as_results_come, window) if window else as_results_come,
         stop=stop or Stop(),
+        followers=followers,
     )
 
 
@@ -197,10 +208,161 @@ def test_an_interrupted_study_goes_on_and_ends_like_an_undisturbed_one(tmp_path:
             break
     assert running.history.sessions > 10
 
-    def told(history: History) -> list[object]:
-        return [(t.number, t.params, t.state, t.score, max(t.epochs)) for t in history.trials.values()]
-
     assert told(running.history) == told(whole.history)
+
+
+class ShuffledEngine(InlineEngine):
+    """Runs what is waiting in a random order, so that results come in any order."""
+
+    def __init__(self, workers: int, seed: int, run: Any = None) -> None:
+        super().__init__(workers, run=run or simulate)
+        self._random = random.Random(seed)
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        self._random.shuffle(self._waiting)
+        return super().poll(timeout)
+
+
+def told(history: History) -> list[object]:
+    return [
+        (t.number, t.params, t.state, t.score, t.reason, max(t.epochs, default=0))
+        for t in history.trials.values()
+    ]
+
+
+def ordered(folder: Path, seed: int, **changes: Any) -> Coordinator:
+    folder.mkdir(exist_ok=True)
+    engine = changes.pop("engine", None) or ShuffledEngine(3, seed)
+    return coordinator(folder, trials=20, window=3, engine=engine, **changes)
+
+
+def test_in_ordered_mode_the_study_does_not_depend_on_timing(tmp_path: Path) -> None:
+    found = []
+    for seed in range(6):
+        running = ordered(tmp_path / str(seed), seed)
+        assert finish(running).complete
+        found.append(told(running.history))
+    assert all(one == found[0] for one in found)
+    other = coordinator(tmp_path, trials=20, engine=ShuffledEngine(3, 1))
+    finish(other)
+    assert told(other.history) != found[0]
+
+
+def test_in_ordered_mode_an_interrupted_study_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
+    """Cut off after a random number of events, without any word in the log, again and again."""
+    whole = ordered(tmp_path / "whole", 0)
+    finish(whole)
+    rng = random.Random(4)
+    for session in range(200):
+        left = rng.randrange(1, 40)
+
+        def cut(record: LogRecord, running: list[int] = [left]) -> None:  # noqa: B006 - a counter
+            running[0] -= 1
+            if not running[0]:
+                raise KeyboardInterrupt
+
+        running = ordered(tmp_path / "cut", session, followers=[cut])
+        try:
+            ended = running.run()
+        except KeyboardInterrupt:
+            continue
+        finally:
+            running.log.close()
+        assert ended.complete
+        break
+    assert running.history.sessions > 5
+    assert told(running.history) == told(whole.history)
+
+
+def test_a_trial_whose_end_was_not_written_is_complete_all_the_same(tmp_path: Path) -> None:
+    """The coordinator was killed between the segment's last record and the trial's."""
+
+    def cut(record: LogRecord) -> None:
+        if isinstance(record.event, SegmentEnded) and record.event.over:
+            raise KeyboardInterrupt
+
+    running = coordinator(tmp_path, trials=1, scheduler=FullTraining(9), followers=[cut])
+    with pytest.raises(KeyboardInterrupt):
+        running.run()
+    running.log.close()
+    again = coordinator(tmp_path, trials=1, scheduler=FullTraining(9))
+    assert finish(again).complete
+    assert [(end.state, end.epoch) for end in ends(read(tmp_path / "events.jsonl"))] == [("complete", 9)]
+
+
+def out_of_memory(parts: int) -> Callable[[Segment, Observe, Callable[[], bool]], None]:
+    """Trial 1 needs its batches cut into more than `parts`."""
+
+    def run(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
+        if segment.trial == 1 and segment.microbatches <= parts:
+            observe(
+                SegmentFailed(
+                    trial=1,
+                    attempt=segment.attempt,
+                    failure="out_of_memory",
+                    message="too large",
+                    traceback="",
+                    time=0,
+                )
+            )
+        else:
+            simulate(segment, observe, should_stop)
+
+    return run
+
+
+def test_out_of_memory_is_tried_again_once_in_smaller_parts(tmp_path: Path) -> None:
+    running = coordinator(tmp_path, engine=InlineEngine(2, run=out_of_memory(1)))
+    finish(running)
+    assert running.history.trials[1].failure is None
+    assert running.history.trials[1].microbatches == 2
+
+
+def test_out_of_memory_twice_is_a_failure_that_the_sampler_learns_from(tmp_path: Path) -> None:
+    running = coordinator(tmp_path, engine=InlineEngine(2, run=out_of_memory(2)))
+    finish(running)
+    failed = running.history.trials[1]
+    assert (failed.state, failed.failure, failed.attempts) == ("failed", "out_of_memory", 2)
+    assert "half the batch" in failed.reason
+
+
+def test_a_trial_may_not_train_for_longer_than_its_limit(tmp_path: Path) -> None:
+    def slow(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
+        def watched(event: WorkerEvent) -> None:
+            if isinstance(event, EpochEnded):
+                event = replace(event, metrics=event.metrics | {"epoch_seconds": 10.0 * segment.trial})
+            observe(event)
+
+        simulate(segment, watched, should_stop)
+
+    running = coordinator(
+        tmp_path, scheduler=Asha(1, 9, 3), engine=InlineEngine(1, run=slow), max_trial_seconds=55.0
+    )
+    finish(running)
+    late = [trial for trial in running.history.trials.values() if "more than 55 s" in trial.reason]
+    assert late
+    for trial in late:
+        assert trial.state == "pruned"
+        assert 10 * trial.number * len(trial.epochs) > 55
+
+
+def test_checkpoints_that_nothing_needs_are_removed(tmp_path: Path) -> None:
+    def saving(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
+        def watched(event: WorkerEvent) -> None:
+            if isinstance(event, EpochEnded):
+                file = Path("trials") / f"{segment.trial:05d}" / f"checkpoint-{event.epoch:05d}-1.npz"
+                (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / file).write_bytes(b"state")
+                saved = Checkpoint(file=str(file), sha256="0" * 64, epoch=event.epoch)
+                observe(event)
+                observe(CheckpointSaved(trial=segment.trial, attempt=1, checkpoint=saved, time=0))
+            elif not isinstance(event, CheckpointSaved):
+                observe(event)
+
+        simulate(segment, watched, should_stop)
+
+    finish(coordinator(tmp_path, engine=InlineEngine(2, run=saving)))
+    assert list((tmp_path / "trials").rglob("checkpoint-*")) == []
 
 
 def test_more_trials_can_be_added_to_a_finished_study(tmp_path: Path) -> None:

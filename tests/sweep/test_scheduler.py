@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.sweep.scheduler import Asha, FullTraining, Hyperband, Promotion, Screen, rung_epochs
+from harness.experiment.schema import SchedulerConfig
+from harness.sweep.pruners import StopOnly, make_pruner
+from harness.sweep.scheduler import (
+    Asha,
+    FullTraining,
+    Hyperband,
+    Promotion,
+    Screen,
+    best_first,
+    rung_epochs,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,69 +49,106 @@ def test_rungs_are_increasing_and_end_at_the_last_epoch(low: int, high: int, red
 
 def test_full_training_goes_to_the_end_at_once() -> None:
     scheduler = FullTraining(7)
-    scheduler.report(0, 7, 1.0)
-    assert scheduler.first_stop(0) == 7
-    assert scheduler.promotion(drained=True) is None
+    assert scheduler.start(0) == 7
+    scheduler.report(0, 7, (1.0,))
+    assert scheduler.promotion(all_started=True) is None
+
+
+def asha_with(scores: list[float], *, max_epochs: int = 9, reduction: int = 3) -> Asha:
+    """All of these trials have paused on the first rung, epoch 1."""
+    asha = Asha(min_epochs=1, max_epochs=max_epochs, reduction=reduction)
+    for trial, score in enumerate(scores):
+        asha.start(trial)
+        asha.report(trial, 1, (score,))
+    return asha
 
 
 def test_hand_worked_promotions() -> None:
     """Three results at epoch 1 let the best go on to 3; the second best follows after six results."""
-    asha = Asha(min_epochs=1, max_epochs=9, reduction=3)
-    asha.report(0, 1, 0.5)
-    asha.report(1, 1, 0.7)
-    assert asha.promotion(drained=False) is None
-    asha.report(2, 1, 0.6)
-    assert asha.promotion(drained=False) == Promotion(1, start=1, stop=3)
-    assert asha.promotion(drained=False) is None
+    asha = asha_with([0.5, 0.7])
+    assert asha.promotion(all_started=False) is None
+    asha.start(2)
+    asha.report(2, 1, (0.6,))
+    assert asha.promotion(all_started=False) == Promotion(1, start=1, stop=3)
+    assert asha.promotion(all_started=False) is None
     for trial, score in [(3, 0.1), (4, 0.65), (5, 0.2)]:
-        asha.report(trial, 1, score)
-    assert asha.promotion(drained=False) == Promotion(4, start=1, stop=3)
-    asha.report(1, 3, 0.8)
-    asha.report(4, 3, 0.9)
-    assert asha.promotion(drained=False) is None
-    assert asha.promotion(drained=True) == Promotion(4, start=3, stop=9)
+        asha.start(trial)
+        asha.report(trial, 1, (score,))
+    assert asha.promotion(all_started=False) == Promotion(4, start=1, stop=3)
+    asha.report(1, 3, (0.8,))
+    assert asha.promotion(all_started=True) is None  # trial 4 is still on its way to that rung
+    asha.report(4, 3, (0.9,))
+    assert asha.promotion(all_started=False) is None
+    assert asha.promotion(all_started=True) == Promotion(4, start=3, stop=9)
+
+
+def test_a_wrong_early_promotion_uses_up_a_place_until_the_rung_is_settled() -> None:
+    """0.3 was promoted as the best of three; 0.9 and 0.8 came later, and two of nine places are left."""
+    asha = asha_with([0.1, 0.2, 0.3])
+    assert asha.promotion(all_started=False) == Promotion(2, start=1, stop=3)
+    for trial, score in enumerate((0.9, 0.8), start=3):
+        asha.start(trial)
+        asha.report(trial, 1, (score,))
+    assert asha.promotion(all_started=False) is None
+    asha.start(5)
+    assert asha.promotion(all_started=True) is None
+    asha.report(5, 1, (0.0,))
+    assert asha.promotion(all_started=True) == Promotion(3, start=1, stop=3)
+    assert asha.promotion(all_started=True) == Promotion(4, start=1, stop=3)
+    assert asha.promotion(all_started=True) is None
 
 
 def test_ties_go_to_the_earlier_trial() -> None:
-    asha = Asha(min_epochs=1, max_epochs=3, reduction=3)
-    for trial in (2, 0, 1):
-        asha.report(trial, 1, 0.5)
-    promotion = asha.promotion(drained=False)
-    assert promotion is not None
-    assert promotion.trial == 0
+    asha = asha_with([0.5, 0.5, 0.5], max_epochs=3)
+    assert asha.promotion(all_started=False) == Promotion(0, start=1, stop=3)
 
 
 def test_a_failed_trial_makes_room_for_the_next_best() -> None:
-    asha = Asha(min_epochs=1, max_epochs=3, reduction=3)
-    for trial, score in enumerate((0.9, 0.8, 0.7)):
-        asha.report(trial, 1, score)
-    assert asha.promotion(drained=True) == Promotion(0, start=1, stop=3)
-    asha.forget(0)
-    assert asha.promotion(drained=True) == Promotion(1, start=1, stop=3)
+    asha = asha_with([0.9, 0.8, 0.7], max_epochs=3)
+    assert asha.promotion(all_started=True) == Promotion(0, start=1, stop=3)
+    asha.end(0, "failed")
+    assert asha.promotion(all_started=True) == Promotion(1, start=1, stop=3)
+
+
+def test_a_trial_that_is_over_keeps_its_place_but_is_not_promoted() -> None:
+    asha = asha_with([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], max_epochs=3)
+    asha.end(0, "complete")
+    assert asha.promotion(all_started=True) == Promotion(1, start=1, stop=3)
+    assert asha.promotion(all_started=True) is None
 
 
 def test_not_a_number_never_takes_a_place() -> None:
-    asha = Asha(min_epochs=1, max_epochs=3, reduction=2)
-    asha.report(0, 1, float("nan"))
-    asha.report(1, 1, 0.1)
-    promotion = asha.promotion(drained=True)
-    assert promotion is not None
-    assert promotion.trial == 1
+    asha = asha_with([float("nan"), 0.1], max_epochs=2, reduction=2)
+    assert asha.promotion(all_started=True) == Promotion(1, start=1, stop=2)
 
 
 def test_a_study_of_one_trial_is_trained_to_the_end() -> None:
     asha = Asha(min_epochs=1, max_epochs=27, reduction=3)
-    epoch, stops = 0, []
-    stop = asha.first_stop(0)
+    stops = [asha.start(0)]
     while True:
-        epoch = stop
-        stops.append(epoch)
-        asha.report(0, epoch, 0.5)
-        promotion = asha.promotion(drained=True)
+        asha.report(0, stops[-1], (0.5,))
+        promotion = asha.promotion(all_started=True)
         if promotion is None:
             break
-        stop = promotion.stop
+        stops.append(promotion.stop)
     assert stops == [1, 3, 9, 27]
+
+
+def test_several_objectives_rank_by_fronts_then_by_distance() -> None:
+    """Trials 0, 1, 4 are not dominated; 4 lies between the other two; 2 is behind 0, 3 behind all."""
+    values = {0: (0.9, -5.0), 1: (0.5, -1.0), 2: (0.8, -6.0), 3: (0.4, -7.0), 4: (0.7, -3.0)}
+    assert best_first(values) == [0, 1, 4, 2, 3]
+    assert best_first({0: (0.5, 1.0), 1: (0.5, 1.0)}) == [0, 1]
+
+
+@given(st.dictionaries(st.integers(0, 50), st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1))
+def test_whoever_is_dominated_ranks_behind(values: dict[int, tuple[int, int]]) -> None:
+    ranked = best_first({trial: (float(a), float(b)) for trial, (a, b) in values.items()})
+    assert sorted(ranked) == sorted(values)
+    for place, behind in enumerate(ranked):
+        for ahead in ranked[place + 1 :]:
+            (a, b), (c, d) = values[ahead], values[behind]
+            assert not (a >= c and b >= d and (a, b) != (c, d))
 
 
 def simulate(seed: int, workers: int) -> tuple[int, bool]:
@@ -112,11 +159,11 @@ def simulate(seed: int, workers: int) -> tuple[int, bool]:
     epochs, started, running, finished = 0, 0, [], []
     while True:
         while len(running) < workers:
-            promotion = asha.promotion(drained=started == 50 and not running)
+            promotion = asha.promotion(all_started=started == 50)
             if promotion is not None:
                 running.append((promotion.trial, promotion.start, promotion.stop))
             elif started < 50:
-                running.append((started, 0, asha.first_stop(started)))
+                running.append((started, 0, asha.start(started)))
                 started += 1
             else:
                 break
@@ -124,7 +171,7 @@ def simulate(seed: int, workers: int) -> tuple[int, bool]:
             break
         trial, start, stop = running.pop(rng.randrange(len(running)))
         epochs += stop - start
-        asha.report(trial, stop, quality[trial])
+        asha.report(trial, stop, (quality[trial],))
         if stop == 27:
             finished.append(trial)
     return epochs, max(range(50), key=quality.__getitem__) in finished
@@ -138,40 +185,90 @@ def test_with_perfect_ranks_the_best_trial_is_trained_to_the_end(seed: int, work
     assert 130 <= epochs < 50 * 27
 
 
-def test_early_promotions_cost_less_than_half_of_what_halving_in_step_does() -> None:
-    """On average over random orders 186 epochs instead of 130; full training would take 1,350."""
-    used = [simulate(seed, workers=2)[0] for seed in range(200)]
-    assert sum(used) / len(used) < 130 * 1.5
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_the_epochs_used_are_those_computed_for_perfect_ranks(workers: int) -> None:
+    """With rungs at 1, 3, 9, 27 and a third going on: 50·(1 + 2/3 + 6/9 + 18/27) = 150."""
+    used = [simulate(seed, workers)[0] for seed in range(200)]
+    assert sum(used) / len(used) == pytest.approx(150, rel=0.05)
 
 
 def test_a_screening_sees_everything_before_the_best_go_on() -> None:
     screen = Screen(min_epochs=1, max_epochs=9, keep=2)
+    for trial in range(4):
+        assert screen.start(trial) == 1
     for trial, score in enumerate((0.3, 0.9, 0.5, 0.7)):
-        assert screen.first_stop(trial) == 1
-        screen.report(trial, 1, score)
-        assert screen.promotion(drained=False) is None
-    assert screen.promotion(drained=True) == Promotion(1, start=1, stop=9)
-    assert screen.promotion(drained=False) == Promotion(3, start=1, stop=9)
-    assert screen.promotion(drained=True) is None
-    screen.forget(3)
-    assert screen.promotion(drained=True) == Promotion(2, start=1, stop=9)
+        assert screen.promotion(all_started=True) is None
+        screen.report(trial, 1, (score,))
+    assert screen.promotion(all_started=True) == Promotion(1, start=1, stop=9)
+    assert screen.promotion(all_started=True) == Promotion(3, start=1, stop=9)
+    assert screen.promotion(all_started=True) is None
+    screen.end(3, "failed")
+    assert screen.promotion(all_started=True) == Promotion(2, start=1, stop=9)
 
 
 def test_hyperband_deals_trials_out_as_the_paper_does() -> None:
     """R = 27 with η = 3: brackets of 27, 12, 6 and 4 trials that begin at epochs 1, 3, 9 and 27."""
     hyperband = Hyperband(1, 27, 3)
-    stops = [hyperband.first_stop(trial) for trial in range(49)]
+    stops = [hyperband.start(trial) for trial in range(49)]
     assert {stop: stops.count(stop) for stop in set(stops)} == {1: 27, 3: 12, 9: 6, 27: 4}
-    assert stops == [hyperband.first_stop(trial + 49) for trial in range(49)]
+    assert stops == [hyperband.start(trial + 49) for trial in range(49)]
     assert set(stops[:8]) >= {1, 3, 9}
 
 
 def test_brackets_do_not_compete_with_each_other() -> None:
     hyperband = Hyperband(1, 9, 3)
-    first = [trial for trial in range(40) if hyperband.first_stop(trial) == 1][:3]
-    other = next(trial for trial in range(40) if hyperband.first_stop(trial) == 3)
+    first = [trial for trial in range(40) if hyperband.bracket(trial) is hyperband.brackets[0]][:3]
+    other = next(trial for trial in range(40) if hyperband.bracket(trial) is hyperband.brackets[1])
     for place, trial in enumerate(first):
-        hyperband.report(trial, 1, 0.1 * place)
-    hyperband.report(other, 3, 0.99)
-    assert hyperband.promotion(drained=False) == Promotion(first[2], start=1, stop=3)
-    assert hyperband.promotion(drained=False) is None
+        hyperband.start(trial)
+        hyperband.report(trial, 1, (0.1 * place,))
+    hyperband.start(other)
+    hyperband.report(other, 3, (0.99,))
+    assert hyperband.promotion(all_started=False) == Promotion(first[2], start=1, stop=3)
+    assert hyperband.promotion(all_started=False) is None
+
+
+def stop_only(**config: object) -> StopOnly:
+    chosen = SchedulerConfig.model_validate(config)
+    return StopOnly(make_pruner(chosen), 1, 10, maximize=True)
+
+
+def run_alone(scheduler: StopOnly, trial: int, values: list[float]) -> int:
+    """Train one trial as far as the scheduler lets it, with these values at its epochs."""
+    epoch = scheduler.start(trial)
+    while True:
+        scheduler.report(trial, epoch, (values[epoch - 1],))
+        promotion = scheduler.promotion(all_started=False)
+        if promotion is None:
+            break
+        assert promotion == Promotion(trial, start=epoch, stop=epoch + 1)
+        epoch = promotion.stop
+    scheduler.end(trial, "complete" if epoch == 10 else "pruned")
+    return epoch
+
+
+def test_median_stops_whoever_falls_behind_half_of_the_complete_ones() -> None:
+    scheduler = stop_only(kind="median", startup_trials=2)
+    assert run_alone(scheduler, 0, [0.5] * 10) == 10
+    assert run_alone(scheduler, 1, [0.7] * 10) == 10
+    assert run_alone(scheduler, 2, [0.61] * 10) == 10
+    assert run_alone(scheduler, 3, [0.4] * 3 + [0.9] * 7) == 1
+    assert run_alone(scheduler, 4, [0.65] * 3 + [0.6] * 7) == 10  # its best so far counts
+
+
+def test_percentile_patient_and_threshold_stop_by_their_own_rules() -> None:
+    percentile = stop_only(kind="percentile", percentile=75, startup_trials=1)
+    assert run_alone(percentile, 0, [0.5] * 10) == 10
+    assert run_alone(percentile, 1, [0.6] * 10) == 10
+    assert run_alone(percentile, 2, [0.49] * 10) == 1
+    patient = stop_only(kind="patient", patience=2)
+    assert run_alone(patient, 0, [0.5, 0.6, 0.7, 0.6, 0.6, 0.6, 0.9, 0.9, 0.9, 0.9]) == 6
+    threshold = stop_only(kind="threshold", lower=0.3)
+    assert run_alone(threshold, 0, [0.5, 0.2] + [0.9] * 8) == 2
+
+
+def test_a_threshold_is_in_the_objectives_own_units() -> None:
+    """A loss above 2 is stopped; the scheduler is told −loss."""
+    config = SchedulerConfig(kind="threshold", upper=2.0)
+    scheduler = StopOnly(make_pruner(config), 1, 10, maximize=False)
+    assert run_alone(scheduler, 0, [-1.0, -1.5, -2.5] + [-1.0] * 7) == 3

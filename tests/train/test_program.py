@@ -92,6 +92,23 @@ def test_a_warm_program_repeats_a_fresh_one_to_the_last_bit(changes: Params, dig
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("parts", [2, 3])
+def test_a_batch_in_parts_has_the_gradients_of_the_whole(parts: int, digits: Any) -> None:
+    """Where nothing looks at the batch as such: no dropout, no batch normalisation, no augmentation."""
+    images, labels = digits[0][:250], digits[1][:250]
+    chosen = params(batch_norm=False, optimizer="adam", batch_size=50, clip_norm=1.0, l2=1e-4)
+    losses, weights = [], []
+    for microbatches in (1, parts):
+        program = Program(chosen, SHAPE, CLASSES, STATISTICS, microbatches=microbatches)
+        program.reset(3, 0.0)
+        losses.append(train(program, chosen, images, labels, range(1, 4)))
+        weights.append(program.network.get_weights())
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    for whole, pieces in zip(*weights, strict=True):
+        np.testing.assert_allclose(whole, pieces, atol=1e-3)
+
+
+@pytest.mark.slow
 def test_numbers_never_trace_anew(digits: Any) -> None:
     images, labels = digits[0][:128], digits[1][:128]
     chosen = params(dropout=0.3, l2=1e-3, augmentation="shift")

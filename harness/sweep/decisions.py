@@ -1,0 +1,179 @@
+"""What to run next: the sampler's and the scheduler's answers, as results come or strictly in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.records import TrialState
+from harness.sweep.history import History, TrialHistory
+from harness.sweep.sampler import Sampler, Suggestion
+from harness.sweep.scheduler import Scheduler, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The next segment: this trial, up to this epoch."""
+
+    trial: int
+    stop: int
+    suggestion: Suggestion | None = None
+    """The configuration, of a new trial."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a segment."""
+
+    trial: int
+    stop: int
+    """The epoch the segment was to reach."""
+    epoch: int
+    """The epoch it did reach."""
+    values: Values
+    """All objectives there, larger-is-better; NaN where they are not known."""
+    score: float | None
+    """The first objective as it is."""
+    state: TrialState | None = None
+    """How the trial ended; None if it is paused."""
+    final: list[float] | None = None
+    """All objectives as they are, once the trial has ended."""
+
+
+class Decisions(Protocol):
+    """Told what came of each segment, asked for the next one."""
+
+    def choose(self) -> Choice | None:
+        """The next segment; None if there is none before another outcome is known."""
+
+    def learn(self, outcome: Outcome) -> None:
+        """Take in what came of a segment."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every configuration of the space has been tried."""
+
+
+@dataclass(slots=True)
+class AsResultsCome:
+    """Every decision uses all that is known by then."""
+
+    sampler: Sampler
+    scheduler: Scheduler
+    trials: int
+    """The study's total."""
+    started: int = 0
+    """Trials so far."""
+    exhausted: bool = False
+
+    def choose(self) -> Choice | None:
+        """A promotion if one was earned, else a new trial."""
+        all_started = self.exhausted or self.started >= self.trials
+        promotion = self.scheduler.promotion(all_started=all_started)
+        if promotion is not None:
+            self.sampler.resume(promotion.trial)
+            return Choice(promotion.trial, promotion.stop)
+        if all_started:
+            return None
+        suggestion = self.sampler.ask(self.started)
+        if suggestion is None:
+            self.exhausted = True
+            return self.choose()  # what has been tried may still earn a promotion
+        number = self.started
+        self.started += 1
+        return Choice(number, self.scheduler.start(number), suggestion)
+
+    def learn(self, outcome: Outcome) -> None:
+        """Tell scheduler and sampler at once."""
+        if outcome.state in (None, "complete"):
+            # A trial that stopped early takes its place at the rung it was on its way to.
+            self.scheduler.report(outcome.trial, outcome.stop, outcome.values)
+        if outcome.state is not None:
+            self.scheduler.end(outcome.trial, outcome.state)
+            self.sampler.finish(outcome.trial, outcome.state, outcome.epoch, outcome.final, outcome.score)
+        elif outcome.score is not None:
+            self.sampler.pause(outcome.trial, outcome.epoch, outcome.score)
+
+    def restore(self, history: History, values_at: Callable[[TrialHistory, int], Values]) -> Restored:
+        """Take over what a study's log holds.
+
+        Args:
+            history: the study so far.
+            values_at: a trial's objectives at one of its epochs.
+        """
+        unfinished: list[tuple[int, int]] = []
+        left_out = 0
+        for trial in history.trials.values():
+            self.started += 1
+            left_out += not self.sampler.restore(trial)
+            target = trial.target or 0
+            first = self.scheduler.start(trial.number)
+            if trial.state != "failed":
+                for epoch in sorted(epoch for epoch in trial.epochs if epoch <= trial.reached):
+                    self.scheduler.report(trial.number, epoch, values_at(trial, epoch))
+                    if target > epoch:
+                        self.scheduler.restore(trial.number, epoch, target)
+            if trial.state == "complete" and trial.reached < target:
+                self.scheduler.report(trial.number, target, values_at(trial, trial.reached))
+            if trial.state in ("complete", "pruned", "failed"):
+                self.scheduler.end(trial.number, trial.state)
+            elif trial.reached < (target or first):
+                unfinished.append((trial.number, target or first))
+        return Restored(unfinished, left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a study that goes on has left to do."""
+
+    unfinished: list[tuple[int, int]]
+    """Trials whose segment was cut off, and the epochs it was to reach."""
+    left_out: int
+    """Trials of an earlier space that do not fit the present one."""
+
+
+@dataclass(slots=True)
+class InOrder:
+    """Decision k uses exactly the outcomes of the segments 0 … k − `window`, in that order.
+
+    So the study is the same whatever the timing. A worker may have to wait for a slow older segment; where
+    nothing can be decided, the next oldest outcome is taken in, until something can.
+    """
+
+    decisions: AsResultsCome
+    window: int
+    _out: deque[tuple[int, int]] = field(default_factory=deque)
+    """Trial and stop of the segments whose outcomes have not been used yet, oldest first."""
+    _arrived: dict[tuple[int, int], Outcome] = field(default_factory=dict)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every configuration of the space has been tried."""
+        return self.decisions.exhausted
+
+    def choose(self) -> Choice | None:
+        """The next segment, or None until the oldest one has ended."""
+        while len(self._out) >= self.window:
+            if not self._use_oldest():
+                return None
+        while True:
+            choice = self.decisions.choose()
+            if choice is not None:
+                self._out.append((choice.trial, choice.stop))
+                return choice
+            if not self._out or not self._use_oldest():
+                return None
+
+    def learn(self, outcome: Outcome) -> None:
+        """Keep it until its turn comes."""
+        self._arrived[outcome.trial, outcome.stop] = outcome
+
+    def _use_oldest(self) -> bool:
+        outcome = self._arrived.pop(self._out[0], None)
+        if outcome is None:
+            return False
+        self._out.popleft()
+        self.decisions.learn(outcome)
+        return True

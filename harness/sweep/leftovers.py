@@ -1,0 +1,30 @@
+"""Files of a study that nothing needs any more: superseded checkpoints and unfinished work."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from harness.paths import StudyPaths
+from harness.sweep.history import History
+
+
+def tidy_trial(study_folder: Path, trial: int, keep: Collection[str]) -> None:
+    """Remove the trial's checkpoints except those in `keep`, paths relative to the study's folder."""
+    for file in StudyPaths(study_folder).trial(trial).glob("checkpoint-*.npz"):
+        if str(file.relative_to(study_folder)) not in keep:
+            with contextlib.suppress(OSError):  # a left-over file does no harm
+                file.unlink()
+
+
+def tidy_study(paths: StudyPaths, history: History) -> None:
+    """Remove what workers that were killed left behind; call it under the lock, before any worker runs."""
+    for leftover in paths.folder.rglob(".tmp-*"):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    for trial in history.trials.values():
+        ended = trial.ended is not None
+        kept = () if ended else [checkpoint.file for checkpoint in trial.checkpoints]
+        tidy_trial(paths.folder, trial.number, kept)
