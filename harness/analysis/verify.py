@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.paths import StudyPaths, sha256_of
-from harness.records import LogRecord, StudyStarted, TrialEnded
+from harness.records import (
+    CheckpointDamaged,
+    EpochEnded,
+    LogRecord,
+    SegmentStarted,
+    StudyStarted,
+    TrialEnded,
+)
 from harness.sweep.history import History, TrialHistory, best, fold
 from harness.tracking.audit import Point, TrackedRun
 
@@ -31,6 +38,8 @@ def verify(
     runs: Sequence[TrackedRun],
     states: dict[int, str],
     is_locked: Callable[[], bool],
+    workers: Sequence[int],
+    load_error: Callable[[Path], str],
 ) -> list[Check]:
     """Check a study that is not running.
 
@@ -40,6 +49,8 @@ def verify(
         runs: what MLflow holds.
         states: what Optuna's storage holds.
         is_locked: whether a coordinator holds the study.
+        workers: process ids of workers of the study that are alive.
+        load_error: why a model file does not load, or nothing.
     """
     history = fold(records)
     by_trial: dict[int, list[TrackedRun]] = {}
@@ -54,15 +65,16 @@ def verify(
         ),
         Check(
             "V3",
-            "every complete trial has one finished run and its model, unchanged",
-            tuple(_models(paths, history, by_trial)),
+            "every complete trial has one finished run and its model, which is unchanged and loads",
+            tuple(_models(paths, history, by_trial, load_error)),
         ),
         Check(
             "V4",
             "nothing is running or left over",
-            tuple(_leftovers(paths, history, runs, states, is_locked())),
+            tuple(_leftovers(paths, history, runs, states, locked=is_locked(), workers=workers)),
         ),
         Check("V5", "all agree on states and on the best trial", tuple(_agreement(history, parents, states))),
+        Check("V6", "at most one epoch was trained twice for each interruption", tuple(_repeats(records))),
     ]
 
 
@@ -109,7 +121,12 @@ def _points(trial: TrialHistory) -> list[Point]:
     return points
 
 
-def _models(paths: StudyPaths, history: History, runs: dict[int, list[TrackedRun]]) -> list[str]:
+def _models(
+    paths: StudyPaths,
+    history: History,
+    runs: dict[int, list[TrackedRun]],
+    load_error: Callable[[Path], str],
+) -> list[str]:
     problems: list[str] = []
     for trial in history.trials.values():
         own = runs.get(trial.number, [])
@@ -125,7 +142,10 @@ def _models(paths: StudyPaths, history: History, runs: dict[int, list[TrackedRun
         copies = [paths.folder / trial.model.file, *(file for run in own for file in run.models)]
         if sum(len(run.models) for run in own) != 1:
             problems.append(f"trial {trial.number} has {len(copies) - 1} models in MLflow")
-        problems += [_wrong(file, trial.model.sha256) for file in copies if _wrong(file, trial.model.sha256)]
+        wrong = [_wrong(file, trial.model.sha256) for file in copies]
+        problems += [sentence for sentence in wrong if sentence]
+        if not any(wrong) and (reason := load_error(copies[0])):
+            problems.append(f"{copies[0]} does not load: {reason}")
     return problems
 
 
@@ -136,10 +156,18 @@ def _wrong(file: Path, sha256: str) -> str:
 
 
 def _leftovers(
-    paths: StudyPaths, history: History, runs: Sequence[TrackedRun], states: dict[int, str], locked: bool
+    paths: StudyPaths,
+    history: History,
+    runs: Sequence[TrackedRun],
+    states: dict[int, str],
+    *,
+    locked: bool,
+    workers: Sequence[int],
 ) -> list[str]:
     problems = [f"the MLflow run {run.run_id} is RUNNING" for run in runs if run.status == "RUNNING"]
     problems += [f"{file} is unfinished work" for file in sorted(paths.folder.rglob(".tmp-*"))]
+    problems += [f"{file} is of no use any more" for file in _needless_checkpoints(paths, history)]
+    problems += [f"worker process {worker} is alive" for worker in workers]
     if locked:
         problems.append("a coordinator holds the study's lock")
     if history.ended is None:
@@ -149,6 +177,37 @@ def _leftovers(
             f"Optuna's trial {number} is running" for number, state in states.items() if state == "running"
         ]
     return problems
+
+
+def _needless_checkpoints(paths: StudyPaths, history: History) -> list[Path]:
+    found = {file for trial in history.trials for file in paths.trial(trial).glob("checkpoint-*")}
+    needed = {
+        paths.folder / checkpoint.file
+        for trial in history.trials.values()
+        if trial.ended is None
+        for checkpoint in trial.checkpoints
+    }
+    return sorted(found - needed)
+
+
+def _repeats(records: Sequence[LogRecord]) -> list[str]:
+    """Epochs that were known when a segment began again before them."""
+    known: dict[int, set[int]] = {}
+    problems: dict[tuple[int, int], str] = {}
+    for record in records:
+        event = record.event
+        if isinstance(event, EpochEnded):
+            known.setdefault(event.trial, set()).add(event.epoch)
+        elif isinstance(event, SegmentStarted):
+            again = [epoch for epoch in known.get(event.trial, ()) if epoch > event.start]
+            if len(again) > 1:
+                problems[event.trial, event.attempt] = (
+                    f"attempt {event.attempt} of trial {event.trial} repeated {len(again)} epochs"
+                )
+        elif isinstance(event, CheckpointDamaged):
+            # Its epochs had to be trained again; that is told where it happened.
+            problems.pop((event.trial, event.attempt), None)
+    return list(problems.values())
 
 
 def _agreement(history: History, parents: Sequence[TrackedRun], states: dict[int, str]) -> list[str]:

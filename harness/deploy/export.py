@@ -16,9 +16,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import shutil
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.arrays import load
+from harness.deploy.loading import quiet_keras
 from harness.errors import ExportError
 from harness.paths import sha256_of, temporary_beside, write_folder
 from harness.records import Dataset
@@ -123,7 +122,7 @@ def _reference(source: TrainedModel) -> tuple[Images, Probabilities]:
 
 def _fill(folder: Path, source: TrainedModel, images: Images, expected: Probabilities) -> list[Parity]:
     """Write every artefact, load it again and compare."""
-    keras = _keras()
+    keras = quiet_keras()
     classes = source.dataset.classes
     shutil.copyfile(source.file, folder / "model.keras")
     model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
@@ -145,29 +144,9 @@ def _fill(folder: Path, source: TrainedModel, images: Images, expected: Probabil
     return parity
 
 
-def _keras() -> Any:
-    """Keras, without what TensorFlow's C++ side says to standard error while it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    silent = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(silent, 2)
-        import keras
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()  # looks for GPUs, and says so
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(silent)
-    return keras
-
-
 def _write_saved_model(target: Path, model: Any, dataset: Dataset) -> None:
     """Two signatures around the same network: pixels, or the bytes of image files."""
-    keras = _keras()
+    keras = quiet_keras()
     import tensorflow as tf
 
     height, width, channels = dataset.image_shape

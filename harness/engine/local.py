@@ -214,16 +214,6 @@ class LocalEngine:
         return f"Worker {worker} ended with {how}. The end of {log}:{said}"
 
 
-def workers_of(paths: StudyPaths) -> list[int]:
-    """Process ids of this machine's workers of a study, whoever started them."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        arguments = process.info["cmdline"] or []
-        if WORKER_MODULE in arguments and f"--study={paths.folder}" in arguments:
-            found.append(process.pid)
-    return found
-
-
 def usable_cores() -> int:
     """Cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):

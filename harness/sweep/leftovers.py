@@ -1,4 +1,4 @@
-"""Files of a study that nothing needs any more: superseded checkpoints and unfinished work."""
+"""What a study may leave behind: superseded checkpoints, unfinished files, orphaned processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+import psutil
+
+from harness.engine.local import WORKER_MODULE
 from harness.paths import StudyPaths
 from harness.sweep.history import History
 
@@ -28,3 +31,13 @@ def tidy_study(paths: StudyPaths, history: History) -> None:
         ended = trial.ended is not None
         kept = () if ended else [checkpoint.file for checkpoint in trial.checkpoints]
         tidy_trial(paths.folder, trial.number, kept)
+
+
+def workers_of(paths: StudyPaths) -> list[int]:
+    """Process ids of this machine's workers of a study, whoever started them."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        arguments = process.info["cmdline"] or []
+        if WORKER_MODULE in arguments and f"--study={paths.folder}" in arguments:
+            found.append(process.pid)
+    return found

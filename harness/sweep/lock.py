@@ -32,7 +32,11 @@ def study_lock(paths: StudyPaths) -> Iterator[None]:
             "Wait for it to end, or stop it first."
         ) from None
     try:
-        owner = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%H:%M:%S")}
+        owner = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
         write_text(owner_file, json.dumps(owner))
         yield
     finally:

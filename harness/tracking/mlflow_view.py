@@ -81,6 +81,8 @@ class MlflowView:
         self._best: float | None = None
         self._done = _read_cursor(paths.tracking_cursor)
         """The last record that is in MLflow for certain."""
+        self._in_doubt = False
+        """The last batch failed, nobody knows where."""
         self._uncertain_until = 0
         """Records up to here may or may not be in MLflow already."""
 
@@ -99,12 +101,16 @@ class MlflowView:
             self._seen.difference_update(self._added)
             self._metrics.clear()
             self._uncertain_until = max(self._uncertain_until, records[-1].seq)
+            self._in_doubt = True
             raise
         if records and records[-1].seq > self._done:
             self._done = records[-1].seq
             write_text(self._paths.tracking_cursor, json.dumps({"seq": self._done}))
 
     def _apply(self, records: Sequence[LogRecord]) -> None:
+        if self._in_doubt and self._study is not None and self._experiment_id:
+            self._look_up(self._study.study_id)  # a run may have been made although the answer was lost
+        self._in_doubt = False
         for record in records:
             event = record.event
             if isinstance(event, StudyStarted):
@@ -140,23 +146,13 @@ class MlflowView:
         return self._client_made
 
     def _open(self, seq: int, event: StudyStarted) -> None:
-        from mlflow.entities import ViewType
-
         self._study = event
         if not self._experiment_id:
-            found = self._client.get_experiment_by_name(self._experiment)
-            self._experiment_id = (
-                found.experiment_id if found else self._client.create_experiment(self._experiment, tags=KIND)
-            )
-            runs = self._search(f"tags.`{STUDY_ID}` = '{event.study_id}'", ViewType.ACTIVE_ONLY)
-            for run in runs:
-                number = run.data.tags.get(TRIAL)
-                if number is None:
-                    self._parent = run.info.run_id
-                else:
-                    self._runs[int(number)] = run.info.run_id
             # What a crash may have left between MLflow's commit and the cursor's write.
-            self._uncertain_until = seq if not runs else 2**62
+            known = self._look_up(event.study_id)
+            self._uncertain_until = 2**62 if known else seq
+            if not known:
+                self._done = 0  # an empty server, whatever the cursor says of another one
         if seq <= self._done:
             return
         if not self._parent:
@@ -173,6 +169,22 @@ class MlflowView:
         else:
             self._client.update_run(self._parent, status="RUNNING")
         self._client.set_tag(self._parent, "harness.state", "running")
+
+    def _look_up(self, study_id: str) -> bool:
+        """Find the study's runs; whether there are any."""
+        from mlflow.entities import ViewType
+
+        found = self._client.get_experiment_by_name(self._experiment)
+        own = found.experiment_id if found else self._client.create_experiment(self._experiment, tags=KIND)
+        runs = self._search(own, f"tags.`{STUDY_ID}` = '{study_id}'", ViewType.ACTIVE_ONLY)
+        for run in runs:
+            number = run.data.tags.get(TRIAL)
+            if number is None:
+                self._parent = run.info.run_id
+            else:
+                self._runs[int(number)] = run.info.run_id
+        self._experiment_id = own
+        return bool(runs)
 
     def _study_tags(self, event: StudyStarted) -> dict[str, str]:
         tags = {
@@ -218,8 +230,11 @@ class MlflowView:
 
     def _start_segment(self, seq: int, event: SegmentStarted) -> None:
         """A run that an interruption had closed is running again."""
-        if seq > self._done and event.attempt > 1:
-            self._client.update_run(self._runs[event.trial], status="RUNNING")
+        if seq <= self._done or event.attempt == 1:
+            return
+        self._client.update_run(self._runs[event.trial], status="RUNNING")
+        if event.microbatches > 1:
+            self._client.set_tag(self._runs[event.trial], "harness.microbatches", str(event.microbatches))
 
     def _epoch(self, seq: int, event: EpochEnded) -> None:
         if (event.trial, event.epoch) in self._seen:
@@ -333,8 +348,9 @@ class MlflowView:
         self._batch(self._parent, tags={"harness.state": state, "harness.reason": event.reason})
         if not event.complete:
             running = self._search(
+                self._experiment_id,
                 f"tags.`{STUDY_ID}` = '{self._study.study_id if self._study else ''}' "
-                "AND attributes.status = 'RUNNING'"
+                "AND attributes.status = 'RUNNING'",
             )
             for run in running:
                 if run.info.run_id != self._parent:
@@ -342,13 +358,11 @@ class MlflowView:
                     self._client.set_terminated(run.info.run_id, "KILLED", event.time)
         self._client.set_terminated(self._parent, "FINISHED" if event.complete else "KILLED", event.time)
 
-    def _search(self, filter_string: str, view_type: int = 1) -> list[Any]:
+    def _search(self, experiment_id: str, filter_string: str, view_type: int = 1) -> list[Any]:
         runs: list[Any] = []
         token: str | None = None
         while True:
-            page = self._client.search_runs(
-                [self._experiment_id], filter_string, view_type, PAGE, page_token=token
-            )
+            page = self._client.search_runs([experiment_id], filter_string, view_type, PAGE, page_token=token)
             runs += page
             token = page.token
             if not token:

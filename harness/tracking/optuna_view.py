@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.experiment.space import parse_space
@@ -22,6 +23,16 @@ SQLITE_BUSY_SECONDS = 20.0
 STUDY_ID = "harness.study_id"
 
 
+@dataclass(slots=True)
+class _Stored:
+    """One trial in the storage."""
+
+    id: int
+    finished: bool
+    epochs: set[int]
+    """Where a value was reported."""
+
+
 class OptunaView:
     """Brings one study in an Optuna storage up to date with the event log."""
 
@@ -34,13 +45,28 @@ class OptunaView:
         self._generation = 0
         self._places: dict[int, tuple[int, int]] = {}
         """Generation and number in its Optuna study, by trial."""
+        self._counts: dict[int, int] = {}
+        """Trials of each generation so far."""
+        self._stored: dict[tuple[int, int], _Stored] = {}
+        """What the storage holds, by generation and number."""
         self._metric = ""
         self._several = False
         self._scores: dict[tuple[int, int], float] = {}
         """The objective by trial and epoch, until the segment's end reports it."""
 
     def apply(self, records: Sequence[LogRecord]) -> None:
-        """Write what these records say, in order."""
+        """Write what these records say, in order.
+
+        After an error the same records may be given again: what had been written is found.
+        """
+        try:
+            self._apply(records)
+        except BaseException:
+            for generation, study in self._studies.items():
+                self._read(generation, study)
+            raise
+
+    def _apply(self, records: Sequence[LogRecord]) -> None:
         for record in records:
             event = record.event
             if isinstance(event, StudyStarted):
@@ -81,8 +107,16 @@ class OptunaView:
             directions=[objective["direction"] for objective in objectives],
             load_if_exists=True,
         )
-        found.set_user_attr(STUDY_ID, event.study_id)
+        if found.user_attrs.get(STUDY_ID) != event.study_id:
+            found.set_user_attr(STUDY_ID, event.study_id)
         self._studies[self._generation] = found
+        self._read(self._generation, found)
+
+    def _read(self, generation: int, study: optuna.Study) -> None:
+        for trial in study.get_trials(deepcopy=False):
+            self._stored[generation, trial.number] = _Stored(
+                trial._trial_id, trial.state.is_finished(), set(trial.intermediate_values)
+            )
 
     def _start(self, event: TrialStarted) -> None:
         from optuna.trial import FrozenTrial, TrialState
@@ -90,12 +124,14 @@ class OptunaView:
         from harness.tracking.optuna_space import distributions_of
 
         generation = event.generation
-        place = sum(1 for other, _ in self._places.values() if other == generation)
-        self._places.setdefault(event.trial, (generation, place))
-        study = self._studies[generation]
-        if self._places[event.trial][1] < len(study.get_trials(deepcopy=False)):
+        if event.trial not in self._places:
+            self._places[event.trial] = (generation, self._counts.get(generation, 0))
+            self._counts[generation] = self._counts.get(generation, 0) + 1
+        place = self._places[event.trial]
+        if place in self._stored:
             return
-        study._storage.create_new_trial(
+        study = self._studies[generation]
+        own = study._storage.create_new_trial(
             study._study_id,
             template_trial=FrozenTrial(
                 number=-1,
@@ -111,18 +147,21 @@ class OptunaView:
                 trial_id=-1,
             ),
         )
+        self._stored[place] = _Stored(own, finished=False, epochs=set())
 
     def _report(self, event: SegmentEnded) -> None:
         value = self._scores.get((event.trial, event.epoch))
-        trial = self._trial(event.trial)
-        if value is not None and not self._several and not trial.state.is_finished():
-            self._storage.set_trial_intermediate_value(trial._trial_id, event.epoch, value)
+        trial = self._stored[self._places[event.trial]]
+        if value is None or self._several or trial.finished or event.epoch in trial.epochs:
+            return
+        self._storage.set_trial_intermediate_value(trial.id, event.epoch, value)
+        trial.epochs.add(event.epoch)
 
     def _end(self, event: TrialEnded) -> None:
         from optuna.trial import TrialState
 
-        trial = self._trial(event.trial)
-        if trial.state.is_finished():
+        trial = self._stored[self._places[event.trial]]
+        if trial.finished:
             return
         states = {
             "complete": TrialState.COMPLETE if event.values is not None else TrialState.FAIL,
@@ -130,15 +169,12 @@ class OptunaView:
             "failed": TrialState.FAIL,
         }
         storage = self._storage
-        storage.set_trial_user_attr(trial._trial_id, "reason", event.reason)
+        storage.set_trial_user_attr(trial.id, "reason", event.reason)
         if event.failure is not None:
-            storage.set_trial_user_attr(trial._trial_id, "failure", event.failure)
+            storage.set_trial_user_attr(trial.id, "failure", event.failure)
         values = event.values if event.state != "failed" else None
-        storage.set_trial_state_values(trial._trial_id, states[event.state], values)
-
-    def _trial(self, number: int) -> optuna.trial.FrozenTrial:
-        generation, place = self._places[number]
-        return self._studies[generation].get_trials(deepcopy=False)[place]
+        storage.set_trial_state_values(trial.id, states[event.state], values)
+        trial.finished = True
 
 
 def open_storage(url: str) -> Any:
