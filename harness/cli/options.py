@@ -19,7 +19,8 @@ DatasetOption = Annotated[
     typer.Option(
         "--dataset",
         "-d",
-        help="digits, cifar10, cifar100, mnist, fashion_mnist, a folder of images, a .csv or an .npz.",
+        help="digits, cifar10, cifar100, mnist, fashion_mnist, a folder of images (or a .zip or .tar of "
+        "one), a .csv or an .npz.",
     ),
 ]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", "-e", min=1, help="Epochs of a full training.")]

@@ -166,7 +166,7 @@ def _subfolders(folder: Path) -> list[Path]:
         entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except NotADirectoryError:
         raise DataError(
-            f"{folder} is neither a folder, nor a .csv, nor an .npz, nor a data set's name."
+            f"{folder} is neither a folder, nor a .csv, .npz, .zip or .tar, nor a data set's name."
         ) from None
     except OSError as error:
         raise DataError(f"The folder {folder} cannot be read: {error.strerror}.") from error

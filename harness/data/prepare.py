@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.data import catalog
+from harness.data.archive import archive_stem, is_archive, unpack
 from harness.data.files_to_arrays import LABEL, decode_files, fingerprint, pixel_hash
 from harness.data.folder import read_manifest as read_csv
 from harness.data.folder import scan_folder
@@ -42,7 +45,8 @@ def prepare(config: DatasetConfig, *, seed: int, progress: Progress, cache: Path
     store = Store(cache or default_cache())
     folder = _prepared(config, store, progress)
     manifest = read_manifest(folder)
-    return _split(folder, manifest, config, seed)
+    dataset = _split(folder, manifest, config, seed)
+    return replace(dataset, warnings=(*store.notes, *dataset.warnings))
 
 
 def _prepared(config: DatasetConfig, store: Store, progress: Progress) -> Path:
@@ -66,6 +70,8 @@ def _prepared(config: DatasetConfig, store: Store, progress: Progress) -> Path:
             f"v{VERSION} {sha256_of(path)} {path.stem} {config.image_size} {config.color}".encode()
         ).hexdigest()
         return store.find(mark) or _add_arrays(store, mark, read_npz(path), config, progress)
+    if is_archive(path) and path.is_file():
+        path = _unpacked(path, store)
     files = (
         read_csv(path)
         if path.suffix.lower() == ".csv" and path.is_file()
@@ -82,6 +88,15 @@ def _prepared(config: DatasetConfig, store: Store, progress: Progress) -> Path:
         return store.find(mark) or store.add(
             mark, files.name, lambda folder: decode_files(files, config, folder, progress)
         )
+
+
+def _unpacked(archive: Path, store: Store) -> Path:
+    """The archive's folder, unpacked once; it carries the archive's name."""
+    folder = store.archives / sha256_of(archive)[:16] / archive_stem(archive)
+    with store.preparing():
+        if not folder.exists():
+            unpack(archive, folder)
+    return folder
 
 
 def _add_arrays(
@@ -212,19 +227,17 @@ def _split(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}".encode()
     ).hexdigest()[:12]
     file = folder / f"split-{key}.npz"
-    if not file.exists():
-
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as stream:
-                np.savez(
-                    stream,
-                    train=train,
-                    validation=validation,
-                    test=test,
-                    pools=np.array([pools[part] for part in ("train", "validation", "test")]),
-                )
-
-        write_file(file, write)
+    content = io.BytesIO()
+    np.savez(
+        content,
+        train=train,
+        validation=validation,
+        test=test,
+        pools=np.array([pools[part] for part in ("train", "validation", "test")]),
+    )
+    # It is computed every time, so a file that differs is damaged.
+    if not file.exists() or file.read_bytes() != content.getvalue():
+        write_file(file, lambda temporary: temporary.write_bytes(content.getvalue()))
     counted = np.bincount(labels["train"][train], minlength=len(classes))
     height, width, channels = manifest.image_shape
     return Dataset(

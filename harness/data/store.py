@@ -15,17 +15,20 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from harness.errors import DataError, HarnessError
-from harness.paths import make_folder, write_folder, write_text
+from harness.paths import make_folder, sha256_of, write_folder, write_text
 
 VERSION = 1
 """Raised whenever the same source would be decoded to other arrays."""
+LARGEST_CHECKED = 4 * 2**30
+"""Bytes of prepared data whose content is checked before every use; a GiB takes about a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,18 @@ class Manifest:
     pools: dict[str, int]
     """Images by pool, unused ones included."""
     warnings: list[str]
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of every array file."""
 
 
 class Store:
     """The data sets under one cache folder."""
 
     def __init__(self, cache: Path) -> None:
+        self.archives = cache / "archives"
+        """Where archives are unpacked, by their content."""
+        self.notes: list[str] = []
+        """Sentences worth telling the user."""
         self._folder = cache / "datasets"
         self._index = self._folder / "index"
         try:
@@ -56,13 +65,23 @@ class Store:
             raise DataError(f"{error} Or set HARNESS_CACHE to a folder that you can write to.") from error
 
     def find(self, fingerprint: str) -> Path | None:
-        """The complete folder made from a source that looked like this, if there is one."""
+        """The whole folder made from a source that looked like this, if there is one.
+
+        A damaged one is removed, and a sentence added to `notes`.
+        """
         try:
             name = json.loads((self._index / f"{fingerprint}.json").read_text(encoding="utf-8"))["folder"]
         except (OSError, ValueError, KeyError):
             return None
         folder = self._folder / str(name)
-        return folder if (folder / "manifest.json").is_file() else None
+        if not (folder / "manifest.json").is_file():
+            return None
+        damaged = damaged_file(folder)
+        if damaged is None:
+            return folder
+        self.notes.append(f"The prepared data in {folder} was damaged ({damaged}) and has been made again.")
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
@@ -82,7 +101,9 @@ class Store:
 
         def write(folder: Path) -> None:
             nonlocal manifest
-            manifest = fill(folder)
+            filled = fill(folder)
+            hashes = {file.name: sha256_of(file) for file in sorted(folder.glob("*.npy"))}
+            manifest = replace(filled, files=hashes)
             (folder / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
 
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40].strip("-") or "data"
@@ -92,9 +113,10 @@ class Store:
             write_folder(unsorted, write)
             assert manifest is not None
             target = self._folder / f"{slug}-{manifest.digest[:12]}"
-            if target.exists():
+            if target.exists() and damaged_file(target) is None:
                 shutil.rmtree(unsorted)
             else:
+                shutil.rmtree(target, ignore_errors=True)
                 unsorted.replace(target)
             write_text(self._index / f"{fingerprint}.json", json.dumps({"folder": target.name}))
         except OSError as error:
@@ -115,3 +137,30 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(
             f"The prepared data in {folder} is damaged ({error}). Delete that folder; it will be made again."
         ) from error
+
+
+def damaged_file(folder: Path) -> str | None:
+    """The name of an array file whose content is not what was written; None if all is well.
+
+    Beyond `LARGEST_CHECKED` bytes in all, only the sizes of the arrays are checked.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except DataError:
+        return "manifest.json"
+    files = {name: folder / name for name in manifest.files}
+    for name, file in files.items():
+        if not file.is_file():
+            return name
+    if sum(file.stat().st_size for file in files.values()) > LARGEST_CHECKED:
+        return next((name for name, file in files.items() if not _opens(file)), None)
+    return next((name for name, file in files.items() if sha256_of(file) != manifest.files[name]), None)
+
+
+def _opens(file: Path) -> bool:
+    """Whether the file is as long as its header says."""
+    try:
+        np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return False
+    return True

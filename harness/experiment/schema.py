@@ -33,7 +33,8 @@ class DatasetConfig(Strict):
     """What to train on, and how it is read and split."""
 
     source: Annotated[str, Field(min_length=1)] = "digits"
-    """A name from the catalog (`digits`, `cifar10`, …), a folder, a manifest `.csv` or an `.npz`."""
+    """A name from the catalog (`digits`, `cifar10`, …), a folder (or a `.zip` or `.tar` of one), a manifest
+    `.csv` or an `.npz`."""
     layout: Literal["auto", "class_folders", "prefix"] = "auto"
     """`prefix`: a flat folder where the class is what stands before the first `_`, `-` or `.` of a name."""
     image_size: ImageSide | tuple[ImageSide, ImageSide] | None = None

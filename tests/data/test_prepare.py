@@ -335,3 +335,19 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HARNESS_CACHE", "file/cache")
     with pytest.raises(DataError, match="HARNESS_CACHE"):
         prepared("digits")
+
+
+@pytest.mark.parametrize("name", ["train_images.npy", "train_labels.npy", "manifest.json", "split"])
+def test_a_flipped_bit_in_prepared_data_is_noticed_and_mended(pets: Path, name: str) -> None:
+    before = prepared(pets)
+    file = next(Path(before.folder).glob(f"{name}*"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(content)
+    after = prepared(pets)
+    assert file.read_bytes() != content
+    assert after.digest == before.digest
+    if name != "split":
+        assert "was damaged" in after.warnings[0]
+        assert name in after.warnings[0]
+    assert prepared(pets).warnings == before.warnings

@@ -79,7 +79,7 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
     assert stored.best_value == winner["score"]
     assert not [trial for trial in stored.trials if not trial.state.is_finished()]
 
-    assert harness("verify").stdout.count("  ok  ") == 5
+    assert harness("verify").stdout.count("  ok  ") == 6
 
     folder = Path(harness("export", "--out", "bundle").stdout.strip())
     metadata = json.loads((folder / "metadata.json").read_text())

@@ -1,0 +1,157 @@
+"""A strict extractor for `.zip` and `.tar` archives of images.
+
+Archives come from anywhere, so nothing in them is trusted: only regular files are written, only below
+the target folder, and what they unpack to is counted while it is read, whatever their headers say.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, TypeAlias
+
+from harness.errors import DataError
+from harness.paths import make_folder, temporary_beside
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+CHUNK = 1 << 20
+DEEPEST = 32
+"""Folders within folders."""
+
+Opened: TypeAlias = IO[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that an archive may unpack to."""
+
+    files: int = 5_000_000
+    total: int = 500 * 2**30
+    """Bytes."""
+    file: int = 2**30
+    """Bytes of one file."""
+    ratio: float = 200.0
+    """Bytes unpacked for each byte of the archive, beyond the first `ratio_from`."""
+    ratio_from: int = 64 * 2**20
+
+
+CAPS = Caps()
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of an archive."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def archive_stem(path: Path) -> str:
+    """The name without its suffixes: `pets` for `pets.tar.gz`."""
+    lower = path.name.lower()
+    return path.name[: -max(len(suffix) for suffix in SUFFIXES if lower.endswith(suffix))] or "archive"
+
+
+def unpack(archive: Path, folder: Path, caps: Caps = CAPS) -> None:
+    """Unpack into `folder`, which must not exist; all or nothing.
+
+    Raises:
+        DataError: the archive is damaged, encrypted, too large, or holds anything but plain files.
+    """
+    make_folder(folder.parent)
+    temporary = temporary_beside(folder)
+    temporary.mkdir(mode=0o700)
+    try:
+        _unpack(archive, temporary, caps)
+        os.sync()
+        temporary.replace(folder)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(f"The archive {archive} is damaged: {error}.") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"The archive {archive} cannot be unpacked: {reason}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unpack(archive: Path, folder: Path, caps: Caps) -> None:
+    packed = archive.stat().st_size
+    files, total = 0, 0
+    with _members(archive) as members:
+        for name, stream in members:
+            target = folder / _safe(archive, name)
+            files += 1
+            if files > caps.files:
+                raise DataError(f"The archive {archive} has more than {caps.files:,} files.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            written = 0
+            # Never over something that is there: a name that comes twice is an attempt at something.
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as out:
+                while chunk := stream.read(CHUNK):
+                    written += len(chunk)
+                    total += len(chunk)
+                    if written > caps.file or total > caps.total:
+                        raise DataError(f"The archive {archive} unpacks to too much: {name!r} is too large.")
+                    if total > caps.ratio_from and total > caps.ratio * packed:
+                        raise DataError(
+                            f"The archive {archive} unpacks to more than {caps.ratio:g} times its size, "
+                            "which images never do."
+                        )
+                    out.write(chunk)
+
+
+@contextmanager
+def _members(archive: Path) -> Iterator[Iterator[tuple[str, Opened]]]:
+    """Names and contents of all regular files; anything else but folders is an error."""
+    if archive.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(archive) as opened:
+            yield _zip_members(archive, opened)
+    else:
+        with tarfile.open(archive, "r:*") as tar:
+            yield _tar_members(archive, tar)
+
+
+def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[tuple[str, Opened]]:
+    for member in opened.infolist():
+        kind = (member.external_attr >> 16) & 0o170000
+        if member.is_dir():
+            continue
+        if kind not in (0, 0o100000):
+            raise DataError(f"The archive {archive} holds {member.filename!r}, which is not a plain file.")
+        if member.flag_bits & 1:
+            raise DataError(f"The archive {archive} is encrypted. Unpack it yourself and give the folder.")
+        with opened.open(member) as stream:
+            yield member.filename, stream
+
+
+def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, Opened]]:
+    for member in tar:
+        if member.isdir():
+            continue
+        stream = tar.extractfile(member) if member.isreg() and not member.issparse() else None
+        if stream is None:
+            raise DataError(f"The archive {archive} holds {member.name!r}, which is not a plain file.")
+        with stream:
+            yield member.name, stream
+
+
+def _safe(archive: Path, name: str) -> PurePosixPath:
+    """The member's path, if it stays below the folder; raises DataError."""
+    path = PurePosixPath(name)
+    wrong = (
+        not path.parts
+        or path.is_absolute()
+        or ".." in path.parts
+        or len(path.parts) > DEEPEST
+        or "\\" in name
+        or (len(path.parts[0]) > 1 and path.parts[0][1] == ":")
+        or not name.isprintable()
+    )
+    if wrong:
+        raise DataError(f"The archive {archive} holds {name!r}, a name that cannot be trusted.")
+    return path
