@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -104,7 +105,9 @@ class Store:
             filled = fill(folder)
             hashes = {file.name: sha256_of(file) for file in sorted(folder.glob("*.npy"))}
             manifest = replace(filled, files=hashes)
-            (folder / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
+            values = asdict(manifest)
+            sealed = {"sha256": _seal(values), "manifest": values}
+            (folder / "manifest.json").write_text(json.dumps(sealed, indent=1), encoding="utf-8")
 
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:40].strip("-") or "data"
         unsorted = self._folder / f"new-{fingerprint[:12]}"
@@ -127,13 +130,19 @@ class Store:
         return target
 
 
+def _seal(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
 def read_manifest(folder: Path) -> Manifest:
     """What the folder holds; raises DataError if its manifest is damaged."""
     file = folder / "manifest.json"
     try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return Manifest(**values)
-    except (OSError, ValueError, TypeError) as error:
+        sealed: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if _seal(sealed["manifest"]) != sealed["sha256"]:
+            raise ValueError("its checksum does not match")
+        return Manifest(**sealed["manifest"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"The prepared data in {folder} is damaged ({error}). Delete that folder; it will be made again."
         ) from error

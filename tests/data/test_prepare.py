@@ -349,5 +349,5 @@ def test_a_flipped_bit_in_prepared_data_is_noticed_and_mended(pets: Path, name: 
     assert after.digest == before.digest
     if name != "split":
         assert "was damaged" in after.warnings[0]
-        assert name in after.warnings[0]
+        assert Path(name).suffix in after.warnings[0]
     assert prepared(pets).warnings == before.warnings
