@@ -1,5 +1,6 @@
 # make sweep   set up and run `harness sweep --trials 50` on the bundled digits
 # make test    everything that must hold before a change lands
+# make test-faults   sweeps that are killed, cut off and damaged (also -long)
 # make test-fast, make check, make format: the inner loop
 
 PYTHON ?= python3
@@ -8,13 +9,21 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRIALS ?= 50
 
-.PHONY: sweep test test-fast check format clean
+.PHONY: sweep test test-faults test-faults-long test-fast check format clean
 
 sweep: $(STAMP)
 	@$(BIN)/harness sweep --trials $(TRIALS)
 
 test: check
 	$(BIN)/python -m pytest -q
+
+# Real sweeps whose processes, files and servers are killed, damaged and cut off; `-long`: many more moments.
+test-faults: $(STAMP)
+	$(BIN)/python -m pytest -q --override-ini=addopts="-ra --strict-markers --strict-config" tests/faults
+
+test-faults-long: $(STAMP)
+	HARNESS_FAULTS=long $(BIN)/python -m pytest -q \
+	  --override-ini=addopts="-ra --strict-markers --strict-config" --durations=0 tests/faults
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not slow"

@@ -139,13 +139,16 @@ def _models(
         if trial.model is None:
             problems.append(f"trial {trial.number} has no model")
             continue
-        copies = [paths.folder / trial.model.file, *(file for run in own for file in run.models)]
-        if sum(len(run.models) for run in own) != 1:
-            problems.append(f"trial {trial.number} has {len(copies) - 1} models in MLflow")
-        wrong = [_wrong(file, trial.model.sha256) for file in copies]
-        problems += [sentence for sentence in wrong if sentence]
-        if not any(wrong) and (reason := load_error(copies[0])):
-            problems.append(f"{copies[0]} does not load: {reason}")
+        in_mlflow = [sha256 for run in own for sha256 in run.models]
+        if len(in_mlflow) != 1:
+            problems.append(f"trial {trial.number} has {len(in_mlflow)} models in MLflow")
+        if any(sha256 != trial.model.sha256 for sha256 in in_mlflow):
+            problems.append(f"the model of trial {trial.number} in MLflow is missing or was changed")
+        file = paths.folder / trial.model.file
+        if wrong := _wrong(file, trial.model.sha256):
+            problems.append(wrong)
+        elif reason := load_error(file):
+            problems.append(f"{file} does not load: {reason}")
     return problems
 
 

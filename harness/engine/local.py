@@ -111,6 +111,7 @@ class LocalEngine:
                 [
                     *command,
                     f"--study={self._paths.folder}",
+                    f"--worker={worker}",
                     f"--reports={write_end}",
                     f"--threads={threads}",
                 ],

@@ -22,7 +22,9 @@ from harness.records import Segment, WorkerEvent, segment_from_dict, to_dict
 def main() -> None:
     """Run the worker; returns only through the end of the process."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--study", help="the study's folder, so that people can tell workers apart")
+    # So that people can tell workers apart in a list of processes.
+    parser.add_argument("--study", help="the study's folder")
+    parser.add_argument("--worker", help="the worker's number")
     parser.add_argument("--reports", type=int, required=True, help="file descriptor for reports")
     parser.add_argument("--threads", type=int, required=True, help="threads for one operation")
     options = parser.parse_args()

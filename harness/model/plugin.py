@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from harness.records import Params
 
@@ -35,6 +36,8 @@ def build_plugin(params: Params, image_shape: tuple[int, int, int], num_classes:
     own = {key: value for key, value in params.items() if key not in ("model", "family")}
     try:
         network = build(own, image_shape, num_classes)
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise  # the configuration's fault, not the code's
     except Exception as error:
         raise PluginError(
             f"The model {name} failed at {_place(error.__traceback__)}: {type(error).__name__}: {error}"

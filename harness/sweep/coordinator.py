@@ -13,9 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError, StudyError
+from harness.paths import StudyPaths
 from harness.records import (
     CheckpointDamaged,
     CheckpointSaved,
@@ -41,7 +43,7 @@ from harness.sweep.budget import Budget, reason_to_stop
 from harness.sweep.decisions import AsResultsCome, InOrder, Outcome
 from harness.sweep.event_log import EventLog
 from harness.sweep.history import MICROBATCHES, History, TrialHistory
-from harness.sweep.leftovers import tidy_trial
+from harness.sweep.leftovers import remove_checkpoints, remove_unfinished
 from harness.sweep.sampler import Suggestion
 from harness.sweep.scheduler import Values
 
@@ -59,6 +61,9 @@ START_FAILURES = 3
 """Workers that may die before their first segment, in a row, before the sweep gives up."""
 
 Follow = Callable[[LogRecord], None]
+Progressed: TypeAlias = (
+    ModelMeasured | EpochEnded | CheckpointSaved | CheckpointDamaged | ModelSaved | DiskFull
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,23 +329,42 @@ class Coordinator:
             )
             self._out_of_memory(segment, event.reason)
         else:
-            self._retries[segment.trial] = self._retries.get(segment.trial, 0) + 1
-            if self._retries[segment.trial] <= RETRIES:
-                self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
-            else:
-                self._fail(
-                    segment,
-                    reason=f"its worker was lost {self._retries[segment.trial]} times",
-                    failure=event.failure,
-                    traceback=event.reason,
-                )
+            self._try_again(segment, "its worker was lost", event.failure, event.reason)
         self.engine.restart(event.worker)
+        if segment is not None:
+            remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
+
+    def _try_again(self, segment: Segment, what: str, failure: FailureKind, detail: str) -> None:
+        """What was not the configuration's fault is tried again, a bounded number of times."""
+        tries = self._retries[segment.trial] = self._retries.get(segment.trial, 0) + 1
+        if tries <= RETRIES:
+            self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
+        else:
+            self._fail(segment, reason=f"{what} {tries} times", failure=failure, traceback=detail)
 
     def _reported(self, worker: int, event: WorkerEvent) -> None:
         segment = self._running.get(worker)
         if segment is None or (segment.trial, segment.attempt) != (event.trial, event.attempt):
             return  # a late word about a segment that has been given to another worker
         self._heard[worker] = time.monotonic()
+        if isinstance(event, SegmentEnded):
+            del self._running[worker]
+            self._idle.add(worker)
+            self._emit(event, durable=True)
+            self._segment_ended(segment, event)
+        elif isinstance(event, SegmentFailed):
+            del self._running[worker]
+            self._emit(event, durable=True)
+            if event.failure == "out_of_memory":
+                self._out_of_memory(segment, event.message)
+                self.engine.restart(worker)  # with nothing of the large network left in it
+            else:
+                self._idle.add(worker)
+                self._segment_failed(segment, event)
+        else:
+            self._progressed(worker, segment, event)
+
+    def _progressed(self, worker: int, segment: Segment, event: Progressed) -> None:
         if isinstance(event, DiskFull):
             if event.message not in self._said:
                 self._said.add(event.message)
@@ -350,33 +374,15 @@ class Coordinator:
             self._longest_epoch = max(self._longest_epoch or 0.0, seconds)
             self._emit(event)
             self._limit_time(worker, segment)
-        elif isinstance(event, ModelMeasured):
-            self._emit(event)
         elif isinstance(event, CheckpointSaved):
+            superseded = self.history.trials[event.trial].checkpoints[:-1]
             self._emit(event, durable=True)
-            self._tidy(self.history.trials[event.trial])
-        elif isinstance(event, CheckpointDamaged):
-            self._emit(event, durable=True)
-            self.note(f"Trial {event.trial}: {event.message}")
-        elif isinstance(event, ModelSaved):
-            self._emit(event, durable=True)
-        elif isinstance(event, SegmentEnded):
-            self._free(worker)
-            self._emit(event, durable=True)
-            self._segment_ended(segment, event)
+            for checkpoint in superseded:
+                (self.plan.study_folder / checkpoint.file).unlink(missing_ok=True)
         else:
-            del self._running[worker]
             self._emit(event, durable=True)
-            if event.failure == "out_of_memory":
-                self._out_of_memory(segment, event.message)
-                self.engine.restart(worker)  # with nothing of the large network left in it
-            else:
-                self._idle.add(worker)
-                self._segment_failed(segment, event)
-
-    def _free(self, worker: int) -> None:
-        del self._running[worker]
-        self._idle.add(worker)
+            if isinstance(event, CheckpointDamaged):
+                self.note(f"Trial {event.trial}: {event.message}")
 
     def _limit_time(self, worker: int, segment: Segment) -> None:
         limit = self.plan.max_trial_seconds
@@ -416,6 +422,9 @@ class Coordinator:
         self._fail(segment, reason=reason, failure="out_of_memory", traceback=message)
 
     def _segment_failed(self, segment: Segment, event: SegmentFailed) -> None:
+        if event.failure == "crash":
+            self._try_again(segment, f"{event.message.rstrip('.')}:", "crash", event.traceback)
+            return
         if event.failure == "user_code":
             self._consider_giving_up(event.message)
         self._fail(segment, reason=event.message, failure=event.failure, traceback=event.traceback)
@@ -485,7 +494,7 @@ class Coordinator:
             ),
             durable=True,
         )
-        tidy_trial(self.plan.study_folder, number, keep=())
+        remove_checkpoints(self.plan.study_folder, number, keep=())
 
     def _finish(self) -> StudyEnded:
         """End what is paused for good, or leave it for a resume, and close the study."""
@@ -510,11 +519,6 @@ class Coordinator:
         self.history.apply(record)
         for follow in self.followers:
             follow(record)
-
-    def _tidy(self, trial: TrialHistory) -> None:
-        tidy_trial(
-            self.plan.study_folder, trial.number, keep=[checkpoint.file for checkpoint in trial.checkpoints]
-        )
 
 
 def _all_ended(trials: int) -> str:

@@ -82,9 +82,17 @@ class EventLog:
         existed = file.exists()
         self.records: list[LogRecord] = []
         """What the log held when it was opened."""
+        self.repairs: list[str] = []
+        """Sentences, if the last record had to be dropped."""
         length = 0
         if existed:
             self.records, length = _read(file)
+            dropped = file.stat().st_size - length
+            if dropped:
+                self.repairs.append(
+                    f"The last record of the event log had been cut off or damaged; its {dropped} bytes were "
+                    "dropped, and what it told of is done again."
+                )
         self._seq = len(self.records)
         try:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)

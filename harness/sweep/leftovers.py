@@ -14,7 +14,7 @@ from harness.paths import StudyPaths
 from harness.sweep.history import History
 
 
-def tidy_trial(study_folder: Path, trial: int, keep: Collection[str]) -> None:
+def remove_checkpoints(study_folder: Path, trial: int, keep: Collection[str]) -> None:
     """Remove the trial's checkpoints except those in `keep`, paths relative to the study's folder."""
     for file in StudyPaths(study_folder).trial(trial).glob("checkpoint-*.npz"):
         if str(file.relative_to(study_folder)) not in keep:
@@ -22,15 +22,20 @@ def tidy_trial(study_folder: Path, trial: int, keep: Collection[str]) -> None:
                 file.unlink()
 
 
-def tidy_study(paths: StudyPaths, history: History) -> None:
-    """Remove what workers that were killed left behind; call it under the lock, before any worker runs."""
-    for leftover in paths.folder.rglob(".tmp-*"):
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed had begun to write."""
+    for leftover in folder.rglob(".tmp-*"):
         with contextlib.suppress(OSError):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def tidy_study(paths: StudyPaths, history: History) -> None:
+    """Remove what workers that were killed left behind; call it under the lock, before any worker runs."""
+    remove_unfinished(paths.folder)
     for trial in history.trials.values():
         ended = trial.ended is not None
         kept = () if ended else [checkpoint.file for checkpoint in trial.checkpoints]
-        tidy_trial(paths.folder, trial.number, kept)
+        remove_checkpoints(paths.folder, trial.number, kept)
 
 
 def workers_of(paths: StudyPaths) -> list[int]:

@@ -39,11 +39,11 @@ from harness.tracking.follower import Follower
 from harness.tracking.mlflow_view import MlflowView, experiment_name
 from harness.tracking.optuna_view import OptunaView
 
-CATCH_UP_SECONDS = 60.0
-"""How long the end of a sweep waits for MLflow and Optuna's storage."""
+UNHURRIED = 20.0, 600.0
+"""How long the end of a sweep waits for an MLflow or storage that fails, and for one that is only slow."""
 IMBALANCE = 3
 """The largest class over the smallest, from which accuracy is a poor objective."""
-HURRIED_SECONDS = 1.5
+HURRIED = 1.5, 1.5
 """The same after a second ctrl-C; `harness sync` or the next resume finishes it."""
 ROOM_SECONDS = 1.0
 """How often a full disk is looked at."""
@@ -114,7 +114,7 @@ def run_sweep(
     with ExitStack() as stack:
         stack.callback(_remove_if_empty, paths)
         stack.enter_context(study_lock(paths))
-        log = EventLog(paths.log, when_full=_wait_for_room(watcher, stop)) if paths.log.exists() else None
+        log = _open_log(paths, watcher, stop) if paths.log.exists() else None
         history = fold(log.records) if log else History()
         if log:
             stack.callback(log.close)
@@ -131,7 +131,7 @@ def run_sweep(
         engine.start()  # workers import TensorFlow while the data is prepared
         dataset = _prepare_data(experiment, history, watcher, stop)
         if log is None:
-            log = EventLog(paths.log, when_full=_wait_for_room(watcher, stop))
+            log = _open_log(paths, watcher, stop)
             stack.callback(log.close)
         followers = _followers(experiment, paths)
         feeds = [follower.feed for follower in followers]
@@ -159,8 +159,8 @@ def run_sweep(
             ended = coordinator.run()
         finally:
             engine.close()
-            patience = HURRIED_SECONDS if stop.now else CATCH_UP_SECONDS
-            results = [follower.close(patience) for follower in followers]
+            patience, limit = HURRIED if stop.now else UNHURRIED
+            results = [follower.close(patience, limit) for follower in followers]
         _tell_repeats(sampler, watcher)
         behind = tuple(result.message for result in results if not result.caught_up)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
@@ -180,6 +180,13 @@ def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, st
     for sentence in (*dataset.warnings, *([advice] if advice else [])):
         watcher.note(sentence)
     return dataset
+
+
+def _open_log(paths: StudyPaths, watcher: Watcher, stop: Stop) -> EventLog:
+    log = EventLog(paths.log, when_full=_wait_for_room(watcher, stop))
+    for sentence in log.repairs:
+        watcher.note(sentence)
+    return log
 
 
 def _make_sampler(experiment: Experiment, watcher: Watcher) -> Sampler:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.errors import UnreachableError
 from harness.paths import StudyPaths, optuna_storage, tracking_uri
 from harness.records import StudyStarted
@@ -25,13 +27,15 @@ def sync_study(paths: StudyPaths) -> int:
     with study_lock(paths):
         records = read(paths.log)
         started = next(record.event for record in records if isinstance(record.event, StudyStarted))
-        views: dict[str, View] = {
-            "Optuna's storage": OptunaView(optuna_storage()),
-            "MLflow": MlflowView(tracking_uri(), experiment_name(started.experiment["name"]), paths),
+        mlflow_view = MlflowView(tracking_uri(), experiment_name(started.experiment["name"]), paths)
+        views: dict[str, tuple[View, Callable[[], None]]] = {
+            "Optuna's storage": (OptunaView(optuna_storage()), lambda: None),
+            "MLflow": (mlflow_view, mlflow_view.reconcile),
         }
-        for name, view in views.items():
+        for name, (view, reconcile) in views.items():
             try:
                 view.apply(records)
+                reconcile()
             except Exception as error:
                 reason = without_passwords(str(error).split("\n", 1)[0])
                 raise UnreachableError(f"{name} could not be brought up to date: {reason}") from error

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from harness.paths import sha256_of
 from harness.tracking.mlflow_view import PAGE, STUDY_ID, TRIAL
 
+MODEL_FILE = "data/model.keras"
 Point = tuple[str, int, float]
 """Metric, step, value."""
 
@@ -24,8 +28,8 @@ class TrackedRun:
     tags: dict[str, str]
     points: list[Point]
     """Every recorded value; a doubled one stands here twice."""
-    models: list[Path] = field(default_factory=list)
-    """The `.keras` files of its models, where the artifacts are local."""
+    models: list[str] = field(default_factory=list)
+    """For each of its models the SHA-256 (hex) of the `.keras` file; empty where there is no file."""
 
 
 def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
@@ -36,11 +40,10 @@ def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return []
-    models: dict[str, list[Path]] = {}
+    models: dict[str, list[str]] = {}
     for model in client.search_logged_models([found.experiment_id]):
         if model.tags.get(STUDY_ID) == study_id and model.source_run_id:
-            folder = Path(url2pathname(urlparse(model.artifact_location).path))
-            models.setdefault(model.source_run_id, []).append(folder / "data" / "model.keras")
+            models.setdefault(model.source_run_id, []).append(_sha256(uri, model.artifact_location))
     runs: list[TrackedRun] = []
     token: str | None = None
     while True:
@@ -67,6 +70,25 @@ def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
         token = page.token
         if not token:
             return runs
+
+
+def _sha256(tracking_uri: str, location: str) -> str:
+    """Of the model file in an artifact folder, wherever that is."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow.artifacts import download_artifacts
+
+    address = urlparse(location)
+    if address.scheme in ("", "file"):
+        file = Path(url2pathname(address.path)) / MODEL_FILE
+        return sha256_of(file) if file.is_file() else ""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = download_artifacts(
+                artifact_uri=f"{location}/{MODEL_FILE}", dst_path=folder, tracking_uri=tracking_uri
+            )
+        except Exception:  # noqa: BLE001 - whatever the store raises, the file is not there
+            return ""
+        return sha256_of(Path(found))
 
 
 def stored_states(url: str, study_id: str) -> dict[int, str]:

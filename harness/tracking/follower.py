@@ -13,6 +13,8 @@ from harness.records import LogRecord
 
 BATCH_SECONDS = 1.0
 """Records gather for so long before they are written together."""
+LARGEST_BATCH = 500
+"""Records that are written together at most, so that there is progress to see."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 _PASSWORD = re.compile(r"://[^/@\s]+@")
@@ -45,6 +47,8 @@ class Follower:
         self._closing = False
         self._deadline = float("inf")
         self._error = ""
+        self._succeeded = 0.0
+        """When a batch was last written, monotonic seconds."""
         self._thread = threading.Thread(target=self._follow, name=f"follow {name}", daemon=True)
         self._thread.start()
 
@@ -54,13 +58,23 @@ class Follower:
             self._waiting.append(record)
             self._changed.notify()
 
-    def close(self, timeout: float) -> FollowerResult:
-        """Write what is left, for at most `timeout` seconds."""
+    def close(self, patience: float, limit: float) -> FollowerResult:
+        """Write what is left.
+
+        Args:
+            patience: seconds after which a view that fails is given up.
+            limit: seconds after which a view that is only slow is given up.
+        """
+        began = time.monotonic()
         with self._changed:
             self._closing = True
-            self._deadline = time.monotonic() + timeout
+            self._deadline = began + limit
             self._changed.notify()
-        self._thread.join(timeout + 1)
+        while self._thread.is_alive():
+            self._thread.join(0.05)
+            now = time.monotonic()
+            if now - began > limit or (self._error and now - max(began, self._succeeded) > patience):
+                break
         if not self._waiting:
             return FollowerResult(True, "")
         reason = self._error or "it is too slow"
@@ -76,7 +90,7 @@ class Follower:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
                     return
-                batch = list(self._waiting)
+                batch = self._waiting[:LARGEST_BATCH]
             try:
                 view = view or self._make_view()
                 view.apply(batch)
@@ -87,10 +101,11 @@ class Follower:
                 self._rest(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
-            pause, self._error = FIRST_PAUSE, ""
+            pause, self._error, self._succeeded = FIRST_PAUSE, "", time.monotonic()
             with self._changed:
                 del self._waiting[: len(batch)]
-            self._rest(BATCH_SECONDS)
+            if len(batch) < LARGEST_BATCH:
+                self._rest(BATCH_SECONDS)
 
     def _rest(self, seconds: float) -> None:
         """Wait, unless the end has come."""

@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ from harness.tracking.sqlite_file import ensure_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import LoggedModel, Metric, Param, Run, RunTag
 
 STUDY_ID = "harness.study_id"
 TRIAL = "harness.trial"
@@ -83,6 +84,8 @@ class MlflowView:
         """The last record that is in MLflow for certain."""
         self._in_doubt = False
         """The last batch failed, nobody knows where."""
+        self._was_in_doubt = False
+        """Some batch did."""
         self._uncertain_until = 0
         """Records up to here may or may not be in MLflow already."""
 
@@ -101,7 +104,7 @@ class MlflowView:
             self._seen.difference_update(self._added)
             self._metrics.clear()
             self._uncertain_until = max(self._uncertain_until, records[-1].seq)
-            self._in_doubt = True
+            self._in_doubt = self._was_in_doubt = True
             raise
         if records and records[-1].seq > self._done:
             self._done = records[-1].seq
@@ -177,14 +180,57 @@ class MlflowView:
         found = self._client.get_experiment_by_name(self._experiment)
         own = found.experiment_id if found else self._client.create_experiment(self._experiment, tags=KIND)
         runs = self._search(own, f"tags.`{STUDY_ID}` = '{study_id}'", ViewType.ACTIVE_ONLY)
-        for run in runs:
-            number = run.data.tags.get(TRIAL)
-            if number is None:
-                self._parent = run.info.run_id
-            else:
-                self._runs[int(number)] = run.info.run_id
+        self._adopt(runs)
         self._experiment_id = own
         return bool(runs)
+
+    def _adopt(self, runs: Sequence[Run]) -> None:
+        """Remember which runs show what; a request whose answer was lost may have made one twice."""
+        by_trial: dict[int | None, list[Run]] = {}
+        for run in runs:
+            number = run.data.tags.get(TRIAL)
+            by_trial.setdefault(None if number is None else int(number), []).append(run)
+        children = Counter(run.data.tags.get("mlflow.parentRunId") for run in runs)
+        for trial, candidates in by_trial.items():
+            known = self._parent if trial is None else self._runs.get(trial)
+            chosen = max(
+                candidates,
+                key=lambda run: (
+                    run.info.run_id == known,
+                    children[run.info.run_id],
+                    run.info.status == "FINISHED",
+                    len(run.data.metrics),
+                    len(run.data.tags),
+                ),
+            ).info.run_id
+            if trial is None:
+                self._parent = chosen
+            else:
+                self._runs[trial] = chosen
+            for run in candidates:
+                if run.info.run_id != chosen:
+                    self._client.delete_run(run.info.run_id)
+
+    def reconcile(self) -> None:
+        """Remove runs and models that were made twice because an answer was lost or came late."""
+        assert self._study is not None
+        self._look_up(self._study.study_id)
+        by_run: dict[str, list[LoggedModel]] = {}
+        mine = f"tags.`{STUDY_ID}` = '{self._study.study_id}'"
+        token: str | None = None
+        while True:
+            page = self._client.search_logged_models([self._experiment_id], mine, page_token=token)
+            for model in page:
+                by_run.setdefault(str(model.source_run_id), []).append(model)
+            token = page.token
+            if not token:
+                break
+        own = set(self._runs.values())
+        for run, models in by_run.items():
+            ready = [model for model in models if str(model.status) == "READY"] if run in own else []
+            for model in models:
+                if model not in ready[:1]:
+                    self._client.delete_logged_model(model.model_id)
 
     def _study_tags(self, event: StudyStarted) -> dict[str, str]:
         tags = {
@@ -357,6 +403,8 @@ class MlflowView:
                     self._batch(run.info.run_id, tags={"harness.state": "interrupted"})
                     self._client.set_terminated(run.info.run_id, "KILLED", event.time)
         self._client.set_terminated(self._parent, "FINISHED" if event.complete else "KILLED", event.time)
+        if self._was_in_doubt:
+            self.reconcile()
 
     def _search(self, experiment_id: str, filter_string: str, view_type: int = 1) -> list[Any]:
         runs: list[Any] = []

@@ -9,7 +9,7 @@ import tensorflow as tf
 from harness.model.plugin import PluginError
 from harness.records import FailureKind, Segment, SegmentFailed
 from harness.train.measure import InfeasibleError
-from harness.train.segment import DivergedError, now_ms
+from harness.train.segment import DivergedError, WriteError, now_ms
 
 
 def describe(segment: Segment, error: Exception) -> SegmentFailed:
@@ -32,6 +32,8 @@ def _classify(error: Exception) -> tuple[FailureKind, str]:
         return "out_of_memory", "The configuration needs more memory than there is."
     if isinstance(error, InfeasibleError):
         return "infeasible", str(error)
+    if isinstance(error, WriteError):
+        return "crash", str(error)
     if isinstance(error, PluginError):
         return "user_code", str(error)
     first_line = str(error).strip().split("\n", 1)[0]

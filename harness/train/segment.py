@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,7 @@ ROOM_SECONDS = 2.0
 MAX_PROGRAMS = 16
 """Compiled programs that a worker keeps; each holds a network and its graph."""
 
+T = TypeVar("T")
 Observe = Callable[[WorkerEvent], None]
 Resident: TypeAlias = tuple[str, int, int, int]
 """Study folder, trial, epoch and microbatches of the state that a program is in."""
@@ -53,6 +54,10 @@ Resident: TypeAlias = tuple[str, int, int, int]
 
 class DivergedError(Exception):
     """The loss is no longer a finite number."""
+
+
+class WriteError(Exception):
+    """A checkpoint or model cannot be written, and not for want of room."""
 
 
 @dataclass(slots=True)
@@ -160,11 +165,8 @@ def run_segment(
         assert bench.statistics is not None
         with program.averaged():
             evaluations = _evaluations(program, segment, arrays)
-            saved = when_there_is_room(
-                partial(save_model, program, segment, arrays, trial_folder, epoch, bench.statistics),
-                partial(wait_for_room, segment, trial_folder, observe),
-            )
-            observe(saved)
+            write = partial(save_model, program, segment, arrays, trial_folder, epoch, bench.statistics)
+            observe(_written(write, segment, trial_folder, observe))
     else:
         bench.resident = _identity(segment, epoch)
     observe(
@@ -243,28 +245,33 @@ class _Saver:
 
     def _write(self, epoch: int, state: tuple[checkpoints.Arrays, checkpoints.Arrays]) -> None:
         segment = self._segment
-        saved = when_there_is_room(
-            lambda: checkpoints.save(
-                Path(segment.study_folder), self._trial_folder, epoch, segment.attempt, *state
-            ),
-            partial(wait_for_room, segment, self._trial_folder, self._observe),
+        write = partial(
+            checkpoints.save, Path(segment.study_folder), self._trial_folder, epoch, segment.attempt, *state
         )
+        saved = _written(write, segment, self._trial_folder, self._observe)
         self._observe(
             CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms())
         )
 
 
-def wait_for_room(segment: Segment, folder: Path, observe: Observe, error: OSError) -> None:
-    """Say that the disk is full, and wait a moment."""
-    observe(
-        DiskFull(
-            trial=segment.trial,
-            attempt=segment.attempt,
-            message=f"The sweep waits: {error.strerror} ({folder.parent}). Make room and it goes on.",
-            time=now_ms(),
+def _written(write: Callable[[], T], segment: Segment, folder: Path, observe: Observe) -> T:
+    """What `write` returns, once there is room for it."""
+
+    def wait(error: OSError) -> None:
+        observe(
+            DiskFull(
+                trial=segment.trial,
+                attempt=segment.attempt,
+                message=f"The sweep waits: {error.strerror} ({folder.parent}). Make room and it goes on.",
+                time=now_ms(),
+            )
         )
-    )
-    time.sleep(ROOM_SECONDS)
+        time.sleep(ROOM_SECONDS)
+
+    try:
+        return when_there_is_room(write, wait)
+    except OSError as error:
+        raise WriteError(f"A file of the trial could not be written: {error}") from error
 
 
 def _train_epoch(program: Program, bench: Workbench, segment: Segment, epoch: int) -> dict[str, float]:

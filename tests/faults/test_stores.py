@@ -1,0 +1,228 @@
+"""MLflow and databases that are away, slow, locked or lie; and what is between a commit and the cursor."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.faults.support import LONG, events, harness, proven, running, seen, tiny, until
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def mlflow_server(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A real MLflow server that keeps its state in `folder`."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "server.log").open("ab") as log:
+        server = subprocess.Popen(
+            [
+                sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+                "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
+                "--artifacts-destination", str(folder / "artifacts"), "--workers", "1",
+            ],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            until(lambda: _answers(port), timeout=120)
+            yield server
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def epoch_gaps(study: str, after: float, before: float) -> list[float]:
+    """Seconds between one epoch's end and the next, within a stretch of time (seconds since 1970)."""
+    times = [event["time"] / 1000 for event in events(study) if event["kind"] == "epoch_ended"]
+    inside = [one for one in times if after <= one <= before]
+    return [later - earlier for earlier, later in pairwise(inside)]
+
+
+def test_a_server_that_is_down_at_the_start_and_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, folder = free_port(), Path.cwd() / "server"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    epochs = "25" if LONG else "15"
+    with mlflow_server(port, folder):
+        pass  # it makes its tables, which takes long
+    with running("sweep", tiny(), "--study", "s", "--trials", "60", "--epochs", epochs) as sweep:
+        until(seen("s", "trial_ended", trial=1), sweep)
+        with mlflow_server(port, folder):
+            until(seen("s", "trial_ended", trial=12), sweep)
+        away = time.time()
+        time.sleep(20 if LONG else 6)
+        back = time.time()
+        with mlflow_server(port, folder):
+            assert sweep.wait() == 0, sweep.stderr
+            proven("s", 60)
+    gaps = epoch_gaps("s", away, back)
+    assert gaps, "nothing was trained while the server was away"
+    print(f"longest wait for an epoch while the server was away: {max(gaps):.2f} s")
+    assert max(gaps) < 1
+
+
+class FaultyProxy(ThreadingHTTPServer):
+    """Passes requests on to a server, but every so often fails, lets wait, or cuts the connection."""
+
+    def __init__(self, target: int, seed: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Faulty)
+        self.target, self.random, self.faults = target, random.Random(seed), 0
+        self.lock = threading.Lock()
+
+
+class _Faulty(BaseHTTPRequestHandler):
+    server: FaultyProxy
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # whoever asked is gone
+            super().handle()
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with self.server.lock:
+            fault = self.server.random.choice(["500", "late", "cut", "lost", *[""] * 12])
+            self.server.faults += bool(fault)
+        if fault == "500":
+            self.send_error(500)
+            return
+        if fault == "cut":
+            self.close_connection = True
+            return
+        if fault == "late":
+            time.sleep(4)
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.target, timeout=30)
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        if fault == "lost":  # it has happened, but nobody is told
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815 - the library's names
+
+
+def test_a_proxy_that_fails_delays_and_loses_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
+    with mlflow_server(port, Path.cwd() / "server"):
+        proxy = FaultyProxy(port, seed=1)
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{proxy.server_port}")
+        done = harness("sweep", tiny(), "--study", "s", "--trials", "6", code=None)
+        assert done.returncode in (0, 4), done.stderr
+        proxy.shutdown()
+        proxy.server_close()
+        assert proxy.faults > 10
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        harness("sync", "s")
+        proven("s", 6)
+
+
+def dump(database: str) -> str:
+    with closing(sqlite3.connect(database)) as connection:
+        return "\n".join(connection.iterdump())
+
+
+def test_an_empty_server_is_filled_by_sync_and_a_second_sync_writes_nothing() -> None:
+    harness("sweep", tiny(), "--study", "s", "--trials", "4")
+    proven("s", 4)
+    for leftover in (*Path().glob("mlflow.db*"), *Path(".harness").glob("optuna.db*")):
+        leftover.unlink()
+    harness("sync", "s")
+    proven("s", 4)
+    before = dump("mlflow.db"), dump(".harness/optuna.db")
+    harness("sync", "s")
+    assert (dump("mlflow.db"), dump(".harness/optuna.db")) == before
+
+
+CUT_AT_CURSOR = """
+import os
+import harness.tracking.mlflow_view as view
+real, calls = view.write_text, []
+def cut(*arguments):
+    calls.append(1)
+    if len(calls) == 3:
+        os.kill(os.getpid(), 9)
+    real(*arguments)
+view.write_text = cut
+"""
+
+
+def test_killed_between_mlflows_commit_and_the_cursors_write() -> None:
+    with running("sweep", tiny(), "--study", "s", "--trials", "10", script=CUT_AT_CURSOR) as sweep:
+        assert sweep.wait() == -signal.SIGKILL
+    harness("resume", "s")
+    proven("s", 10)
+
+
+def test_databases_that_another_process_locks() -> None:
+    seconds = 15
+    locker = (
+        "import sqlite3, sys, time\n"
+        "held = [sqlite3.connect(file, isolation_level=None) for file in sys.argv[2:]]\n"
+        "for one in held: one.execute('PRAGMA busy_timeout=20000'); one.execute('BEGIN IMMEDIATE')\n"
+        "time.sleep(float(sys.argv[1]))\n"
+    )
+    with running("sweep", tiny(), "--study", "s", "--trials", "12") as sweep:
+        until(lambda: Path("mlflow.db").exists() and seen("s", "trial_ended", trial=1)(), sweep)
+        lock = subprocess.Popen(
+            [sys.executable, "-c", locker, str(seconds), "mlflow.db", ".harness/optuna.db"]
+        )
+        assert sweep.wait() == 0, sweep.stderr
+        lock.wait()
+    proven("s", 12)
+
+
+def test_a_database_that_is_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness("sweep", tiny(), "--study", "first", "--trials", "1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///file:{Path.cwd()}/mlflow.db?mode=ro&uri=true")
+    done = harness("sweep", tiny(), "--study", "s", "--trials", "2", code=4)
+    assert "harness sync s" in done.stderr
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    harness("sync", "s")
+    proven("s", 2)
