@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from harness.paths import sha256_of
-from harness.tracking.mlflow_view import PAGE, STUDY_ID, TRIAL
+from harness.tracking.mlflow_view import PAGE, STUDY_ID, TRIAL, study_models
 
 MODEL_FILE = "data/model.keras"
 Point = tuple[str, int, float]
@@ -41,8 +41,8 @@ def tracked_runs(uri: str, experiment: str, study_id: str) -> list[TrackedRun]:
     if found is None:
         return []
     models: dict[str, list[str]] = {}
-    for model in client.search_logged_models([found.experiment_id]):
-        if model.tags.get(STUDY_ID) == study_id and model.source_run_id:
+    for model in study_models(client, found.experiment_id, study_id):
+        if model.source_run_id:
             models.setdefault(model.source_run_id, []).append(_sha256(uri, model.artifact_location))
     runs: list[TrackedRun] = []
     token: str | None = None

@@ -216,15 +216,8 @@ class MlflowView:
         assert self._study is not None
         self._look_up(self._study.study_id)
         by_run: dict[str, list[LoggedModel]] = {}
-        mine = f"tags.`{STUDY_ID}` = '{self._study.study_id}'"
-        token: str | None = None
-        while True:
-            page = self._client.search_logged_models([self._experiment_id], mine, page_token=token)
-            for model in page:
-                by_run.setdefault(str(model.source_run_id), []).append(model)
-            token = page.token
-            if not token:
-                break
+        for model in study_models(self._client, self._experiment_id, self._study.study_id):
+            by_run.setdefault(str(model.source_run_id), []).append(model)
         own = set(self._runs.values())
         for run, models in by_run.items():
             ready = [model for model in models if str(model.status) == "READY"] if run in own else []
@@ -433,6 +426,20 @@ class MlflowView:
             for start in range(0, len(metrics), MAX_METRICS):
                 self._client.log_batch(run, metrics=metrics[start : start + MAX_METRICS], synchronous=True)
         self._metrics.clear()
+
+
+def study_models(client: MlflowClient, experiment_id: str, study_id: str) -> list[LoggedModel]:
+    """Every model of a study, whatever its state."""
+    models: list[LoggedModel] = []
+    token: str | None = None
+    while True:
+        page = client.search_logged_models(
+            [experiment_id], f"tags.`{STUDY_ID}` = '{study_id}'", page_token=token
+        )
+        models += page
+        token = page.token
+        if not token:
+            return models
 
 
 def _read_cursor(file: Path) -> int:

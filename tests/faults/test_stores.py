@@ -186,7 +186,7 @@ import harness.tracking.mlflow_view as view
 real, calls = view.write_text, []
 def cut(*arguments):
     calls.append(1)
-    if len(calls) == 3:
+    if len(calls) == 2:
         os.kill(os.getpid(), 9)
     real(*arguments)
 view.write_text = cut
