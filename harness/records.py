@@ -180,8 +180,24 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingEnded:
+    """The worker is free for another segment, but still writes this one's last file.
+
+    Told to the coordinator, not written to the log: there, a segment ends when its files are durable.
+    """
+
+    trial: int
+    attempt: int
+    epoch: int
+    over: bool
+    """As in `SegmentEnded`."""
+    time: int
+    kind: Literal["training_ended"] = "training_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentEnded:
-    """A segment reached its last epoch; the worker is free."""
+    """A segment reached its last epoch, and its checkpoint or model is durable."""
 
     trial: int
     attempt: int
@@ -189,7 +205,7 @@ class SegmentEnded:
     over: bool
     """Training is over: the last epoch, or no improvement for `patience` epochs. The model was saved."""
     seconds: float
-    """Wall time of the segment in the worker, from receiving it to this record."""
+    """Wall time of the segment in the worker, from receiving it to the end of its training."""
     evaluations: list[Evaluation]
     time: int
     kind: Literal["segment_ended"] = "segment_ended"
@@ -302,14 +318,15 @@ TrialEvent: TypeAlias = (
     | SegmentEnded
     | SegmentFailed
 )
-WorkerEvent: TypeAlias = TrialEvent | DiskFull
+WorkerEvent: TypeAlias = TrialEvent | DiskFull | TrainingEnded
 Event: TypeAlias = TrialEvent | StudyStarted | TrialStarted | SegmentStarted | TrialEnded | StudyEnded
 
 _EVENT_TYPES: dict[str, type] = {
     str(cls.__dataclass_fields__["kind"].default): cls
     for cls in (
         ModelMeasured, EpochEnded, CheckpointSaved, CheckpointDamaged, ModelSaved, SegmentEnded,
-        SegmentFailed, DiskFull, StudyStarted, TrialStarted, SegmentStarted, TrialEnded, StudyEnded,
+        SegmentFailed, DiskFull, TrainingEnded, StudyStarted, TrialStarted, SegmentStarted, TrialEnded,
+        StudyEnded,
     )
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "harness"
 
 ALLOWED: dict[str, set[str]] = {
+    "clock": set(),
     "errors": set(),
     "records": set(),
     "seeds": set(),
@@ -19,10 +20,10 @@ ALLOWED: dict[str, set[str]] = {
     "experiment": {"errors", "records"},
     "data": {"errors", "experiment", "paths", "records"},
     "model": {"records"},
-    "train": {"data", "errors", "experiment", "model", "paths", "records", "seeds"},
+    "train": {"clock", "data", "errors", "experiment", "model", "paths", "records", "seeds"},
     "tracking": {"errors", "experiment", "paths", "records"},
     "engine": {"errors", "paths", "records", "train"},
-    "sweep": {"data", "engine", "errors", "experiment", "paths", "records", "seeds", "tracking"},
+    "sweep": {"clock", "data", "engine", "errors", "experiment", "paths", "records", "seeds", "tracking"},
     "analysis": {"experiment", "paths", "records", "sweep", "tracking"},
     "deploy": {"data", "errors", "paths", "records"},
     "cli": {"analysis", "deploy", "errors", "experiment", "paths", "records", "sweep", "tracking"},

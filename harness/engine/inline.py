@@ -73,7 +73,7 @@ def _trainer() -> Run:
         segment: Segment, observe: Callable[[WorkerEvent], None], should_stop: Callable[[], bool]
     ) -> None:
         try:
-            run_segment(segment, bench, observe, should_stop)
+            run_segment(segment, bench, observe, should_stop).result()
         except Exception as error:  # noqa: BLE001 - whatever a trial raises is an outcome of the trial
             observe(describe(segment, error))
 

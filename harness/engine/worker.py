@@ -14,9 +14,12 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
-from harness.records import Segment, WorkerEvent, segment_from_dict, to_dict
+from harness.records import Segment, SegmentFailed, WorkerEvent, segment_from_dict, to_dict
 
 
 def main() -> None:
@@ -53,11 +56,22 @@ def main() -> None:
     send({"ready": os.getpid()})
     while True:
         segment = segments.get()
+        tell = partial(_tell_failure, segment, observe, describe)
         try:
-            run_segment(segment, bench, observe, stop.is_set)
+            run_segment(segment, bench, observe, stop.is_set).add_done_callback(tell)
         except Exception as error:  # noqa: BLE001 - whatever a trial raises is an outcome of the trial
             observe(describe(segment, error))
-        stop.clear()
+
+
+def _tell_failure(
+    segment: Segment,
+    observe: Callable[[WorkerEvent], None],
+    describe: Callable[[Segment, BaseException], SegmentFailed],
+    files: Future[None],
+) -> None:
+    error = files.exception()
+    if error is not None:
+        observe(describe(segment, error))
 
 
 def prepare_tensorflow(threads: int) -> None:

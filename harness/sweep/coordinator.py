@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from harness.clock import now_ms
 from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError, StudyError
+from harness.experiment.parameters import signature
 from harness.paths import StudyPaths
 from harness.records import (
     CheckpointDamaged,
@@ -34,6 +36,7 @@ from harness.records import (
     SegmentFailed,
     SegmentStarted,
     StudyEnded,
+    TrainingEnded,
     TrialEnded,
     TrialStarted,
     TrialState,
@@ -135,6 +138,14 @@ class Coordinator:
     _idle: set[int] = field(default_factory=set)
     _running: dict[int, Segment] = field(default_factory=dict)
     """Segments by worker."""
+    _writing: dict[int, list[Segment]] = field(default_factory=dict)
+    """By worker, segments whose training is over, but whose last file is not durable yet."""
+    _postponed: tuple[int, int] | None = None
+    """A trial that is to go on (to this epoch) when its checkpoint is durable."""
+    _learned: set[tuple[int, int]] = field(default_factory=set)
+    """Trials and stops of the segments whose outcomes are known to the decisions."""
+    _warm: dict[int, list[str]] = field(default_factory=dict)
+    """Signatures that a worker has compiled, the last one last."""
     _waiting: deque[Segment] = field(default_factory=deque)
     """Segments to run before anything else: interrupted ones."""
     _retries: dict[int, int] = field(default_factory=dict)
@@ -166,13 +177,13 @@ class Coordinator:
                 self.stop.reason = reason_to_stop(self.plan.budget, self.history, elapsed)
             if self.stop.reason is None:
                 self._hand_out()
-                if self._idle and not self._running:
+                if self._idle and not self._busy():
                     break  # nothing is left to hand out
-            elif not self._running or self.stop.now:
+            elif not self._busy() or self.stop.now:
                 break
             elif not asked_to_stop:
                 asked_to_stop = True
-                for worker in self._running:
+                for worker in self._busy():
                     self.engine.stop_segment(worker)
             for event in self.engine.poll(POLL_SECONDS):
                 self._handle(event)
@@ -197,11 +208,16 @@ class Coordinator:
                 "them."
             )
 
+    def _busy(self) -> list[int]:
+        """Workers that train or write."""
+        return [*self._running, *(worker for worker in self._writing if worker not in self._running)]
+
     def _hand_out(self) -> None:
-        for worker in sorted(self._idle):
+        while self._idle:
             segment = self._next_segment()
             if segment is None:
                 return
+            worker = self._warmest(segment)
             self._idle.discard(worker)
             self._running[worker] = segment
             self._emit(
@@ -212,32 +228,67 @@ class Coordinator:
                     stop=segment.stop,
                     worker=worker,
                     microbatches=segment.microbatches,
-                    time=_now(),
+                    time=now_ms(),
                 )
             )
             self._heard[worker] = time.monotonic()
             self.engine.submit(worker, segment)
 
+    def _warmest(self, segment: Segment) -> int:
+        """The idle worker that has compiled this segment's program most recently, if any has."""
+        wanted = signature(segment.params)
+
+        def age(worker: int) -> int:
+            compiled = self._warm.get(worker, [])
+            return compiled[::-1].index(wanted) if wanted in compiled else len(compiled) + 1
+
+        chosen = min(sorted(self._idle), key=age)
+        compiled = self._warm.setdefault(chosen, [])
+        if wanted in compiled:
+            compiled.remove(wanted)
+        compiled.append(wanted)
+        return chosen
+
     def _next_segment(self) -> Segment | None:
         if self._waiting:
             return self._waiting.popleft()
-        while (choice := self.decisions.choose()) is not None:
-            trial = self.history.trials.get(choice.trial)
-            if choice.suggestion is not None:
-                if trial is None:
-                    trial = self._start_trial(choice.trial, choice.suggestion)
-                elif trial.params != choice.suggestion.params:
-                    raise StudyError(
-                        f"The decisions of this study cannot be repeated in order: trial {trial.number} "
-                        "would get another configuration now. The space, the studies it learns from or the "
-                        "version of Optuna have changed; start a new study."
-                    )
-            assert trial is not None
-            known = self._known_outcome(trial, choice.stop)
-            if known is None:
-                return self._segment(trial, choice.stop)
-            self.decisions.learn(known)
+        while (choice := self._choose()) is not None:
+            number, stop = choice
+            trial = self.history.trials[number]
+            known = self._known_outcome(trial, stop)
+            if known is not None:
+                self._learn(known)
+            elif any(segment.trial == number for segment in self._unfinished()):
+                self._postponed = choice
+                return None
+            else:
+                return self._segment(trial, stop)
         return None
+
+    def _unfinished(self) -> list[Segment]:
+        """Segments that are waiting, running, or still written."""
+        written = [segment for segments in self._writing.values() for segment in segments]
+        return [*self._waiting, *self._running.values(), *written]
+
+    def _choose(self) -> tuple[int, int] | None:
+        """A trial and the epoch that it is to reach next; a new trial is written down."""
+        postponed, self._postponed = self._postponed, None
+        if postponed is not None:
+            return postponed
+        choice = self.decisions.choose()
+        if choice is None:
+            return None
+        if choice.suggestion is not None:
+            trial = self.history.trials.get(choice.trial)
+            if trial is None:
+                self._start_trial(choice.trial, choice.suggestion)
+            elif trial.params != choice.suggestion.params:
+                raise StudyError(
+                    f"The decisions of this study cannot be repeated in order: trial {trial.number} "
+                    "would get another configuration now. The space, the studies it learns from or the "
+                    "version of Optuna have changed; start a new study."
+                )
+        return choice.trial, choice.stop
 
     def _known_outcome(self, trial: TrialHistory, stop: int) -> Outcome | None:
         """What the log says of a segment that was run in an earlier session; None if it was not."""
@@ -248,7 +299,7 @@ class Coordinator:
             return self._outcome(trial, stop, max(trial.epochs, default=0), trial.state)
         return None
 
-    def _start_trial(self, number: int, suggestion: Suggestion) -> TrialHistory:
+    def _start_trial(self, number: int, suggestion: Suggestion) -> None:
         self._emit(
             TrialStarted(
                 trial=number,
@@ -256,11 +307,10 @@ class Coordinator:
                 sampled=suggestion.sampled,
                 seed=suggestion.seed,
                 generation=self.plan.generation,
-                time=_now(),
+                time=now_ms(),
             ),
             durable=True,
         )
-        return self.history.trials[number]
 
     def _segment(self, trial: TrialHistory, stop: int) -> Segment:
         """The segment that takes the trial from its last checkpoint to `stop`."""
@@ -303,7 +353,7 @@ class Coordinator:
             limit = SILENCE_SECONDS
             if self._longest_epoch is not None:
                 limit = SILENCE_START + SILENCE_EPOCHS * self._longest_epoch
-        for worker in list(self._running):
+        for worker in self._busy():
             if time.monotonic() - self._heard[worker] > limit:
                 said = f"Worker {worker} said nothing for {limit:.0f} s."
                 self._worker_lost(WorkerLost(worker, said, "hang"))
@@ -311,11 +361,11 @@ class Coordinator:
     def _worker_lost(self, event: WorkerLost) -> None:
         self._idle.discard(event.worker)
         segment = self._running.pop(event.worker, None)
-        if segment is None:
+        if segment is None and event.worker not in self._writing:
             self._start_failures += 1
             if self._start_failures >= START_FAILURES:
                 raise EngineError(f"Workers cannot be started. {event.reason}")
-        elif event.failure == "out_of_memory":
+        elif segment is not None and event.failure == "out_of_memory":
             self._emit(
                 SegmentFailed(
                     trial=segment.trial,
@@ -323,16 +373,24 @@ class Coordinator:
                     failure="out_of_memory",
                     message=event.reason,
                     traceback="",
-                    time=_now(),
+                    time=now_ms(),
                 ),
                 durable=True,
             )
             self._out_of_memory(segment, event.reason)
-        else:
+        elif segment is not None:
             self._try_again(segment, "its worker was lost", event.failure, event.reason)
-        self.engine.restart(event.worker)
+        self._restart(event.worker, event.reason)
         if segment is not None:
             remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
+
+    def _restart(self, worker: int, reason: str) -> None:
+        """A fresh worker in place of this one; what it was still writing is done again."""
+        self.engine.restart(worker)
+        self._warm.pop(worker, None)
+        for segment in self._writing.pop(worker, []):
+            remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
+            self._try_again(segment, "its worker was lost", "crash", reason)
 
     def _try_again(self, segment: Segment, what: str, failure: FailureKind, detail: str) -> None:
         """What was not the configuration's fault is tried again, a bounded number of times."""
@@ -343,26 +401,43 @@ class Coordinator:
             self._fail(segment, reason=f"{what} {tries} times", failure=failure, traceback=detail)
 
     def _reported(self, worker: int, event: WorkerEvent) -> None:
-        segment = self._running.get(worker)
-        if segment is None or (segment.trial, segment.attempt) != (event.trial, event.attempt):
+        def is_meant(segment: Segment) -> bool:
+            return (segment.trial, segment.attempt) == (event.trial, event.attempt)
+
+        running = self._running.get(worker)
+        segments = [*([running] if running else []), *self._writing.get(worker, [])]
+        segment = next(filter(is_meant, segments), None)
+        if segment is None:
             return  # a late word about a segment that has been given to another worker
         self._heard[worker] = time.monotonic()
-        if isinstance(event, SegmentEnded):
-            del self._running[worker]
-            self._idle.add(worker)
+        if isinstance(event, TrainingEnded):
+            self._free(worker, segment)
+            self._writing.setdefault(worker, []).append(segment)
+            self._trained(segment, event)
+        elif isinstance(event, SegmentEnded):
+            self._free(worker, segment)
             self._emit(event, durable=True)
             self._segment_ended(segment, event)
         elif isinstance(event, SegmentFailed):
-            del self._running[worker]
+            self._free(worker, segment)
             self._emit(event, durable=True)
-            if event.failure == "out_of_memory":
+            if event.failure == "out_of_memory" and segment is running:
+                self._idle.discard(worker)
                 self._out_of_memory(segment, event.message)
-                self.engine.restart(worker)  # with nothing of the large network left in it
+                self._restart(worker, event.message)  # with nothing of the large network left in it
             else:
-                self._idle.add(worker)
                 self._segment_failed(segment, event)
         else:
             self._progressed(worker, segment, event)
+
+    def _free(self, worker: int, segment: Segment) -> None:
+        """The worker is through with the segment."""
+        if self._running.get(worker) is segment:
+            del self._running[worker]
+            self._idle.add(worker)
+        written = [one for one in self._writing.pop(worker, []) if one is not segment]
+        if written:
+            self._writing[worker] = written
 
     def _progressed(self, worker: int, segment: Segment, event: Progressed) -> None:
         if isinstance(event, DiskFull):
@@ -393,19 +468,33 @@ class Coordinator:
             self._out_of_time.add(segment.trial)
             self.engine.stop_segment(worker)
 
+    def _trained(self, segment: Segment, event: TrainingEnded | SegmentEnded) -> None:
+        """What came of the training is known, so the next decision can use it, whatever is still written."""
+        if segment.trial in self._out_of_time:
+            return
+        trial = self.history.trials[segment.trial]
+        if event.over:
+            self._learn(self._outcome(trial, segment.stop, event.epoch, "complete"))
+        elif event.epoch == segment.stop:
+            self._learn(self._outcome(trial, segment.stop, event.epoch))
+        # Otherwise it was stopped on request, and goes on when the study is resumed.
+
     def _segment_ended(self, segment: Segment, event: SegmentEnded) -> None:
         self._retries.pop(segment.trial, None)
         trial = self.history.trials[segment.trial]
+        self._trained(segment, event)
         if event.over:
             self._complete(trial)
-            self.decisions.learn(self._outcome(trial, segment.stop, event.epoch, "complete"))
         elif segment.trial in self._out_of_time:
             limit = self.plan.max_trial_seconds
             self._end_trial(trial.number, "pruned", reason=f"trained for more than {limit:g} s")
-            self.decisions.learn(self._outcome(trial, segment.stop, event.epoch, "pruned"))
-        elif event.epoch == segment.stop:
-            self.decisions.learn(self._outcome(trial, segment.stop, event.epoch))
-        # Otherwise it was stopped on request, and goes on when the study is resumed.
+            self._learn(self._outcome(trial, segment.stop, event.epoch, "pruned"))
+
+    def _learn(self, outcome: Outcome) -> None:
+        """Let the decisions know what came of a segment, once."""
+        if (outcome.trial, outcome.stop) not in self._learned:
+            self._learned.add((outcome.trial, outcome.stop))
+            self.decisions.learn(outcome)
 
     def _complete(self, trial: TrialHistory) -> None:
         early = trial.reached < self.plan.max_epochs
@@ -422,8 +511,8 @@ class Coordinator:
         self._fail(segment, reason=reason, failure="out_of_memory", traceback=message)
 
     def _segment_failed(self, segment: Segment, event: SegmentFailed) -> None:
-        if event.failure == "crash":
-            self._try_again(segment, f"{event.message.rstrip('.')}:", "crash", event.traceback)
+        if event.failure in ("crash", "out_of_memory"):
+            self._try_again(segment, f"{event.message.rstrip('.')}:", event.failure, event.traceback)
             return
         if event.failure == "user_code":
             self._consider_giving_up(event.message)
@@ -433,7 +522,7 @@ class Coordinator:
         self._end_trial(segment.trial, "failed", reason=reason, failure=failure, traceback=traceback)
         trial = self.history.trials[segment.trial]
         reached = max(trial.epochs, default=0)
-        self.decisions.learn(self._outcome(trial, segment.stop, reached, "failed"))
+        self._learn(self._outcome(trial, segment.stop, reached, "failed"))
 
     def _outcome(
         self, trial: TrialHistory, stop: int, epoch: int, state: TrialState | None = None
@@ -446,8 +535,14 @@ class Coordinator:
             values=self._values_at(trial, epoch),
             score=value if math.isfinite(value) else None,
             state=state,
-            final=trial.values if state is not None else None,
+            final=self._final_values(trial) if state in ("complete", "pruned") else None,
         )
+
+    def _final_values(self, trial: TrialHistory) -> list[float] | None:
+        """All objectives at the end of the trial; None unless all are finite."""
+        known = trial.epochs.get(max(trial.epochs, default=0), {}) | trial.measured
+        found = [known.get(metric, math.nan) for metric, _ in self.plan.objectives]
+        return found if all(map(math.isfinite, found)) else None
 
     def _values_at(self, trial: TrialHistory, epoch: int) -> Values:
         """All objectives after an epoch, larger-is-better."""
@@ -490,7 +585,7 @@ class Coordinator:
                 reason=reason,
                 failure=failure,
                 traceback=traceback,
-                time=_now(),
+                time=now_ms(),
             ),
             durable=True,
         )
@@ -510,7 +605,7 @@ class Coordinator:
         else:
             ending = _all_ended(self.plan.trials)
         reason = self.stop.reason or ending
-        ended = StudyEnded(reason=reason, complete=complete, time=_now())
+        ended = StudyEnded(reason=reason, complete=complete, time=now_ms())
         self._emit(ended, durable=True)
         return ended
 
@@ -523,7 +618,3 @@ class Coordinator:
 
 def _all_ended(trials: int) -> str:
     return f"all {trials} trials have ended" if trials > 1 else "the trial has ended"
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

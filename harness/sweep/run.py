@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from harness.clock import now_ms
 from harness.data.prepare import prepare
 from harness.engine.local import LocalEngine, default_workers, usable_cores
 from harness.errors import ExperimentError, HarnessError, StudyError
@@ -403,7 +404,7 @@ def _study_started(
         host=_host(),
         git_commit=_git_commit(Path.cwd()),
         window=window,
-        time=time.time_ns() // 1_000_000,
+        time=now_ms(),
     )
 
 

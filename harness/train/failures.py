@@ -6,13 +6,15 @@ import traceback
 
 import tensorflow as tf
 
+from harness.clock import now_ms
 from harness.model.plugin import PluginError
 from harness.records import FailureKind, Segment, SegmentFailed
 from harness.train.measure import InfeasibleError
-from harness.train.segment import DivergedError, WriteError, now_ms
+from harness.train.segment import DivergedError
+from harness.train.writing import WriteError
 
 
-def describe(segment: Segment, error: Exception) -> SegmentFailed:
+def describe(segment: Segment, error: BaseException) -> SegmentFailed:
     """The event that reports `error`; call it where the exception is caught."""
     kind, message = _classify(error)
     return SegmentFailed(
@@ -25,7 +27,7 @@ def describe(segment: Segment, error: Exception) -> SegmentFailed:
     )
 
 
-def _classify(error: Exception) -> tuple[FailureKind, str]:
+def _classify(error: BaseException) -> tuple[FailureKind, str]:
     if isinstance(error, DivergedError):
         return "diverged", str(error)
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):

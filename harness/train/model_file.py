@@ -2,46 +2,78 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
+import numpy.typing as npt
 
+from harness.clock import now_ms
 from harness.data.arrays import Arrays
-from harness.model.families import build, with_probabilities
-from harness.model.preprocessing import PixelStatistics
 from harness.paths import make_folder, sha256_of, write_file
 from harness.records import ModelSaved, Segment
-from harness.train.metrics import softmax
+from harness.train.metrics import Logits, softmax
 from harness.train.program import Program
 
 REFERENCE_IMAGES = 64
 
 
-def save_model(
-    program: Program,
-    segment: Segment,
-    arrays: Arrays,
-    trial_folder: Path,
-    epoch: int,
-    statistics: PixelStatistics,
-) -> ModelSaved:
-    """Write `model.keras` (stock layers, softmax output) and `reference.npz` beside it."""
-    make_folder(trial_folder)
-    network = build(segment.params, segment.dataset.image_shape, len(segment.dataset.classes), statistics)
-    network.set_weights(program.network.get_weights())
-    model = with_probabilities(network)
-    file = trial_folder / "model.keras"
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model at the end of its training, apart from the program that goes on with other trials."""
 
-    split = "validation" if segment.dataset.counts["validation"] else "train"
-    images, _ = arrays.validation() if split == "validation" else arrays.train()
+    network: keras.Model
+    """The stock layers with softmax; whoever writes the file gives them the weights."""
+    weights: list[npt.NDArray[Any]]
+    split: str
+    """Which split the reference comes from."""
+    indices: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    """Of the images at `indices`, float32 (n, K)."""
+
+
+def trained_model(program: Program, arrays: Arrays, validation: Logits) -> TrainedModel:
+    """What is to be saved of the program's present state.
+
+    Args:
+        program: in the state to be saved.
+        arrays: the data set.
+        validation: logits of the whole validation split, float32 (N, K); of length 0 without one.
+    """
+    split = "validation" if len(validation) else "train"
+    images = arrays.train()[0] if split == "train" else validation
     count = min(REFERENCE_IMAGES, len(images))
     indices = np.linspace(0, len(images) - 1, count).astype(np.int64)
-    probabilities = softmax(program.predict(images[indices]))
+    logits = program.predict(images[indices]) if split == "train" else validation[indices]
+    return TrainedModel(
+        network=program.stock_network,
+        weights=program.network.get_weights(),
+        split=split,
+        indices=indices,
+        probabilities=softmax(logits),
+    )
+
+
+def save_model(segment: Segment, trial_folder: Path, epoch: int, trained: TrainedModel) -> ModelSaved:
+    """Write `model.keras` (stock layers, softmax output) and `reference.npz` beside it."""
+    make_folder(trial_folder)
+    model = trained.network
+    model.set_weights(trained.weights)
+    for layer in model.layers:
+        if "model" not in segment.params and isinstance(layer, keras.layers.Dropout):
+            layer.rate = float(segment.params["dropout"])
+    file = trial_folder / "model.keras"
 
     def write_reference(temporary: Path) -> None:
         with temporary.open("wb") as stream:
-            np.savez(stream, indices=indices, probabilities=probabilities, split=np.str_(split))
+            np.savez(
+                stream,
+                indices=trained.indices,
+                probabilities=trained.probabilities,
+                split=np.str_(trained.split),
+            )
 
     write_file(trial_folder / "reference.npz", write_reference)
     write_file(file, model.save)
@@ -52,6 +84,6 @@ def save_model(
         file=str(file.relative_to(segment.study_folder)),
         sha256=sha256_of(file),
         size=file.stat().st_size,
-        parameters=network.count_params(),
-        time=time.time_ns() // 1_000_000,
+        parameters=model.count_params(),
+        time=now_ms(),
     )

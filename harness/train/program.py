@@ -20,7 +20,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from harness.model.augmentation import augment, mix
-from harness.model.families import ImageShape, build
+from harness.model.families import ImageShape, build, with_probabilities
 from harness.model.optimizers import OPTIMIZERS
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params
@@ -82,7 +82,9 @@ class Program:
         """`microbatches`: parts that each batch is cut into to save memory, their gradients added up."""
         self._microbatches = microbatches
         self._rate = tf.Variable(0.0, trainable=False, name="dropout_rate")
-        self.network = _with_tunable_dropout(build(params, image_shape, num_classes, statistics), self._rate)
+        stock = build(params, image_shape, num_classes, statistics)
+        self.network = _with_tunable_dropout(stock, self._rate)
+        self._stock = with_probabilities(stock)
         self.optimizer = OPTIMIZERS[str(params["optimizer"])](params)
         self.optimizer.build(self.network.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
@@ -191,6 +193,11 @@ class Program:
         """Copies of the weights, and of the optimizer's variables followed by the averages."""
         rest = [*self.optimizer.variables, *self._averages]
         return self.network.get_weights(), [variable.numpy() for variable in rest]
+
+    @property
+    def stock_network(self) -> keras.Model:
+        """Stock layers and a softmax, for saving: who saves sets weights and dropout rates first."""
+        return self._stock
 
     def restore(self, weights: list[npt.NDArray[Any]], rest: list[npt.NDArray[Any]]) -> None:
         """Go on from what `state` returned; raises ValueError if the shapes do not fit."""

@@ -4,60 +4,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from harness.clock import now_ms
 from harness.data.arrays import Arrays, load
 from harness.errors import StudyError
 from harness.experiment.parameters import signature
 from harness.model.preprocessing import PixelStatistics
 from harness.model.schedules import learning_rates
-from harness.paths import StudyPaths, when_there_is_room
 from harness.records import (
     CheckpointDamaged,
-    CheckpointSaved,
     Dataset,
-    DiskFull,
     EpochEnded,
     Evaluation,
     ModelMeasured,
     Segment,
     SegmentEnded,
-    WorkerEvent,
+    TrainingEnded,
 )
 from harness.seeds import seed_from
 from harness.train import checkpoint as checkpoints
 from harness.train.measure import check_limits, measure
-from harness.train.metrics import evaluation, summary
-from harness.train.model_file import save_model
+from harness.train.metrics import Logits, evaluation, summary
+from harness.train.model_file import trained_model
 from harness.train.order import class_weights, epoch_order
 from harness.train.program import Program
-
-ROOM_SECONDS = 2.0
-"""How often a worker looks whether there is room on a full disk."""
+from harness.train.writing import Observe, Writer, write_checkpoint, write_model
 
 MAX_PROGRAMS = 16
 """Compiled programs that a worker keeps; each holds a network and its graph."""
 
-T = TypeVar("T")
-Observe = Callable[[WorkerEvent], None]
 Resident: TypeAlias = tuple[str, int, int, int]
 """Study folder, trial, epoch and microbatches of the state that a program is in."""
 
 
 class DivergedError(Exception):
     """The loss is no longer a finite number."""
-
-
-class WriteError(Exception):
-    """A checkpoint or model cannot be written, and not for want of room."""
 
 
 @dataclass(slots=True)
@@ -76,6 +66,9 @@ class Workbench:
     """Of the training images."""
     validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]] | None = None
     statistics: PixelStatistics | None = None
+    writer: Writer = field(default_factory=Writer)
+    files: Future[None] | None = None
+    """What is still being written of the segment before."""
 
     def open(self, dataset: Dataset) -> Arrays:
         """Make the data set resident, unless it is already."""
@@ -113,20 +106,24 @@ class Workbench:
 
 def run_segment(
     segment: Segment, bench: Workbench, observe: Observe, should_stop: Callable[[], bool]
-) -> None:
+) -> Future[None]:
     """Train, evaluate after every epoch, and leave a checkpoint or the model behind.
 
-    Every result goes through `observe`, which may be called from another thread; the last one is
-    `SegmentEnded`. When `should_stop()` turns
-    true the segment ends after the current epoch, with a checkpoint.
+    Every result goes through `observe`, which is also called from another thread. When the training is
+    over, `TrainingEnded` is told and the next segment may be run, while the last checkpoint or the model is
+    still being written; then comes `SegmentEnded`. When `should_stop()` turns true the segment ends after
+    the current epoch, with a checkpoint.
+
+    Returns:
+        What is done when `SegmentEnded` has been told. It raises WriteError if a file could not be written.
 
     Raises:
-        DivergedError: the training loss became NaN or infinite.
+        DivergedError: a loss became NaN or infinite.
+        WriteError: a checkpoint could not be written.
         tf.errors.ResourceExhaustedError: out of memory.
     """
     began = time.monotonic()
     params = segment.params
-    trial_folder = StudyPaths(Path(segment.study_folder)).trial(segment.trial)
 
     # Data and network
     arrays = bench.open(segment.dataset)
@@ -139,47 +136,68 @@ def run_segment(
 
     # Epochs
     losses, over = list(segment.past_losses[:epoch]), False
-    with _Saver(segment, trial_folder, observe) as saver:
+    logits = np.zeros((0, len(segment.dataset.classes)), np.float32)
+    checkpoint: Future[None] | None = None
+    try:
         while epoch < segment.stop and not over:
             epoch += 1
-            metrics = _train_epoch(program, bench, segment, epoch)
+            metrics, logits = _train_epoch(program, bench, segment, epoch)
             # An epoch is told when the one before is safe, so that a kill costs one epoch at most.
-            saver.wait()
+            if checkpoint is not None:
+                checkpoint.result()
             observe(
                 EpochEnded(
                     trial=segment.trial, attempt=segment.attempt, epoch=epoch, metrics=metrics, time=now_ms()
                 )
             )
-            if not (np.isfinite(metrics["loss"]) and np.isfinite(metrics.get("val_loss", 0.0))):
-                raise DivergedError(f"The training loss was {metrics['loss']} after epoch {epoch}.")
+            for name, which in (("loss", "training"), ("val_loss", "validation")):
+                if not np.isfinite(metrics.get(name, 0.0)):
+                    raise DivergedError(f"The {which} loss was {metrics[name]} after epoch {epoch}.")
             losses.append(metrics.get("val_loss", metrics["loss"]))
             over = _no_longer_improves(losses, int(params["patience"])) or epoch == segment.max_epochs
             if not over:
-                saver.save(epoch, program)
+                checkpoint = bench.writer.submit(
+                    partial(write_checkpoint, segment, epoch, program.state(), observe, should_stop)
+                )
             if should_stop():
                 break
+    except BaseException:
+        wait([checkpoint] if checkpoint else [])  # nothing is heard of this segment after its failure
+        raise
 
     # Results
+    save_model: Callable[[], None] | None = None
     evaluations: list[Evaluation] = []
     if over:
-        assert bench.statistics is not None
         with program.averaged():
-            evaluations = _evaluations(program, segment, arrays)
-            write = partial(save_model, program, segment, arrays, trial_folder, epoch, bench.statistics)
-            observe(_written(write, segment, trial_folder, observe))
+            evaluations = _evaluations(program, segment, arrays, logits)
+            trained = trained_model(program, arrays, logits)
+        save_model = partial(write_model, segment, epoch, trained, observe, should_stop)
     else:
         bench.resident = _identity(segment, epoch)
-    observe(
-        SegmentEnded(
-            trial=segment.trial,
-            attempt=segment.attempt,
-            epoch=epoch,
-            over=over,
-            seconds=time.monotonic() - began,
-            evaluations=evaluations,
-            time=now_ms(),
-        )
+    ended = SegmentEnded(
+        trial=segment.trial,
+        attempt=segment.attempt,
+        epoch=epoch,
+        over=over,
+        seconds=time.monotonic() - began,
+        evaluations=evaluations,
+        time=now_ms(),
     )
+
+    def conclude() -> None:
+        if checkpoint is not None:
+            checkpoint.result()
+        if save_model is not None:
+            save_model()
+        observe(replace(ended, time=now_ms()))
+
+    wait([bench.files] if bench.files else [])  # models do not pile up in memory
+    observe(
+        TrainingEnded(trial=segment.trial, attempt=segment.attempt, epoch=epoch, over=over, time=now_ms())
+    )
+    bench.files = bench.writer.submit(conclude)
+    return bench.files
 
 
 def _take_up(program: Program, bench: Workbench, segment: Segment, observe: Observe) -> int:
@@ -213,69 +231,10 @@ def _identity(segment: Segment, epoch: int) -> Resident:
     return segment.study_folder, segment.trial, epoch, segment.microbatches
 
 
-class _Saver:
-    """Writes a segment's checkpoints from a thread of its own, one at a time."""
-
-    def __init__(self, segment: Segment, trial_folder: Path, observe: Observe) -> None:
-        self._segment = segment
-        self._trial_folder = trial_folder
-        self._observe = observe
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._pending: Future[None] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """The last one is durable, and has been told, when this returns."""
-        try:
-            self.wait()
-        finally:
-            self._thread.shutdown()
-
-    def save(self, epoch: int, program: Program) -> None:
-        """Begin to write the program's present state."""
-        self._pending = self._thread.submit(self._write, epoch, program.state())
-
-    def wait(self) -> None:
-        """Until what was begun is durable; raises what the writing raised."""
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
-
-    def _write(self, epoch: int, state: tuple[checkpoints.Arrays, checkpoints.Arrays]) -> None:
-        segment = self._segment
-        write = partial(
-            checkpoints.save, Path(segment.study_folder), self._trial_folder, epoch, segment.attempt, *state
-        )
-        saved = _written(write, segment, self._trial_folder, self._observe)
-        self._observe(
-            CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms())
-        )
-
-
-def _written(write: Callable[[], T], segment: Segment, folder: Path, observe: Observe) -> T:
-    """What `write` returns, once there is room for it."""
-
-    def wait(error: OSError) -> None:
-        observe(
-            DiskFull(
-                trial=segment.trial,
-                attempt=segment.attempt,
-                message=f"The sweep waits: {error.strerror} ({folder.parent}). Make room and it goes on.",
-                time=now_ms(),
-            )
-        )
-        time.sleep(ROOM_SECONDS)
-
-    try:
-        return when_there_is_room(write, wait)
-    except OSError as error:
-        raise WriteError(f"A file of the trial could not be written: {error}") from error
-
-
-def _train_epoch(program: Program, bench: Workbench, segment: Segment, epoch: int) -> dict[str, float]:
-    """Train one epoch and evaluate on the validation split; the epoch's metrics by name."""
+def _train_epoch(
+    program: Program, bench: Workbench, segment: Segment, epoch: int
+) -> tuple[dict[str, float], Logits]:
+    """Train one epoch and evaluate; its metrics by name, and the logits of the validation split."""
     assert bench.train_images is not None
     assert bench.train_labels is not None
     assert bench.validation is not None
@@ -295,15 +254,16 @@ def _train_epoch(program: Program, bench: Workbench, segment: Segment, epoch: in
     trained = time.monotonic()
     metrics = {"loss": totals.loss, "accuracy": totals.accuracy}
     images, labels = bench.validation
+    with program.averaged():
+        logits = program.predict(images)
     if len(images):
-        with program.averaged():
-            logits = program.predict(images)
         metrics |= {f"val_{name}": value for name, value in summary(logits, labels).items()}
-    return metrics | {
+    metrics |= {
         "learning_rate": float(rates[-1]),
         "epoch_seconds": time.monotonic() - began,
         "images_per_second": order.size / (trained - began),
     }
+    return metrics, logits
 
 
 def _statistics(images: npt.NDArray[np.uint8]) -> PixelStatistics:
@@ -325,20 +285,13 @@ def _no_longer_improves(losses: list[float], patience: int) -> bool:
     return 0 < patience < len(losses) - int(np.argmin(losses))
 
 
-def now_ms() -> int:
-    """Wall-clock time in milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-def _evaluations(program: Program, segment: Segment, arrays: Arrays) -> list[Evaluation]:
+def _evaluations(program: Program, segment: Segment, arrays: Arrays, validation: Logits) -> list[Evaluation]:
     found = []
-    images, labels = arrays.validation()
-    if len(images):
-        logits = program.predict(images)
-        found.append(evaluation("validation", logits, labels, segment.dataset.classes))
+    classes = segment.dataset.classes
+    if len(validation):
+        found.append(evaluation("validation", validation, arrays.validation()[1], classes))
     if segment.evaluate_test:
         images, labels = arrays.test()
         if len(images):
-            logits = program.predict(images)
-            found.append(evaluation("test", logits, labels, segment.dataset.classes))
+            found.append(evaluation("test", program.predict(images), labels, classes))
     return found

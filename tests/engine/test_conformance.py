@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from harness.data.prepare import prepare
@@ -27,6 +29,7 @@ from harness.records import (
     Segment,
     SegmentEnded,
     SegmentFailed,
+    TrainingEnded,
 )
 
 pytestmark = pytest.mark.slow
@@ -93,10 +96,11 @@ def test_a_segment_reports_epochs_then_its_end(engine: Engine, dataset: Dataset,
     wait_for(engine, WorkerReady, count=2)
     engine.submit(1, segment(dataset, tmp_path))
     told = reported(wait_for(engine, SegmentEnded), 1)
-    # The checkpoint of an epoch is durable before the next epoch is told.
-    assert [type(event) for event in told] == [
-        EpochEnded, CheckpointSaved, EpochEnded, CheckpointSaved, SegmentEnded
-    ]  # fmt: skip
+    # The checkpoint of an epoch is durable before the next epoch is told. The last one is written while the
+    # worker is free for another segment already.
+    assert [type(event) for event in told[:3]] == [EpochEnded, CheckpointSaved, EpochEnded]
+    assert {type(event) for event in told[3:5]} == {CheckpointSaved, TrainingEnded}
+    assert [type(event) for event in told[5:]] == [SegmentEnded]
     first = told[0]
     assert isinstance(first, EpochEnded)
     assert {
@@ -185,8 +189,41 @@ def test_a_stopped_segment_ends_after_its_epoch_with_a_checkpoint(
     end = told[-1]
     assert isinstance(end, SegmentEnded)
     assert end.epoch < 5000
-    assert isinstance(told[-2], CheckpointSaved)
-    assert told[-2].checkpoint.epoch == end.epoch
+    assert saved_in(told)[-1].epoch == end.epoch
+
+
+def test_a_segment_may_follow_while_the_model_of_the_last_one_is_written(
+    engine: Engine, dataset: Dataset, tmp_path: Path
+) -> None:
+    """The two share a program; the first one's model is still that of its own weights."""
+    wait_for(engine, WorkerReady, count=2)
+    engine.submit(0, segment(dataset, tmp_path, stop=4))
+    events = wait_for(engine, TrainingEnded)
+    engine.submit(0, segment(dataset, tmp_path, trial=1, seed=6, stop=4))
+    events += wait_for(engine, SegmentEnded, count=2 - len(ended_in(events)))
+    told = reported(events, 0)
+    assert [event.trial for event in told if isinstance(event, SegmentEnded)] == [0, 1]
+    engine.submit(1, segment(dataset, tmp_path, trial=2, stop=4))
+    alone = reported(wait_for(engine, SegmentEnded), 1)
+    saved = [event for event in [*told, *alone] if isinstance(event, ModelSaved)]
+    contents = [np.load(tmp_path / event.file.replace("model.keras", "reference.npz")) for event in saved]
+    weights = [weights_in(tmp_path / event.file) for event in saved]
+    assert [event.trial for event in saved] == [0, 1, 2]
+    for mine, other in zip(weights[0], weights[2], strict=True):
+        np.testing.assert_array_equal(mine, other)
+    np.testing.assert_array_equal(contents[0]["probabilities"], contents[2]["probabilities"])
+    assert any((mine != other).any() for mine, other in zip(weights[0], weights[1], strict=True))
+
+
+def ended_in(events: list[EngineEvent]) -> list[EngineEvent]:
+    return [event for event in events if isinstance(getattr(event, "event", None), SegmentEnded)]
+
+
+def weights_in(model: Path) -> list[npt.NDArray[np.float32]]:
+    import keras
+
+    weights: list[npt.NDArray[np.float32]] = keras.models.load_model(model).get_weights()
+    return weights
 
 
 def test_a_failing_segment_is_reported_and_the_worker_goes_on(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.engine.inline import InlineEngine
-from harness.engine.protocol import EngineEvent, WorkerLost, WorkerReady
+from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.experiment.space import Space, parse_space
 from harness.records import (
     Checkpoint,
@@ -22,8 +22,10 @@ from harness.records import (
     Segment,
     SegmentEnded,
     SegmentFailed,
+    SegmentStarted,
     StudyEnded,
     StudyStarted,
+    TrainingEnded,
     TrialEnded,
     WorkerEvent,
 )
@@ -152,6 +154,120 @@ def finish(running: Coordinator) -> StudyEnded:
 
 def ends(records: list[LogRecord]) -> list[TrialEnded]:
     return [record.event for record in records if isinstance(record.event, TrialEnded)]
+
+
+class SlowWriter(InlineEngine):
+    """Workers that say at once that training is over, and only some polls later that all is written."""
+
+    def __init__(self, workers: int, delay: int = 5, lose: int | None = None) -> None:
+        super().__init__(workers, run=simulate)
+        self._delay = delay
+        self._lose = lose
+        """The trial whose worker dies while it writes, once."""
+        self._late: list[tuple[int, list[EngineEvent]]] = []
+        self._polls = 0
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        self._polls += 1
+        now: list[EngineEvent] = []
+        for event in super().poll(timeout):
+            report = getattr(event, "event", None)
+            if isinstance(report, CheckpointSaved):
+                self._late.append((self._polls + self._delay, [event]))
+            elif isinstance(report, SegmentEnded) and isinstance(event, Reported):
+                over = TrainingEnded(
+                    trial=report.trial, attempt=report.attempt, epoch=report.epoch, over=report.over, time=0
+                )
+                now.append(Reported(event.worker, over))
+                if report.trial == self._lose:
+                    self._lose = None
+                    self._late.pop()
+                    now.append(WorkerLost(event.worker, "it was killed"))
+                else:
+                    self._late[-1][1].append(event)
+            else:
+                now.append(event)
+        due = [events for when, events in self._late if when <= self._polls]
+        self._late = [(when, events) for when, events in self._late if when > self._polls]
+        return [*now, *(event for events in due for event in events)]
+
+    def restart(self, worker: int) -> None:
+        for _, events in self._late:
+            events[:] = [event for event in events if getattr(event, "worker", None) != worker]
+        super().restart(worker)
+
+
+def segments_of(records: list[LogRecord]) -> list[tuple[int, int, int]]:
+    return [
+        (record.event.trial, record.event.start, record.event.stop)
+        for record in records
+        if isinstance(record.event, SegmentStarted)
+    ]
+
+
+def test_the_next_segment_is_handed_out_while_the_last_one_is_still_written(tmp_path: Path) -> None:
+    running = coordinator(tmp_path, engine=SlowWriter(1), scheduler=FullTraining(9))
+    assert finish(running).complete
+    kinds = [record.event.kind for record in read(tmp_path / "events.jsonl")]
+    first_end = kinds.index("segment_ended")
+    assert kinds[:first_end].count("segment_started") > 1
+    assert [event.state for event in ends(read(tmp_path / "events.jsonl"))] == ["complete"] * 12
+
+
+@pytest.mark.parametrize("window", [0, 1])
+def test_whoever_is_still_written_goes_on_when_its_checkpoint_is_there(tmp_path: Path, window: int) -> None:
+    """Decisions are the same as if nothing took any time, and no epoch is trained twice."""
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "fast").mkdir()
+    slow = coordinator(tmp_path / "slow", engine=SlowWriter(1), window=window)
+    fast = coordinator(tmp_path / "fast", engine=InlineEngine(1, run=simulate), window=window)
+    assert finish(slow).complete
+    assert finish(fast).complete
+    told = [segments_of(read(tmp_path / name / "events.jsonl")) for name in ("slow", "fast")]
+    assert told[0] == told[1]
+    assert any(start > 0 for _, start, _ in told[0])
+
+
+@pytest.mark.parametrize("window", [0, 2])
+def test_a_worker_lost_while_it_writes_costs_another_attempt_and_no_decision(
+    tmp_path: Path, window: int
+) -> None:
+    running = coordinator(tmp_path, engine=SlowWriter(2, lose=3), window=window)
+    assert finish(running).complete
+    records = read(tmp_path / "events.jsonl")
+    assert sorted(event.trial for event in ends(records)) == list(range(12))
+    assert [segment for segment in segments_of(records) if segment[0] == 3][:2] == [(3, 0, 1), (3, 0, 1)]
+
+
+class InStep(InlineEngine):
+    """All workers end at the same moment."""
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        events = super().poll(timeout)
+        while self._waiting:
+            events += super().poll(timeout)
+        return events
+
+
+def test_a_segment_goes_where_its_program_is_warm(tmp_path: Path) -> None:
+    engine = InStep(2, run=simulate)
+    running = coordinator(tmp_path, engine=engine, trials=30, scheduler=FullTraining(1))
+    finish(running)
+    placed = [
+        (record.event.worker, str(running.history.trials[record.event.trial].params["optimizer"]))
+        for record in read(tmp_path / "events.jsonl")
+        if isinstance(record.event, SegmentStarted)
+    ]
+    compiled: set[tuple[int, str]] = set()
+    chances = 0
+    for (one, first), (other, second) in zip(placed[::2], placed[1::2], strict=True):
+        if (one, first) not in compiled:
+            assert (other, first) not in compiled
+        if first != second and {(one, second), (other, second)} & compiled:
+            chances += (other, second) in compiled
+        compiled |= {(one, first), (other, second)}
+    assert chances
+    assert {optimizer for _, optimizer in placed} == {"sgd", "adam"}
 
 
 def test_exactly_the_trials_asked_for_each_ended_once(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""Checkpoints and models are written from a thread of their own, while training goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from harness.clock import now_ms
+from harness.paths import StudyPaths, when_there_is_room
+from harness.records import CheckpointSaved, DiskFull, ModelSaved, Segment, WorkerEvent
+from harness.train import checkpoint as checkpoints
+from harness.train.model_file import TrainedModel, save_model
+
+ROOM_SECONDS = 2.0
+"""How often a worker looks whether there is room on a full disk."""
+
+T = TypeVar("T")
+Observe = Callable[[WorkerEvent], None]
+
+
+class WriteError(Exception):
+    """A checkpoint or model cannot be written: not for want of room, or nobody will wait for it."""
+
+
+class Writer:
+    """Writes one file after the other, in the order in which they were given."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+
+    def submit(self, job: Callable[[], None]) -> Future[None]:
+        """Begin to write; the result is there when all is durable, and raises what the writing raised."""
+        return self._thread.submit(job)
+
+
+def write_checkpoint(
+    segment: Segment,
+    epoch: int,
+    state: tuple[checkpoints.Arrays, checkpoints.Arrays],
+    observe: Observe,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Write the trial's state after `epoch`, once there is room for it, and tell it."""
+    folder = StudyPaths(Path(segment.study_folder)).trial(segment.trial)
+    write = partial(checkpoints.save, Path(segment.study_folder), folder, epoch, segment.attempt, *state)
+    saved = _written(write, segment, folder, observe, should_stop)
+    observe(CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms()))
+
+
+def write_model(
+    segment: Segment, epoch: int, trained: TrainedModel, observe: Observe, should_stop: Callable[[], bool]
+) -> None:
+    """Write the trial's model, once there is room for it, and tell it."""
+    folder = StudyPaths(Path(segment.study_folder)).trial(segment.trial)
+    write: Callable[[], ModelSaved] = partial(save_model, segment, folder, epoch, trained)
+    observe(_written(write, segment, folder, observe, should_stop))
+
+
+def _written(
+    write: Callable[[], T],
+    segment: Segment,
+    folder: Path,
+    observe: Observe,
+    should_stop: Callable[[], bool],
+) -> T:
+    """What `write` returns, once there is room for it; raises WriteError if the sweep ends before."""
+
+    def wait(error: OSError) -> None:
+        if should_stop():
+            raise WriteError(f"The sweep ended while {folder} had no room: {error.strerror}.") from error
+        observe(
+            DiskFull(
+                trial=segment.trial,
+                attempt=segment.attempt,
+                message=f"The sweep waits: {error.strerror} ({folder.parent}). Make room and it goes on.",
+                time=now_ms(),
+            )
+        )
+        time.sleep(ROOM_SECONDS)
+
+    try:
+        return when_there_is_room(write, wait)
+    except OSError as error:
+        raise WriteError(f"A file of the trial could not be written: {error}") from error
