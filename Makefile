@@ -2,6 +2,7 @@
 # make test    everything that must hold before a change lands
 # make test-faults   sweeps that are killed, cut off and damaged (also -long)
 # make test-fast, make check, make format: the inner loop
+# make bench-setup   .venv-bench with the tools that benchmarks/ compares with
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRIALS ?= 50
 
-.PHONY: sweep test test-faults test-faults-long test-fast check format clean
+.PHONY: sweep test test-faults test-faults-long test-fast check format bench-setup clean
 
 sweep: $(STAMP)
 	@$(BIN)/harness sweep --trials $(TRIALS)
@@ -37,6 +38,12 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Apart from .venv: the other tools must not decide which versions harness is developed with.
+bench-setup:
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -e . -r benchmarks/requirements.txt
+
 # uv where there is one, else venv and pip; nothing happens while the stamp is newer than its inputs.
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once; a few minutes)" >&2
@@ -50,4 +57,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

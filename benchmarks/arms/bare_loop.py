@@ -1,0 +1,65 @@
+"""A bare compiled loop: resident data, programs cached by signature, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from harness.data.arrays import load
+from harness.experiment.parameters import signature
+from harness.model.preprocessing import PixelStatistics
+from harness.model.schedules import learning_rates
+from harness.records import Dataset, Params
+from harness.seeds import seed_from
+from harness.train.order import class_weights, epoch_order
+from harness.train.program import Program
+
+
+class BareLoop:
+    """What one worker process needs to train configurations on one data set."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        arrays = load(dataset)
+        images, labels = arrays.train()
+        self._images, self._labels = tf.constant(images), tf.constant(labels)
+        self._order_labels = np.asarray(labels)
+        self._validation, self._test = arrays.validation(), arrays.test
+        self._programs: dict[str, Program] = {}
+
+    def train(
+        self, params: Params, seed: int, epochs: int, max_epochs: int, told: Callable[[int, float], None]
+    ) -> Program:
+        """Train from the start; `told(epoch, validation accuracy)` after each epoch."""
+        classes = len(self._dataset.classes)
+        key = signature(params)
+        if key not in self._programs:
+            # `scaling` is `rescale` in every configuration, which reads no statistics.
+            unused = PixelStatistics((0.0,) * 3, (1.0,) * 3)
+            self._programs[key] = Program(params, self._dataset.image_shape, classes, unused)
+        program = self._programs[key]
+        program.reset(seed_from(seed, "weights"), dropout=float(params["dropout"]))
+        for epoch in range(1, epochs + 1):
+            order = epoch_order(self._order_labels, params, seed, epoch)
+            program.train_epoch(
+                self._images,
+                self._labels,
+                order,
+                learning_rates(params, epoch, max_epochs, len(order)),
+                seed_from(seed, epoch),
+                params,
+                class_weights(self._order_labels, params, classes),
+            )
+            images, labels = self._validation
+            told(epoch, accuracy(program, images, labels))
+        return program
+
+    def test_accuracy(self, program: Program) -> float:
+        return accuracy(program, *self._test())
+
+
+def accuracy(program: Program, images: np.ndarray, labels: np.ndarray) -> float:
+    with program.averaged():
+        return float(np.mean(program.predict(images).argmax(axis=1) == labels))

@@ -1,0 +1,46 @@
+"""What the arms that search have in common: the space, and when a configuration is tried how far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.arms.job import Job
+from harness.experiment.parameters import complete
+from harness.experiment.space import Choice, Distribution, FloatRange, IntRange, Space, parse_space, resolve
+from harness.records import Params, Scalar
+
+MIN_EPOCHS = 1
+REDUCTION = 3
+"""Of every tool's rungs."""
+
+
+def space_of(job: Job) -> Space:
+    return parse_space(job.space)
+
+
+def resolved(job: Job, suggest: Any) -> Params:
+    """A complete configuration, every searched value from `suggest(name, among)`."""
+    return complete(resolve(space_of(job), suggest)[0])
+
+
+def distributions(space: Space) -> dict[str, Distribution]:
+    """All that is searched, by name; conditional parameters have names of their own."""
+    return {
+        alternative.sampled_as: alternative.values
+        for alternatives in space.parameters.values()
+        for alternative in alternatives
+        if isinstance(alternative.values, IntRange | FloatRange | Choice)
+    }
+
+
+def drawn(rng: Any, among: Distribution) -> Scalar:
+    """A value by a `random.Random`."""
+    import math
+
+    if isinstance(among, IntRange):
+        return int(rng.randint(among.low, among.high))
+    if isinstance(among, FloatRange):
+        if among.log:
+            return math.exp(rng.uniform(math.log(among.low), math.log(among.high)))
+        return float(rng.uniform(among.low, among.high))
+    return rng.choice(among.choices)  # type: ignore[no-any-return]

@@ -1,0 +1,205 @@
+"""The real coordinator, log and views, with workers that only pretend to train.
+
+Their records are like real ones, in number and size; only weights and model files are not there.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from harness.engine.protocol import EngineEvent, Reported, WorkerReady
+from harness.experiment.load import dump
+from harness.experiment.schema import Experiment
+from harness.paths import StudyPaths, make_folder
+from harness.records import (
+    Checkpoint,
+    CheckpointSaved,
+    Dataset,
+    EpochEnded,
+    Evaluation,
+    LogRecord,
+    Params,
+    Segment,
+    SegmentEnded,
+    StudyStarted,
+    WorkerEvent,
+)
+from harness.sweep.coordinator import Coordinator, SweepPlan
+from harness.sweep.decisions import AsResultsCome
+from harness.sweep.event_log import EventLog
+from harness.sweep.history import History
+from harness.sweep.run import make_scheduler
+from harness.sweep.sampler import Sampler
+from harness.train.metrics import evaluation
+
+Observe = Callable[[WorkerEvent], None]
+SCORES = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "balanced_accuracy")
+
+
+def coordinator(
+    experiment: Experiment,
+    paths: StudyPaths,
+    dataset: Dataset,
+    engine: SecondBySecond | object,
+    followers: Sequence[Callable[[LogRecord], None]],
+) -> Coordinator:
+    """A coordinator at the start of a new study; `followers` have been told of its start."""
+    make_folder(paths.folder)
+    log, history = EventLog(paths.log), History()
+    started = log.append(
+        StudyStarted(
+            study=paths.folder.name,
+            study_id=uuid.uuid4().hex,
+            session=1,
+            experiment=dump(experiment),
+            dataset=dataset,
+            seed=experiment.seed,
+            trials=experiment.search.trials,
+            versions={},
+            host={},
+            git_commit=None,
+            time=now_ms(),
+        )
+    )
+    for follow in (history.apply, *followers):
+        follow(started)
+    sampler = Sampler(
+        experiment.compiled_space(),
+        experiment.search.sampler,
+        experiment.seed,
+        maximize=[larger for _, larger in experiment.objectives()],
+    )
+    return Coordinator(
+        plan=SweepPlan(
+            study_folder=paths.folder,
+            dataset=dataset,
+            seed=experiment.seed,
+            trials=experiment.search.trials,
+            max_epochs=experiment.training.epochs,
+            objectives=experiment.objectives(),
+        ),
+        engine=engine,
+        log=log,
+        history=history,
+        decisions=AsResultsCome(sampler, make_scheduler(experiment), experiment.search.trials),
+        followers=followers,
+    )
+
+
+def pretend(segment: Segment, observe: Observe, _: Callable[[], bool]) -> None:
+    """A null objective, at once: for the inline engine."""
+    for epoch in range(segment.start + 1, segment.stop + 1):
+        observe(epoch_ended(segment, epoch))
+    observe(segment_ended(segment))
+
+
+class SecondBySecond:
+    """Workers that each send an event a second: an epoch's end, then its checkpoint, and so on."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._due: list[tuple[float, int, Segment, int]] = []
+        """When, worker, segment, and which event of it comes next."""
+        self._ready: list[EngineEvent] = []
+        self.sent = 0
+
+    @property
+    def workers(self) -> int:
+        return self._workers
+
+    def start(self) -> None:
+        self._ready += [WorkerReady(worker) for worker in range(self._workers)]
+
+    def submit(self, worker: int, segment: Segment) -> None:
+        # A second later on average, spread out as independent workers are.
+        heapq.heappush(self._due, (time.monotonic() + 2 * random.random(), worker, segment, 0))
+
+    def stop_segment(self, worker: int) -> None:
+        """Its segment ends at the end of its present epoch, which is its last event here."""
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        if self._ready:
+            events, self._ready = self._ready, []
+            return events
+        now = time.monotonic()
+        if self._due and self._due[0][0] > now:
+            time.sleep(min(timeout, self._due[0][0] - now))
+        events = []
+        while self._due and self._due[0][0] <= time.monotonic():
+            due, worker, segment, step = heapq.heappop(self._due)
+            epoch = segment.start + 1 + step // 2
+            last = epoch == segment.stop and step % 2 == 1
+            if step % 2 == 0:
+                events.append(Reported(worker, epoch_ended(segment, epoch)))
+            elif last:
+                events.append(Reported(worker, segment_ended(segment)))
+            else:
+                events.append(Reported(worker, checkpoint_saved(segment, epoch)))
+            if not last:
+                heapq.heappush(self._due, (due + 1, worker, segment, step + 1))
+        self.sent += len(events)
+        return events
+
+    def restart(self, worker: int) -> None:
+        raise AssertionError("no worker is ever lost here")
+
+    def close(self) -> None:
+        self._due.clear()
+
+
+def epoch_ended(segment: Segment, epoch: int) -> EpochEnded:
+    score = value(segment.params, segment.seed, epoch)
+    metrics = {"loss": 1 - score, "accuracy": score, "val_loss": 1 - score}
+    metrics |= {f"val_{name}": score for name in SCORES}
+    metrics |= {"learning_rate": 1e-3, "epoch_seconds": 1.0, "images_per_second": 1000.0}
+    return EpochEnded(
+        trial=segment.trial, attempt=segment.attempt, epoch=epoch, metrics=metrics, time=now_ms()
+    )
+
+
+def checkpoint_saved(segment: Segment, epoch: int) -> CheckpointSaved:
+    file = f"trials/{segment.trial:05d}/checkpoint-{epoch}.npz"
+    saved = Checkpoint(file=file, sha256="0" * 64, epoch=epoch)
+    return CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms())
+
+
+def segment_ended(segment: Segment) -> SegmentEnded:
+    over = segment.stop == segment.max_epochs
+    return SegmentEnded(
+        trial=segment.trial,
+        attempt=segment.attempt,
+        epoch=segment.stop,
+        over=over,
+        seconds=float(segment.stop - segment.start),
+        evaluations=[EVALUATION] if over else [],
+        time=now_ms(),
+    )
+
+
+def value(params: Params, seed: int, epoch: int) -> float:
+    """A smooth function of some parameters with a little noise, growing with the epochs."""
+    rate = math.log10(float(params["learning_rate"]))
+    good = math.exp(-((rate + 2.5) ** 2)) * (1 - float(params["dropout"]) / 2) * (1 - 1 / (1 + epoch))
+    return good + random.Random(seed + epoch).gauss(0, 0.01)
+
+
+def _example() -> Evaluation:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 300).astype(np.int32)
+    logits = rng.normal(size=(300, 10)).astype(np.float32)
+    return evaluation("validation", logits, labels, tuple(map(str, range(10))))
+
+
+EVALUATION = _example()
+"""Of random predictions, in the size of a real one for ten classes."""
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000

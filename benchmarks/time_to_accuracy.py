@@ -1,0 +1,151 @@
+"""The best validation accuracy over time, tool against tool, in the same space on the same images.
+
+    python -m benchmarks.time_to_accuracy path/to/cifar10-images --minutes 10 --repeats 3
+
+Every arm searches until its wall time is over (counted from the start of its process, so with all imports),
+on the same number of worker processes, with at most `--epochs` epochs a configuration. An accuracy counts
+from the moment it was measured. For each repeat are told: each arm's best at the end; the moment at which
+harness had reached the final best of the best other arm; and the test accuracy of each arm's winner,
+which is trained anew in the same bare loop, to the epoch at which it had won, with three seeds. Each
+run's stream of (seconds, best so far) goes to `benchmarks/results/time_to_accuracy/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.arms.job import Job
+from benchmarks.configurations import SPACES, datasets
+from benchmarks.runs import Run, in_turns, prepared, run_arm
+from benchmarks.tables import RESULTS, publish, table
+from harness.engine.local import usable_cores
+
+ARMS = ("random", "keras_tuner_hyperband", "optuna_hyperband", "ray_tune_asha", "harness")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("images", nargs="?", type=Path, help="a folder of images; left out: digits only")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--digits-minutes", type=float, default=3)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--workers", type=int, default=usable_cores())
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    options = parser.parse_args()
+
+    measured: dict[str, list[dict[str, Any]]] = {}
+    for workload, config in datasets(options.images, 10_000).items():
+        job = Job(
+            dataset=prepared(config),
+            source=config.model_dump(mode="json"),
+            epochs=options.epochs,
+            workers=options.workers,
+            configurations=[],
+            space=SPACES[workload],
+        )
+        minutes = options.digits_minutes if workload == "digits" else options.minutes
+        runs = measured[workload] = []
+        for repeat, arm in in_turns(options.arms, options.repeats):
+            own = replace(job, seed=repeat)
+            run = run_arm(f"benchmarks.arms.search.{arm}", own, seconds=60 * minutes)
+            found = {"arm": arm, "repeat": repeat} | summary(run, 60 * minutes)
+            found["test"] = test_accuracy(own, found["params"], found["epoch"])
+            keep_stream(f"{workload}-{repeat}-{arm}", found)
+            runs.append(found)
+            print(
+                f"{workload}, repeat {repeat + 1}, {arm}: best {found['best']:.4f}, "
+                f"test {found['test']:.4f}, {found['epochs']} epochs of {found['begun']} segments",
+                file=sys.stderr,
+            )
+    settings = {
+        "minutes": options.minutes, "digits minutes": options.digits_minutes, "repeats": options.repeats,
+        "epochs": options.epochs, "workers": options.workers,
+    }  # fmt: skip
+    publish("time_to_accuracy", settings, measured, "\n\n".join(render(*item) for item in measured.items()))
+
+
+def summary(run: Run, seconds: float) -> dict[str, Any]:
+    """The best accuracy within the time, what it belongs to, and how it grew."""
+    epochs = [line for line in run.stream if line["kind"] == "epoch" and line["time"] <= run.began + seconds]
+    if not epochs:
+        raise SystemExit(f"no epoch ended within {seconds:g} s: give more --minutes")
+    winner = max(epochs, key=lambda line: line["accuracy"])
+    growth: list[tuple[float, float]] = []
+    for line in epochs:
+        if not growth or line["accuracy"] > growth[-1][1]:
+            growth.append((line["time"] - run.began, line["accuracy"]))
+    return {
+        "best": winner["accuracy"],
+        "params": winner["params"],
+        "epoch": winner["epoch"],
+        "growth": growth,
+        "epochs": len(epochs),
+        "begun": sum(line["kind"] == "began" for line in run.stream),
+    }
+
+
+def test_accuracy(job: Job, params: dict[str, Any], epochs: int) -> float:
+    """The mean over seeds of the winner trained anew."""
+    # The time is nobody's, so all cores may serve one process.
+    again = replace(job, configurations=[params], epochs=epochs, workers=1)
+    run = run_arm("benchmarks.arms.retrain", again)
+    return statistics.mean(line["accuracy"] for line in run.stream)
+
+
+def keep_stream(name: str, found: dict[str, Any]) -> None:
+    folder = RESULTS / "time_to_accuracy"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"seconds": seconds, "best": best}) for seconds, best in found["growth"]]
+    (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def reached(growth: list[tuple[float, float]], accuracy: float) -> float | None:
+    """The seconds at which the best so far was at least `accuracy`."""
+    return next((seconds for seconds, best in growth if best >= accuracy), None)
+
+
+def render(workload: str, runs: list[dict[str, Any]]) -> str:
+    arms = list(dict.fromkeys(run["arm"] for run in runs))
+    rows = []
+    for arm in arms:
+        own = [run for run in runs if run["arm"] == arm]
+        rows.append(
+            [
+                arm,
+                f"{statistics.median(run['best'] for run in own):.4f}",
+                ", ".join(f"{run['best']:.4f}" for run in own),
+                f"{statistics.median(run['test'] for run in own):.4f}",
+                f"{statistics.median(run['epochs'] for run in own):.0f}",
+            ]
+        )
+    text = f"{workload}\n\n" + table(
+        ("arm", "best validation accuracy, median", "each", "test accuracy, median", "epochs"), rows
+    )
+    overtaken = []
+    for repeat in sorted({run["repeat"] for run in runs}):
+        own = [run for run in runs if run["repeat"] == repeat]
+        ours = [run for run in own if run["arm"] == "harness"]
+        peers = [run for run in own if run["arm"] != "harness"]
+        if ours and peers:
+            best = max(peers, key=lambda run: run["best"])
+            theirs, mine = (reached(run["growth"], best["best"]) for run in (best, ours[0]))
+            told = "never" if mine is None else f"{mine:.0f}"
+            ratio = "" if mine is None or theirs is None else f"{mine / theirs:.2f}"
+            overtaken.append([repeat + 1, best["arm"], f"{best['best']:.4f}", f"{theirs:.0f}", told, ratio])
+    if overtaken:
+        text += "\n\n" + table(
+            ("repeat", "best other arm", "its final best", "its time there, s", "harness's, s", "ratio"),
+            overtaken,
+        )
+    return text
+
+
+if __name__ == "__main__":
+    main()
