@@ -359,3 +359,20 @@ def segment_from_dict(values: dict[str, Any]) -> Segment:
 def event_from_dict(values: dict[str, Any]) -> Event | WorkerEvent:
     """The inverse of `to_dict` for an event; raises `KeyError` or `pydantic.ValidationError`."""
     return _adapter(_EVENT_TYPES[values["kind"]]).validate_python(values)  # type: ignore[no-any-return]
+
+
+def event_from_log(values: dict[str, Any]) -> Event:
+    """Like `event_from_dict`, many times faster, for values that a checksum vouches for.
+
+    Raises:
+        KeyError: there is no such kind of event.
+        TypeError: the fields are not those of that kind.
+    """
+    kind = values["kind"]
+    if kind == "study_started":  # the only one with tuples, and rare
+        return event_from_dict(values)  # type: ignore[return-value]
+    if "checkpoint" in values:
+        values = values | {"checkpoint": Checkpoint(**values["checkpoint"])}
+    if "evaluations" in values:
+        values = values | {"evaluations": [Evaluation(**one) for one in values["evaluations"]]}
+    return _EVENT_TYPES[kind](**values)  # type: ignore[no-any-return]

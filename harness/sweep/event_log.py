@@ -12,11 +12,10 @@ import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from harness.errors import HarnessError, StudyError
 from harness.paths import sync_folder, when_there_is_room
-from harness.records import Event, LogRecord, event_from_dict, to_dict
+from harness.records import Event, LogRecord, event_from_log, to_dict
 
 _CRC = ', "crc": "'
 
@@ -33,7 +32,7 @@ def decode(line: str) -> LogRecord:
     if not mark or rest != f'{zlib.crc32(body.encode()):08x}"}}\n':
         raise ValueError("the checksum does not match")
     values = json.loads(body + "}")
-    return LogRecord(seq=values["seq"], event=cast(Event, event_from_dict(values["event"])))
+    return LogRecord(seq=values["seq"], event=event_from_log(values["event"]))
 
 
 def read(file: Path) -> list[LogRecord]:

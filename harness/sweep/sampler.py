@@ -12,6 +12,7 @@ import importlib.util
 import json
 import math
 import warnings
+from bisect import bisect_left, insort
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +50,8 @@ from harness.tracking.optuna_space import distributions_of
 
 ATTEMPTS = 20
 """How often, in all, a sampler is asked for a configuration that has not been tried; half of them random."""
+BEST, NEWEST = 100, 400
+"""Trials that TPE sees of a large study."""
 LARGEST_LIST = 100_000
 """Configurations that are listed at most."""
 
@@ -83,7 +86,7 @@ class Sampler:
         self._kind = kind
         self._seed = seed
         self._start_with = start_with
-        self._storage = _PausedAsPruned()
+        self._storage = _SamplersView(maximize)
         self._several = len(maximize) > 1
         self._study = optuna.create_study(
             storage=self._storage, directions=["maximize" if larger else "minimize" for larger in maximize]
@@ -105,6 +108,7 @@ class Sampler:
         for attempt in range(ATTEMPTS):
             kind = self._kind if attempt < ATTEMPTS // 2 else "random"
             self._study.sampler = make_sampler(kind, self._seed, f"trial {number}, attempt {attempt}")
+            self._storage.limited = kind == "tpe"
             if attempt == 0 and number < len(self._start_with):
                 self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[number]))
             trial = self._ask()
@@ -161,11 +165,11 @@ class Sampler:
         # Optuna knows no intermediate values of several objectives.
         if own is not None and math.isfinite(score) and not self._several:
             self._storage.set_trial_intermediate_value(own, epoch, score)
-            self._storage.paused.add(own)
+            self._storage.pause(own)
 
     def resume(self, number: int) -> None:
         """The trial goes on."""
-        self._storage.paused.discard(self._own.get(number, -1))
+        self._storage.resume(self._own.get(number, -1))
 
     def finish(
         self, number: int, state: TrialState, epoch: int, values: list[float] | None, score: float | None
@@ -178,7 +182,7 @@ class Sampler:
         own = self._own.get(number)
         if own is None:
             return
-        self._storage.paused.discard(own)
+        self._storage.resume(own)
         if state == "complete" and values is not None:
             self._values[number] = values
             self._storage.set_trial_state_values(own, OptunaState.COMPLETE, values)
@@ -242,20 +246,73 @@ def _by_sampler_names(space: Space, start: Params) -> Params:
     }
 
 
-class _PausedAsPruned(InMemoryStorage):
-    """Shows the trials whose ids are in `paused` as pruned at their last reported value."""
+class _SamplersView(InMemoryStorage):
+    """What the sampler sees: paused trials as pruned at their last reported value, and not too many.
 
-    def __init__(self) -> None:
+    TPE's cost grows with the trials it sees. It splits them into at most 25 good ones and the rest, of
+    which older ones count ever less, so beyond `BEST` + `NEWEST` trials it is shown those only.
+    """
+
+    def __init__(self, maximize: Sequence[bool]) -> None:
         super().__init__()
-        self.paused: set[int] = set()
+        self.limited = False
+        """Whether the sampler that asks now is to see a part only."""
+        self._signs = [-1.0 if larger else 1.0 for larger in maximize]
+        self._paused: dict[int, FrozenTrial] = {}
+        """In disguise, by id."""
+        self._ranks: list[list[tuple[float, ...]]] = [[] for _ in maximize]
+        """For every objective: state, value and number of the trials with a result, the best first."""
+        self._places: dict[int, list[tuple[float, ...]]] = {}
+        """Where a trial, by its id, stands in them."""
+
+    def pause(self, trial_id: int) -> None:
+        """Show the trial as pruned from now on."""
+        self._paused[trial_id] = _pruned(self._get_trial(trial_id))
+        self._rank(self._paused[trial_id])
+
+    def resume(self, trial_id: int) -> None:
+        """Show the trial as it is."""
+        if self._paused.pop(trial_id, None) is not None:
+            self._unrank(trial_id)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: OptunaState, values: Sequence[float] | None = None
+    ) -> bool:
+        """End a trial."""
+        self.resume(trial_id)
+        done = super().set_trial_state_values(trial_id, state, values)
+        self._rank(self._get_trial(trial_id))
+        return done
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[OptunaState] | None = None
     ) -> list[FrozenTrial]:
-        """All trials, the paused ones in disguise."""
+        """All trials, or the part that is shown; the paused ones in disguise."""
         trials = super().get_all_trials(study_id, deepcopy)
-        shown = [_pruned(trial) if trial._trial_id in self.paused else trial for trial in trials]
+        if self.limited and len(trials) > BEST + NEWEST:
+            wanted = {int(place[-1]) for rank in self._ranks for place in rank[: BEST // len(self._ranks)]}
+            trials = [
+                trials[number] for number in sorted(wanted | set(range(len(trials) - NEWEST, len(trials))))
+            ]
+        shown = (self._paused.get(trial._trial_id, trial) for trial in trials)
         return [trial for trial in shown if states is None or trial.state in states]
+
+    def _rank(self, trial: FrozenTrial) -> None:
+        """As TPE ranks: complete ones by value; then pruned ones, those that came further first."""
+        if trial.state == OptunaState.COMPLETE:
+            keys = [(0.0, 0.0, sign * value) for sign, value in zip(self._signs, trial.values, strict=True)]
+        elif trial.state == OptunaState.PRUNED and trial.intermediate_values:
+            step, value = max(trial.intermediate_values.items())
+            keys = [(1.0, -float(step), sign * value) for sign in self._signs]
+        else:
+            return
+        self._places[trial._trial_id] = [(*key, float(trial.number)) for key in keys]
+        for rank, place in zip(self._ranks, self._places[trial._trial_id], strict=True):
+            insort(rank, place)
+
+    def _unrank(self, trial_id: int) -> None:
+        for rank, place in zip(self._ranks, self._places.pop(trial_id, ()), strict=False):
+            del rank[bisect_left(rank, place)]
 
 
 def _pruned(trial: FrozenTrial) -> FrozenTrial:

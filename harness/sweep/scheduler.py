@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol, TypeAlias
 
 from harness.records import TrialState
@@ -85,6 +87,37 @@ def _crowding(front: Mapping[int, Values]) -> dict[int, float]:
 
 
 @dataclass(slots=True)
+class Ranking:
+    """The results on one rung, kept in order, so that a large study is no slower than a small one."""
+
+    results: dict[int, Values] = field(default_factory=dict)
+    _order: list[tuple[float, int]] = field(default_factory=list)
+    """With one objective: its negative value and the trial, sorted."""
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def enter(self, trial: int, values: Values) -> None:
+        """Add the trial's result, or replace it."""
+        self.remove(trial)
+        self.results[trial] = values
+        if len(values) == 1:
+            insort(self._order, (-values[0], trial))
+
+    def remove(self, trial: int) -> None:
+        """Forget the trial's result, if there is one."""
+        values = self.results.pop(trial, None)
+        if values is not None and len(values) == 1:
+            del self._order[bisect_left(self._order, (-values[0], trial))]
+
+    def best(self, count: int) -> Iterable[int]:
+        """The best `count` trials, best first, as `best_first` ranks them."""
+        if len(self._order) == len(self.results):
+            return (trial for _, trial in islice(self._order, count))
+        return best_first(self.results)[:count]
+
+
+@dataclass(slots=True)
 class FullTraining:
     """Every trial trains to the end in one segment."""
 
@@ -142,8 +175,8 @@ class Asha:
     max_epochs: int
     reduction: int
     rungs: list[int] = field(init=False)
-    _results: dict[int, dict[int, Values]] = field(init=False)
-    """By rung epoch and trial."""
+    _results: dict[int, Ranking] = field(init=False)
+    """By rung epoch."""
     _promoted: dict[int, set[int]] = field(init=False)
     _over: set[int] = field(default_factory=set)
     """Trials that cannot go on."""
@@ -152,7 +185,7 @@ class Asha:
 
     def __post_init__(self) -> None:
         self.rungs = rung_epochs(self.min_epochs, self.max_epochs, self.reduction)
-        self._results = {epoch: {} for epoch in self.rungs}
+        self._results = {epoch: Ranking() for epoch in self.rungs}
         self._promoted = {epoch: set() for epoch in self.rungs}
 
     def start(self, trial: int) -> int:
@@ -166,7 +199,7 @@ class Asha:
             if self._heading.get(trial) == epoch:
                 del self._heading[trial]
             if not any(map(math.isnan, values)):
-                self._results[epoch][trial] = values
+                self._results[epoch].enter(trial, values)
 
     def end(self, trial: int, state: TrialState) -> None:
         """It is not promoted any more; a failed one leaves its places to the next best."""
@@ -174,7 +207,7 @@ class Asha:
         self._heading.pop(trial, None)
         if state == "failed":
             for epoch in self.rungs:
-                self._results[epoch].pop(trial, None)
+                self._results[epoch].remove(trial)
                 self._promoted[epoch].discard(trial)
 
     def restore(self, trial: int, epoch: int, stop: int) -> None:
@@ -190,8 +223,8 @@ class Asha:
         for index, epoch in enumerate(self.rungs[:-1]):
             settled = settled and epoch not in self._heading.values()
             earned = self._earned(index, settled=settled)
-            if earned:
-                candidates.append(Promotion(earned[0], start=epoch, stop=self.rungs[index + 1]))
+            if earned is not None:
+                candidates.append(Promotion(earned, start=epoch, stop=self.rungs[index + 1]))
                 settled = False  # the rungs above are to get another result
         if not candidates:
             return None
@@ -200,8 +233,8 @@ class Asha:
         self._heading[chosen.trial] = chosen.stop
         return chosen
 
-    def _earned(self, index: int, *, settled: bool) -> list[int]:
-        """Trials waiting on a rung that may go on, best first."""
+    def _earned(self, index: int, *, settled: bool) -> int | None:
+        """The best of the trials waiting on a rung that may go on."""
         epoch = self.rungs[index]
         results, promoted = self._results[epoch], self._promoted[epoch]
         share = len(self._results[self.rungs[0]]) // self.reduction ** (index + 1)
@@ -211,9 +244,9 @@ class Asha:
         else:
             share = min(share, len(results) // self.reduction)
             if len(promoted) >= share:
-                return []
-        top = best_first(results)[:share]
-        return [trial for trial in top if trial not in promoted and trial not in self._over]
+                return None
+        waiting = (one for one in results.best(share) if one not in promoted and one not in self._over)
+        return next(waiting, None)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import pytest
 from harness.errors import ExperimentError
 from harness.experiment.space import configurations, parse_space
 from harness.records import LogRecord, TrialEnded, TrialStarted
+from harness.sweep import sampler as module
 from harness.sweep.history import History, TrialHistory, fold
 from harness.sweep.sampler import Sampler, Suggestion
 
@@ -161,3 +162,20 @@ def test_several_objectives_are_told_together() -> None:
         asked.finish(number, "complete" if number % 3 else "failed", 1, [dropout, 1 - dropout], dropout)
     values = list(itertools.chain(trial.values for trial in asked._study.best_trials))
     assert all(len(pair) == 2 for pair in values)
+
+
+def test_of_a_large_study_tpe_sees_the_best_and_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEST", 4)
+    monkeypatch.setattr(module, "NEWEST", 6)
+    asked = sampler(CONTINUOUS)
+    scores = [0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, *[0.0] * 20]
+    for number, score in enumerate(scores):
+        assert asked.ask(number) is not None
+        if number in (2, 4):  # paused at different rungs: whoever came further ranks higher
+            asked.pause(number, epoch=number, score=score)
+        else:
+            asked.finish(number, "pruned" if number % 2 else "complete", 1, [score], score)
+    seen = [trial.number for trial in asked._study.get_trials(deepcopy=False)]
+    assert seen == [0, 6, 8, 10, *range(21, 27)]  # the complete ones come first, as in TPE
+    asked.finish(4, "complete", 9, [0.95], 0.95)
+    assert [trial.number for trial in asked._study.get_trials(deepcopy=False)][:4] == [0, 4, 6, 8]
