@@ -17,6 +17,7 @@ import platformdirs
 from harness.errors import HarnessError
 
 PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
 T = TypeVar("T")
 
 

@@ -113,8 +113,8 @@ def run_sweep(
     make_folder(paths.folder)
     stop = Stop()
     with ExitStack() as stack:
-        stack.callback(_remove_if_empty, paths)
         stack.enter_context(study_lock(paths))
+        stack.callback(_remove_if_empty, paths)  # while the lock is held: it is nobody else's
         log = _open_log(paths, watcher, stop) if paths.log.exists() else None
         history = fold(log.records) if log else History()
         if log:

@@ -35,7 +35,7 @@ from harness.records import (
     TrialStarted,
 )
 from harness.tracking.model_folder import write_model_folder
-from harness.tracking.sqlite_file import ensure_store
+from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,7 +144,7 @@ class MlflowView:
             # Its schema migrations are no news to somebody who watches a sweep.
             logging.getLogger("mlflow").setLevel(logging.WARNING)
             logging.getLogger("alembic").setLevel(logging.WARNING)
-            ensure_store(self._uri)
+            ensure_store(self._uri, create_mlflow_tables)
             self._client_made = MlflowClient(tracking_uri=self._uri)
         return self._client_made
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.experiment.space import parse_space
 from harness.records import LogRecord, SegmentEnded, StudyStarted, TrialEnded, TrialStarted
+from harness.tracking.sqlite_file import ensure_store
 
 if TYPE_CHECKING:
     import optuna
@@ -184,6 +185,7 @@ def open_storage(url: str) -> Any:
 
     if not url.startswith("sqlite"):
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    ensure_store(url, lambda fresh: RDBStorage(fresh).engine.dispose())
     storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": SQLITE_BUSY_SECONDS}})
 
     def on_connect(connection: Any, _: Any) -> None:

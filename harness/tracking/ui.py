@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable
 
 from harness.errors import HarnessError, UnreachableError
-from harness.tracking.sqlite_file import ensure_store
+from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 
 START_SECONDS = 90.0
 
@@ -28,7 +28,7 @@ def serve_ui(uri: str, *, host: str, port: int, ready: Callable[[str], None]) ->
     if uri.startswith(("http://", "https://")):
         ready(uri)  # the store is a server already
         return
-    ensure_store(uri)
+    ensure_store(uri, create_mlflow_tables)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
