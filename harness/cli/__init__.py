@@ -23,7 +23,7 @@ def main() -> None:
         # Not standalone: a mistake on the command line is told like any other, in one sentence.
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="harness", standalone_mode=False))
     except HarnessError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader (head, less) has gone; say nothing more, not even at interpreter exit.
@@ -43,8 +43,16 @@ def main() -> None:
         if not isinstance(error, _mistake()):
             raise
         message = error.format_message().rstrip(".")
-        print(f"Error: {message}. See `harness --help`.", file=sys.stderr)
+        print(f"Error: {printable(message)}. See `harness --help`.", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def printable(text: str) -> str:
+    """The text with what could command a terminal (a name in a file may hold it) made visible."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else ascii(character)[1:-1]
+        for character in text
+    )
 
 
 def _mistake() -> Any:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli import printable
 from harness.records import EpochEnded, LogRecord, SegmentEnded, SegmentFailed, SegmentStarted, TrialEnded
 from harness.sweep.history import best
 
@@ -71,7 +72,7 @@ class PlainDisplay:
 
     def note(self, message: str) -> None:
         """The sentence."""
-        print(message, file=sys.stderr, flush=True)
+        print(printable(message), file=sys.stderr, flush=True)
 
     def opened(self, history: History, plan: SweepPlan, workers: int) -> None:
         """What runs on what."""
@@ -131,7 +132,7 @@ class LiveDisplay:
 
     def note(self, message: str) -> None:
         """The sentence, above the panel."""
-        self._console.print(message, markup=False)
+        self._console.print(printable(message), markup=False)
 
     def opened(self, history: History, plan: SweepPlan, workers: int) -> None:
         """Draw the panel."""

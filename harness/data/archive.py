@@ -6,16 +6,18 @@ the target folder, and what they unpack to is counted while it is read, whatever
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from harness.errors import DataError
 from harness.paths import make_folder, temporary_beside
@@ -69,11 +71,14 @@ def unpack(archive: Path, folder: Path, caps: Caps = CAPS) -> None:
         _unpack(archive, temporary, caps)
         os.sync()
         temporary.replace(folder)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DataError(f"The archive {archive} is damaged: {error}.") from error
+    except DataError:
+        raise
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DataError(f"The archive {archive} cannot be unpacked: {reason}.") from error
+    except Exception as error:
+        # Each kind of compression has errors of its own, and damaged headers raise yet others.
+        raise DataError(f"The archive {archive} is damaged: {error or type(error).__name__}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -81,7 +86,7 @@ def unpack(archive: Path, folder: Path, caps: Caps = CAPS) -> None:
 def _unpack(archive: Path, folder: Path, caps: Caps) -> None:
     packed = archive.stat().st_size
     files, total = 0, 0
-    with _members(archive) as members:
+    with _members(archive, caps) as members:
         for name, stream in members:
             target = folder / _safe(archive, name)
             files += 1
@@ -98,25 +103,62 @@ def _unpack(archive: Path, folder: Path, caps: Caps) -> None:
                     if written > caps.file or total > caps.total:
                         raise DataError(f"The archive {archive} unpacks to too much: {name!r} is too large.")
                     if total > caps.ratio_from and total > caps.ratio * packed:
-                        raise DataError(
-                            f"The archive {archive} unpacks to more than {caps.ratio:g} times its size, "
-                            "which images never do."
-                        )
+                        raise DataError(_too_dense(archive, caps))
                     out.write(chunk)
 
 
 @contextmanager
-def _members(archive: Path) -> Iterator[Iterator[tuple[str, Opened]]]:
+def _members(archive: Path, caps: Caps) -> Iterator[Iterator[tuple[str, Opened]]]:
     """Names and contents of all regular files; anything else but folders is an error."""
     if archive.name.lower().endswith(".zip"):
-        with zipfile.ZipFile(archive) as opened:
-            yield _zip_members(archive, opened)
+        # Whoever stops half-way leaves no file open.
+        with zipfile.ZipFile(archive) as file, closing(_zip_members(archive, file)) as members:
+            yield members
     else:
-        with tarfile.open(archive, "r:*") as tar:
-            yield _tar_members(archive, tar)
+        with _decompressed(archive) as stream:
+            # As a stream, so that headers too are counted, and none is read twice or kept.
+            counted = _Counted(archive, stream, caps)
+            opened = tarfile.open(fileobj=counted, mode="r|")  # type: ignore[call-overload]  # noqa: SIM115
+            with opened as tar, closing(_tar_members(archive, tar)) as members:
+                yield members
 
 
-def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[tuple[str, Opened]]:
+def _decompressed(archive: Path) -> Opened:
+    """The `.tar` in the archive, by what its first bytes say."""
+    with archive.open("rb") as stream:
+        start = stream.read(6)
+    openers: dict[bytes, Callable[[Path], Any]] = {
+        b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open
+    }  # fmt: skip
+    for magic, opener in openers.items():
+        if start.startswith(magic):
+            found: Opened = opener(archive)
+            return found
+    return archive.open("rb")
+
+
+class _Counted:
+    """What a `.tar` is read from; ends a bomb of headers, which are never written anywhere."""
+
+    def __init__(self, archive: Path, stream: Opened, caps: Caps) -> None:
+        self._archive, self._stream, self._caps = archive, stream, caps
+        self._most = max(caps.ratio_from, caps.ratio * archive.stat().st_size)
+        self._total = 0
+
+    def read(self, size: int) -> bytes:
+        """The next bytes of the `.tar`."""
+        content = self._stream.read(size)
+        self._total += len(content)
+        if self._total > self._most:
+            raise DataError(_too_dense(self._archive, self._caps))
+        return content
+
+
+def _too_dense(archive: Path, caps: Caps) -> str:
+    return f"The archive {archive} unpacks to more than {caps.ratio:g} times its size, which images never do."
+
+
+def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Generator[tuple[str, Opened], None, None]:
     for member in opened.infolist():
         kind = (member.external_attr >> 16) & 0o170000
         if member.is_dir():
@@ -129,8 +171,9 @@ def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[tuple[str, 
             yield member.filename, stream
 
 
-def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, Opened]]:
+def _tar_members(archive: Path, tar: tarfile.TarFile) -> Generator[tuple[str, Opened], None, None]:
     for member in tar:
+        tar.members = []  # type: ignore[attr-defined] # it would keep every header
         if member.isdir():
             continue
         stream = tar.extractfile(member) if member.isreg() and not member.issparse() else None

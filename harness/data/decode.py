@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
@@ -47,8 +49,9 @@ def read_header(content: bytes) -> Header:
     """Size and colour without decoding; raises UnreadableError."""
     with _open(content) as image:
         width, height = image.size
-        if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
-            width, height = height, width
+        with _damage():
+            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+                width, height = height, width
         return Header(height, width, image.mode in GREY_MODES)
 
 
@@ -57,27 +60,28 @@ def decode(content: bytes, size: tuple[int, int], channels: int) -> Decoded:
 
     The whole picture is scaled to the size, whatever its proportions, with an antialiasing filter.
     """
-    with _open(content) as image:
+    with _open(content) as image, _damage():
         note = "animated" if getattr(image, "n_frames", 1) > 1 else ""
+        if _is_deep(image):
+            note = note or "16-bit"
         wanted = (size[1], size[0])
-        try:
-            # A JPEG can be decoded at a half, a quarter or an eighth: much faster for photographs.
-            if image.format == "JPEG" and min(image.size) > 4 * max(wanted):
-                image.draft(image.mode, (2 * max(wanted), 2 * max(wanted)))
-            turned = ImageOps.exif_transpose(image)
-            if turned.mode.startswith("I;16") or turned.mode == "I":
-                note = note or "16-bit"
-                turned = _from_16_bit(turned)
-            flat = _flatten(turned, "L" if channels == 1 else "RGB")
-            if flat.size != wanted:
-                flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
-        except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
-            raise UnreadableError(f"it is damaged ({_short(error)})") from error
+        # A JPEG can be decoded at a half, a quarter or an eighth: much faster for photographs.
+        if image.format == "JPEG" and min(image.size) > 4 * max(wanted):
+            image.draft(image.mode, (2 * max(wanted), 2 * max(wanted)))
+        turned = ImageOps.exif_transpose(image)
+        if turned.mode == "F":
+            raise UnreadableError("its pixels are floating-point numbers, whose range is not known")
+        if turned.mode.startswith("I;16") or turned.mode == "I":
+            note = note or "16-bit"
+            turned = _from_16_bit(turned)
+        flat = _flatten(turned, "L" if channels == 1 else "RGB")
+        if flat.size != wanted:
+            flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
     pixels = np.asarray(flat, dtype=np.uint8).reshape(*size, channels)
     return Decoded(pixels, note)
 
 
-def _open(content: bytes) -> Image.Image:
+def _open(content: bytes) -> ImageFile.ImageFile:
     if not content:
         raise UnreadableError("it is empty")
     try:
@@ -86,12 +90,33 @@ def _open(content: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise UnreadableError("it claims more pixels than is sane") from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
+    except Exception as error:
         raise UnreadableError(f"it is none of {', '.join(FORMATS)}, or damaged") from error
     pixels = image.size[0] * image.size[1]
     if pixels > MAX_PIXELS:
         raise UnreadableError(f"it claims {pixels:,} pixels; at most {MAX_PIXELS:,} are accepted")
     return image
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Whatever a decoder raises on a damaged file is damage, and its warnings are no news."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UnreadableError:
+        raise
+    except Exception as error:
+        raise UnreadableError(f"it is damaged ({_short(error)})") from error
+
+
+def _is_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether the file has more than 8 bits a channel, also where Pillow quietly gives 8."""
+    how = [tile[3] for tile in image.tile]
+    if image.format == "PPM":
+        return any(value > 255 for args in how if isinstance(args, tuple) for value in args[1:2])
+    return any(";16" in str(args) for args in how)
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:

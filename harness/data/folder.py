@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 from harness.data.sources import ImageFile, ImageFiles, Pool
 from harness.errors import DataError
@@ -62,11 +63,16 @@ def scan_folder(root: Path, layout: str) -> ImageFiles:
     tops = _pools(root)
     labelled: list[tuple[Path, os.stat_result, str, Pool]] = []
     empty: list[str] = []
+    strange: list[str] = []
     for pool, folder, skip in tops:
-        found = _by_prefix(folder) if layout == "prefix" else _by_class_folder(folder, skip, empty)
+        found = (
+            _by_prefix(folder, strange)
+            if layout == "prefix"
+            else _by_class_folder(folder, skip, empty, strange)
+        )
         labelled += [(path, stat, label, pool) for path, stat, label in found]
     if not labelled:
-        flat = any(True for _ in _files(root, deep=False))
+        flat = any(True for _ in _files(root, [], deep=False))
         raise DataError(
             f"There are no class folders with images in {root}."
             + (
@@ -77,6 +83,11 @@ def scan_folder(root: Path, layout: str) -> ImageFiles:
             )
         )
     warnings = [f"The class folder {name} is empty and was left out." for name in empty]
+    if strange:
+        warnings.append(
+            f"{len(strange)} entries that are neither files nor folders (links to nowhere, pipes, devices) "
+            f"were left out, for example {strange[0]}."
+        )
     return _collect(root.name, root, labelled, warnings)
 
 
@@ -120,15 +131,18 @@ def _manifest_row(
         raise DataError(f"{file}:{line}: the split {named!r} is none of train, validation, test.")
     full = file.parent / path
     try:
-        return full, full.stat(), label, pool
-    except OSError:
+        found = full.stat()
+    except (OSError, ValueError):
         raise DataError(f"{file}:{line}: the image {full} does not exist.") from None
+    if not S_ISREG(found.st_mode):
+        raise DataError(f"{file}:{line}: {full} is not a file.")
+    return full, found, label, pool
 
 
 def _pools(root: Path) -> list[tuple[Pool, Path, set[Path]]]:
     """Pool, its folder, and folders in it that belong to other pools."""
     folders = _subfolders(root)
-    while len(folders) == 1 and not any(_files(root, deep=False)) and _subfolders(folders[0]):
+    while len(folders) == 1 and not any(_files(root, [], deep=False)) and _subfolders(folders[0]):
         if folders[0].name.lower() in POOL_FOLDERS:
             break
         root, folders = folders[0], _subfolders(folders[0])  # a wrapping folder, as archives have them
@@ -143,21 +157,21 @@ def _pools(root: Path) -> list[tuple[Pool, Path, set[Path]]]:
 
 
 def _by_class_folder(
-    folder: Path, skip: set[Path], empty: list[str]
+    folder: Path, skip: set[Path], empty: list[str], strange: list[str]
 ) -> Iterator[tuple[Path, os.stat_result, str]]:
     for class_folder in _subfolders(folder):
         if class_folder in skip:
             continue
         count = 0
-        for path, stat in _files(class_folder, deep=True):
+        for path, stat in _files(class_folder, strange, deep=True):
             count += 1
             yield path, stat, class_folder.name
         if not count:
             empty.append(class_folder.name)
 
 
-def _by_prefix(folder: Path) -> Iterator[tuple[Path, os.stat_result, str]]:
-    for path, stat in _files(folder, deep=False):
+def _by_prefix(folder: Path, strange: list[str]) -> Iterator[tuple[Path, os.stat_result, str]]:
+    for path, stat in _files(folder, strange, deep=False):
         yield path, stat, _PREFIX.split(path.name, maxsplit=1)[0]
 
 
@@ -170,11 +184,14 @@ def _subfolders(folder: Path) -> list[Path]:
         ) from None
     except OSError as error:
         raise DataError(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    return sorted(Path(entry.path) for entry in entries if _kind(entry) == "folder")
 
 
-def _files(folder: Path, *, deep: bool) -> Iterator[tuple[Path, os.stat_result]]:
-    """Possible images, in a stable order; linked folders are entered once, so that a loop ends."""
+def _files(folder: Path, strange: list[str], *, deep: bool) -> Iterator[tuple[Path, os.stat_result]]:
+    """Possible images, in a stable order; linked folders are entered once, so that a loop ends.
+
+    What is neither a file nor a folder is added to `strange`: opening a pipe would wait for ever.
+    """
     entered: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:
@@ -190,11 +207,31 @@ def _files(folder: Path, *, deep: bool) -> Iterator[tuple[Path, os.stat_result]]
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower() in ("thumbs.db", "desktop.ini"):
                 continue
-            if entry.is_dir():
+            kind = _kind(entry)
+            if kind == "folder":
                 if deep:
                     waiting.append(Path(entry.path))
-            elif entry.is_file() and Path(entry.name).suffix.lower() not in NOT_IMAGES:
-                yield Path(entry.path), entry.stat()
+            elif Path(entry.name).suffix.lower() in NOT_IMAGES:
+                continue
+            elif kind == "file" and (stat := _stat(entry)):
+                yield Path(entry.path), stat
+            else:
+                strange.append(entry.path)
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return entry.stat()
+    except OSError:  # it has just gone
+        return None
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """`folder`, `file`, or nothing that can be read: a pipe, a device, a link to nowhere or to itself."""
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else ""
+    except OSError:
+        return ""
 
 
 def _collect(
@@ -203,6 +240,11 @@ def _collect(
     labelled: list[tuple[Path, os.stat_result, str, Pool]],
     warnings: list[str],
 ) -> ImageFiles:
+    for path, *_ in labelled:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise DataError(f"The name {os.fsencode(path)!r} is not UTF-8. Rename it.") from None
     classes = tuple(sorted({label for *_, label, pool in labelled if pool == "train"}))
     number = {label: index for index, label in enumerate(classes)}
     unknown = {label for *_, label, _ in labelled} - set(classes)

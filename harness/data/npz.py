@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,9 @@ KEYS: dict[Pool, tuple[tuple[str, str], ...]] = {
 }
 MAX_BYTES = 64 << 30
 """Of one array, from its header: a small file may claim anything."""
+MAX_RATIO = 200
+"""Bytes of an array for each byte of the file, beyond the first `RATIO_FROM`."""
+RATIO_FROM = 64 << 20
 
 
 def read_npz(file: Path) -> ImageArrays:
@@ -39,17 +40,20 @@ def read_npz(file: Path) -> ImageArrays:
                 for keys in choices
                 if keys[0] in stored.files and keys[1] in stored.files
             }
-            named = next((stored[key] for key in ("classes", "class_names") if key in stored.files), None)
+            named = next(
+                (_array(file, stored, key) for key in ("classes", "class_names") if key in stored.files), None
+            )
             keys = ", ".join(stored.files)
     except DataError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:
         if "Object arrays cannot be loaded" in str(error):
             raise DataError(
                 f"{file} holds Python objects, which are refused because loading them could run code. Save "
                 "plain number arrays: numpy.savez(file, x_train=…, y_train=…)."
             ) from error
-        raise DataError(f"{file} is damaged or not an .npz file ({error}).") from error
+        reason = str(error).split("\n", 1)[0] or type(error).__name__
+        raise DataError(f"{file} is damaged or not an .npz file ({reason}).") from error
     if "train" not in found:
         raise DataError(f"{file} has no x_train and y_train, nor x and y; it has {keys or 'nothing'}.")
 
@@ -76,7 +80,8 @@ def _array(file: Path, stored: Any, key: str) -> npt.NDArray[Any]:
         shape, _, dtype = read_header(stream)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded")
-    if int(np.prod(shape, dtype=object)) * dtype.itemsize > MAX_BYTES:
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if size > MAX_BYTES or size > max(RATIO_FROM, MAX_RATIO * file.stat().st_size):
         raise DataError(f"{file}: the array {key} claims the shape {shape}, which is too large.")
     array: npt.NDArray[Any] = stored[key]
     return array
@@ -109,6 +114,9 @@ def _pixels(file: Path, pool: Pool, images: npt.NDArray[Any], warnings: list[str
 def _labels(
     file: Path, labels: dict[Pool, npt.NDArray[Any]], named: npt.NDArray[Any] | None
 ) -> tuple[tuple[str, ...], dict[Pool, npt.NDArray[np.int32]]]:
+    for pool, values in labels.items():
+        if values.size == 0 or values.ndim == 0:
+            raise DataError(f"{file} has no labels for {pool}, but an array of shape {values.shape}.")
     flat = {pool: values.reshape(len(values), -1) for pool, values in labels.items()}
     for pool, values in flat.items():
         if values.shape[1] != 1 or values.dtype.kind not in "iubUS":
@@ -122,8 +130,8 @@ def _labels(
         if len(strange):
             raise DataError(f"{file}: the {pool} label {strange[0]} has no training image.")
     if named is not None:
-        if known.dtype.kind not in "iu" or known[0] < 0 or known[-1] >= len(named):
-            raise DataError(f"{file}: its {len(named)} class names do not fit labels up to {known[-1]}.")
+        if named.ndim != 1 or known.dtype.kind not in "iu" or known[0] < 0 or known[-1] >= len(named):
+            raise DataError(f"{file}: its {named.size} class names do not fit labels up to {known[-1]}.")
         classes = tuple(str(name) for name in named[known])
     else:
         classes = tuple(

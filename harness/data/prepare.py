@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.data.sources import ImageArrays, ImageFiles, Pool
 from harness.data.split import Indices, hold_out, limit
 from harness.data.store import VERSION, Manifest, Store, read_manifest
 from harness.errors import DataError
+from harness.experiment.parameters import shown
 from harness.experiment.schema import DatasetConfig
 from harness.paths import cache as default_cache
 from harness.paths import sha256_of, write_file
@@ -59,10 +61,14 @@ def _prepared(config: DatasetConfig, store: Store, progress: Progress) -> Path:
             return found
         arrays = catalog.digits() if source == "digits" else catalog.keras_set(source)
         return _add_arrays(store, mark, arrays, config, progress)
-    path = Path(source).expanduser()
-    if not path.exists():
+    path = Path(source).expanduser() if source.startswith("~/") else Path(source)
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise DataError(f"The data set {shown(source)} cannot be read: {error.strerror}.") from error
+    if not exists:
         raise DataError(
-            f"The data set {source!r} was not found: it is neither a file or folder here nor one of "
+            f"The data set {shown(source)} was not found: it is neither a file or folder here nor one of "
             f"{', '.join(catalog.NAMES)}."
         )
     if path.suffix.lower() == ".npz" and path.is_file():
@@ -165,6 +171,11 @@ def _check_classes(
     if len(classes) < 2:
         found = f"only the class {classes[0]!r}" if classes else "no class"
         raise DataError(f"The data set {name} has {found}; a classifier needs at least two.")
+    for cls in classes:
+        if not cls.isprintable() or not cls.strip():
+            raise DataError(
+                f"The class {cls!r} of {name} has a name that cannot be printed on one line. Rename it."
+            )
     pools = {file.pool for file in source.files} if isinstance(source, ImageFiles) else set(source.pools)
     if pools >= {"validation", "test"}:
         return
@@ -182,6 +193,7 @@ def _split(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
     hashes: dict[str, Hashes] = {p: np.load(folder / f"{p}_hashes.npy") for p in manifest.pools}
     warnings = [*manifest.warnings]
 
+    _warn_of_lookalikes(classes, warnings)
     used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
     _warn_of_contradictions(labels, hashes, used, classes, warnings)
     for other, word in (("test", "test"), ("validation", "validation")):
@@ -251,6 +263,18 @@ def _split(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         class_counts={name: int(count) for name, count in zip(classes, counted, strict=True)},
         warnings=tuple(warnings),
     )
+
+
+def _warn_of_lookalikes(classes: list[str], warnings: list[str]) -> None:
+    """Names that some file systems, and most people, take for the same."""
+    known: dict[str, str] = {}
+    for name in classes:
+        other = known.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            warnings.append(
+                f"The classes {other!r} and {name!r} differ only in case or accents' encoding; if they are "
+                "the same, merge them."
+            )
 
 
 def _warn_of_contradictions(

@@ -125,7 +125,12 @@ def _fill(folder: Path, source: TrainedModel, images: Images, expected: Probabil
     keras = quiet_keras()
     classes = source.dataset.classes
     shutil.copyfile(source.file, folder / "model.keras")
-    model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
+    try:
+        model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
+    except Exception as error:
+        # A file with foreign code or damage may fail in any way.
+        reason = str(error).strip().split("\n", 1)[0]
+        raise ExportError(f"The model file {source.file} cannot be loaded: {reason}") from error
     parity = [_compare("model.keras", model(images.astype(np.float32)).numpy(), expected)]
 
     _write_saved_model(folder / "saved_model", model, source.dataset)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ExperimentError
+from harness.experiment.parameters import shown
 from harness.experiment.yaml_file import Lines, parse_value, read_yaml
 
 if TYPE_CHECKING:
@@ -109,14 +110,18 @@ def restore(values: dict[str, Any]) -> Experiment:
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     names = builtin_names()
-    if name_or_path in names and not path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:
+        raise ExperimentError(f"{shown(name_or_path)} cannot be read: {error.strerror}.") from error
+    if name_or_path in names and not is_file:
         return builtin_folder() / f"{name_or_path}.yaml"
-    if path.is_dir():
+    if is_folder:
         raise ExperimentError(
             f"{name_or_path} is a folder, not an experiment file. To train on a folder of images, type "
             f"`harness sweep --dataset {name_or_path}`."
         )
-    if not path.is_file():
+    if not is_file:
         near = difflib.get_close_matches(name_or_path, names, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise ExperimentError(
@@ -176,19 +181,19 @@ def _explain(details: ErrorDetails) -> tuple[str, str]:
         return path, "this key is missing"
     if kind == "literal_error":
         allowed = str(context["expected"]).replace("'", "")
-        near = difflib.get_close_matches(str(found), allowed.replace(" or ", ", ").split(", "), n=1)
-        return path, f"{found!r} is not allowed; it must be {allowed}" + (
+        near = difflib.get_close_matches(shown(found), allowed.replace(" or ", ", ").split(", "), n=1)
+        return path, f"{shown(found)} is not allowed; it must be {allowed}" + (
             f"; did you mean {near[0]}?" if near else ""
         )
     if kind == "string_pattern_mismatch":
         return path, (
-            f"{found!r} is not a name; use up to 40 lower-case letters, digits, '.', '_' and '-', "
+            f"{shown(found)} is not a name; use up to 40 lower-case letters, digits, '.', '_' and '-', "
             "beginning with a letter or digit"
         )
     if kind == "too_short":
         return path, "it is empty; it needs at least one entry"
     message = details["msg"].replace("Input should be ", "it must be ")
-    return path, f"{found!r} is not allowed: {message[0].lower()}{message[1:]}"
+    return path, f"{shown(found)} is not allowed: {message[0].lower()}{message[1:]}"
 
 
 def _is_branch(part: str) -> bool:
@@ -203,8 +208,10 @@ def _keys_beside(names: list[str]) -> list[str]:
 
     model: type[BaseModel] = Experiment
     for name in names[:-1]:
+        if name.isdecimal():
+            continue  # an entry of a list
         inner = model.model_fields[name].annotation
-        if isinstance(inner, types.UnionType):
+        if isinstance(inner, types.UnionType | types.GenericAlias):
             inner = typing.get_args(inner)[0]
         assert isinstance(inner, type)
         assert issubclass(inner, BaseModel)

@@ -11,6 +11,8 @@ from harness.errors import ExperimentError
 from harness.records import Params, Scalar
 
 Kind = Literal["int", "float", "bool", "choice", "any"]
+SHOWN = 100
+"""Characters of a wrong value that are repeated to the user."""
 FAMILIES = ("cnn", "resnet", "rnn", "baseline")
 PLUGIN = "plugin"
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion")
@@ -59,19 +61,23 @@ class Parameter:
 
     def problem_with(self, value: Scalar) -> str | None:  # noqa: PLR0911 - one answer for each kind
         """Why `value` is not allowed, or None."""
+        if not isinstance(value, (bool, int, float, str)):  # a date, for example
+            return f"{shown(value)} is not a number, a word, or true or false"
         if self.kind == "any":
-            return None
+            return (
+                None if not isinstance(value, float) or math.isfinite(value) else f"{value!r} is not finite"
+            )
         if self.kind == "bool":
-            return None if isinstance(value, bool) else f"{value!r} is not true or false"
+            return None if isinstance(value, bool) else f"{shown(value)} is not true or false"
         if self.kind == "choice":
             if value in self.choices and not isinstance(value, bool):
                 return None
             near = nearest(str(value), [str(choice) for choice in self.choices])
-            return f"{value!r} is not one of {', '.join(map(str, self.choices))}{near}"
+            return f"{shown(value)} is not one of {', '.join(map(str, self.choices))}{near}"
         if isinstance(value, (bool, str)) or (self.kind == "int" and not isinstance(value, int)):
-            return f"{value!r} is not {'a whole number' if self.kind == 'int' else 'a number'}"
+            return f"{shown(value)} is not {'a whole number' if self.kind == 'int' else 'a number'}"
         if not self.low <= value <= self.high:
-            return f"{value!r} is not between {self.low:g} and {self.high:g}"
+            return f"{shown(value)} is not between {self.low:g} and {self.high:g}"
         if self.name == "kernel_size" and value % 2 == 0:
             return f"{value!r} is not odd"
         return None
@@ -195,6 +201,15 @@ CATALOG: dict[str, Parameter] = {
     )
 }
 """By name."""
+
+
+def shown(value: object) -> str:
+    """A value from outside as a message repeats it: on one line, and not for pages."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def nearest(word: str, known: list[str]) -> str:

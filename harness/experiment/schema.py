@@ -26,7 +26,7 @@ Metric = Literal[
 class Strict(BaseModel):
     """Unknown keys and wrong types are errors; instances do not change."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class DatasetConfig(Strict):

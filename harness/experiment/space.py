@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness.errors import ExperimentError
-from harness.experiment.parameters import CATALOG, LEARNING_RATES, PLUGIN, Parameter, nearest
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, PLUGIN, Parameter, nearest, shown
 from harness.records import Params, Scalar
 
 
@@ -56,6 +56,9 @@ class Constant:
 
     value: Scalar
 
+
+MAX_LISTED = 1_000_000
+"""Values of one parameter beyond which a range counts as continuous."""
 
 Distribution: TypeAlias = IntRange | FloatRange | Choice
 Suggest: TypeAlias = Callable[[str, Distribution], Scalar]
@@ -178,13 +181,15 @@ def configurations(space: Space) -> Iterator[tuple[Params, Params]]:
 
 
 def _listed(values: Distribution | Constant) -> list[Any] | None:
-    """All values, in order; None for a continuous range."""
+    """All values, in order; None for a continuous range, and for one that is as good as continuous."""
     if isinstance(values, Constant):
         return [values.value]
     if isinstance(values, Choice):
         return list(values.choices)
     if isinstance(values, IntRange):
-        return list(range(values.low, values.high + 1, values.step or 1))
+        step = values.step or 1
+        too_many = (values.high - values.low) // step > MAX_LISTED
+        return None if too_many else list(range(values.low, values.high + 1, step))
     if values.step is None:
         return [values.low] if values.low == values.high else None
     count = int((values.high - values.low) / values.step + 1e-9) + 1
@@ -296,7 +301,7 @@ def _alternatives(parameter: Parameter, entry: Any, entries: Mapping[str, Any]) 
 def _automatic_rates(optimizer: Any) -> Iterator[Alternative]:
     optimizers = optimizer.get("choices", []) if isinstance(optimizer, dict) else optimizer
     for name in optimizers if isinstance(optimizers, list) else [optimizers]:
-        if name in LEARNING_RATES:
+        if isinstance(name, str) and name in LEARNING_RATES:
             rates = LEARNING_RATES[name]
             yield Alternative(
                 f"learning_rate[{name}]",
@@ -309,9 +314,25 @@ def _when(entry: Mapping[str, Any]) -> When:
     when = entry.get("when", {})
     if not isinstance(when, dict):
         raise ValueError(  # noqa: TRY004 - every problem of a file is collected as a ValueError
-            f"`when` must map parameters to values, as in {{optimizer: [sgd, momentum]}}, not be {when!r}"
+            "`when` must map parameters to values, as in {optimizer: [sgd, momentum]}, not be "
+            f"{shown(when)}"
         )
-    return {name: tuple(values) if isinstance(values, list) else (values,) for name, values in when.items()}
+    found = {name: tuple(values) if isinstance(values, list) else (values,) for name, values in when.items()}
+    for name, values in found.items():
+        for value in values:
+            if not isinstance(value, (bool, int, float, str)):
+                raise ValueError(  # noqa: TRY004 - likewise
+                    f"`when` needs plain values for {name}, not {shown(value)}"
+                )
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number that fits a double."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _values(parameter: Parameter, entry: Any) -> Distribution | Constant:
@@ -328,16 +349,17 @@ def _values(parameter: Parameter, entry: Any) -> Distribution | Constant:
         "categorical": {"choices"},
         "constant": {"value"},
     }
-    if kind not in keys:
+    if not isinstance(kind, str) or kind not in keys:
         raise ValueError(
-            f"type is {kind!r}; it must be int, float, categorical or constant"
+            f"type is {shown(kind)}; it must be int, float, categorical or constant"
             f"{nearest(str(kind), list(keys))}"
         )
     unknown = set(entry) - keys[kind] - {"type", "when"}
     if unknown:
         word = min(unknown)
         raise ValueError(
-            f"there is no key {word!r} for type {kind}; there are {', '.join(sorted(keys[kind]))} and when"
+            f"there is no key {shown(word)} for type {kind}; "
+            f"there are {', '.join(sorted(keys[kind]))} and when"
             f"{nearest(word, [*keys[kind], 'when'])}"
         )
     if kind == "categorical":
@@ -349,7 +371,7 @@ def _values(parameter: Parameter, entry: Any) -> Distribution | Constant:
 
 def _allowed(parameter: Parameter, value: Any) -> Scalar:
     if value is None or isinstance(value, (list, dict)):
-        raise ValueError(f"{value!r} is not a value")
+        raise ValueError(f"{shown(value)} is not a value")
     problem = parameter.problem_with(value)
     if problem:
         raise ValueError(problem)
@@ -377,21 +399,23 @@ def _range(  # noqa: PLR0912 - one check after the other
     for key, value in (("low", low), ("high", high)):
         if value is None:
             raise ValueError(f"{key} is missing")
-        if isinstance(value, (bool, str)) or not math.isfinite(value):
-            raise ValueError(f"{key} is {value!r}, which is not a finite number")
+        if not _is_number(value):
+            raise ValueError(f"{key} is {shown(value)}, which is not a finite number")
     assert low is not None
     assert high is not None
     if low > high:
-        raise ValueError(f"the range is empty: low {low} is above high {high}")
+        raise ValueError(f"the range is empty: low {shown(low)} is above high {shown(high)}")
     for value in (low, high):
         if problem := parameter.problem_with(value):
             raise ValueError(problem)
     if log not in (None, True, False):
-        raise ValueError(f"log is {log!r}; it must be true or false")
+        raise ValueError(f"log is {shown(log)}; it must be true or false")
     if log and low <= 0:
         raise ValueError(f"log needs low above 0, but low is {low}")
-    if step is not None and (isinstance(step, (bool, str)) or not step > 0):
-        raise ValueError(f"step is {step!r}; it must be a number above 0")
+    if step is not None and (not _is_number(step) or not step > 0):
+        raise ValueError(f"step is {shown(step)}; it must be a number above 0")
+    if step is not None and (high - low) / step > MAX_LISTED:
+        raise ValueError(f"step is {shown(step)}, which makes more than {MAX_LISTED:,} values; leave it out")
     if step is not None and log:
         raise ValueError("step and log exclude each other; leave one out")
     if wanted == "int":
@@ -411,9 +435,8 @@ def _possible(alternatives: tuple[Alternative, ...]) -> set[Scalar] | None:
             found |= set(alternative.values.choices)
         elif isinstance(alternative.values, Constant):
             found.add(alternative.values.value)
-        elif isinstance(alternative.values, IntRange) and not alternative.values.log:
-            values = alternative.values
-            found |= set(range(values.low, values.high + 1, values.step or 1))
+        elif isinstance(alternative.values, IntRange) and (values := _listed(alternative.values)):
+            found |= set(values)
         else:
             return None
     return found
@@ -431,7 +454,7 @@ def _condition_problems(space: dict[str, tuple[Alternative, ...]]) -> Iterator[s
                 for value in allowed:
                     if possible is not None and value not in possible:
                         known = ", ".join(sorted(map(str, possible)))
-                        yield f"{path}: {asked} is never {value!r}; it is one of {known}"
+                        yield f"{path}: {asked} is never {shown(value)}; it is one of {known}"
         for one, other in itertools.combinations(alternatives, 2):
             if _can_both_hold(one.when, other.when):
                 yield f"space.{name}: two alternatives can hold at once ({one.when} and {other.when})"

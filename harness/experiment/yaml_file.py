@@ -13,6 +13,10 @@ from harness.errors import ExperimentError
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 20_000
+SHOWN = 100
+"""Characters of a wrong value that are repeated to the user."""
+_CONSTRUCTION = ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError
+"""What PyYAML raises for values such as the date 2026-13-45, a number of 5,000 digits or `!!int x`."""
 Lines = dict[str, int]
 """1-based line by key path, such as `space.depth`."""
 
@@ -32,9 +36,14 @@ _Loader.add_implicit_resolver(
 def parse_value(text: str) -> Any:
     """The value of one `--set key=value`; raises ExperimentError."""
     try:
+        _check_events(text, "the value")
         return _Loader(text).get_single_data()
+    except ExperimentError as error:
+        raise ExperimentError(f"{_shortened(text)} cannot be used: {error}") from error
     except yaml.YAMLError as error:
-        raise ExperimentError(f"{text!r} is not a YAML value ({_reason(error)}).") from error
+        raise ExperimentError(f"{_shortened(text)} is not a YAML value ({_reason(error)}).") from error
+    except _CONSTRUCTION as error:
+        raise ExperimentError(f"{_shortened(text)} is not a YAML value ({_reason(error)}).") from error
 
 
 def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
@@ -54,7 +63,7 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
     loader: _Loader | None = None
     try:
         loader = _Loader(text)
-        _refuse_aliases(text, file)
+        _check_events(text, str(file))
         node = loader.get_single_node()
         lines: Lines = {}
         if node is not None:
@@ -62,8 +71,8 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
         value = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise ExperimentError(f"{_place(file, error)}: this is not YAML: {_reason(error)}.") from error
-    except RecursionError as error:
-        raise ExperimentError(f"{file} is nested too deeply.") from error
+    except _CONSTRUCTION as error:
+        raise ExperimentError(f"{file}: a value cannot be read: {_reason(error)}.") from error
     finally:
         if loader is not None:
             loader.dispose()
@@ -76,11 +85,15 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
     return value, lines
 
 
-def _refuse_aliases(text: str, file: Path) -> None:
-    """A few aliases can stand for billions of nodes; experiment files have no use for them."""
-    for event in yaml.parse(text, Loader=_Loader):
+def _check_events(text: str, what: str) -> None:
+    """Refuse what would take for ever, before anything is built: bombs of aliases, depth and number."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if isinstance(event, yaml.AliasEvent):
-            raise ExperimentError(f"{file}: aliases (*{event.anchor}) are not allowed; write it out.")
+            raise ExperimentError(f"{what}: aliases (*{event.anchor}) are not allowed; write it out.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH or count > 4 * MAX_NODES:
+            raise ExperimentError(f"{what} is nested too deeply or too long for an experiment file.")
 
 
 def _index(node: yaml.Node, path: str, lines: Lines, file: Path) -> None:
@@ -110,6 +123,10 @@ def _place(file: Path, error: yaml.YAMLError) -> str:
     return f"{file}:{mark.line + 1}" if mark is not None else str(file)
 
 
-def _reason(error: yaml.YAMLError) -> str:
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+
+
+def _reason(error: Exception) -> str:
     problem = getattr(error, "problem", None) or str(error)
     return str(problem).split("\n", 1)[0]
