@@ -6,6 +6,7 @@ import random
 import statistics
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,11 @@ def test_of_200_tells_at_once_half_of_them_repeated_each_trial_ends_once(tmp_pat
     assert {trial.attempts for trial in coordinating.history.trials.values()} == {1}
 
 
-FLOOD_TRIALS, FLOOD_EPOCHS = 100, 98
+FLOOD_TRIALS, FLOOD_EPOCHS = 20, 500
 
 
 def flood() -> list[Any]:
-    """A little more than 10,000 events: trials of 98 epochs, all mixed."""
+    """A little more than 10,000 events: trials of 500 epochs, all mixed."""
     study = StudyStarted(
         study="flood", study_id="f" * 32, session=1,
         experiment={
@@ -222,8 +223,6 @@ def in_process(samples: list[tuple[int, int, int]]) -> None:
         },
     }  # fmt: skip
     assert isinstance(opening.event, StudyStarted)
-    from dataclasses import replace
-
     for follower in followers:
         follower.feed(LogRecord(opening.seq, replace(opening.event, experiment=experiment)))
     assert finish(sweep).complete
