@@ -53,7 +53,7 @@ def status(history: History) -> Status:
         epochs=sum(len(trial.epochs) for trial in trials),
         best_trial=winner.number if winner else None,
         best_score=winner.score if winner else None,
-        elapsed=(history.last_time - history.began) / 1000,
+        elapsed=max(0.0, (history.last_time - history.began) / 1000),  # the clock may have been set back
         idle=max(0.0, time.time() - history.last_time / 1000),
         sessions=history.sessions,
         ended=history.ended.reason if history.ended else None,
