@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from harness.paths import cache
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 
 pytestmark = pytest.mark.slow
@@ -42,6 +44,33 @@ def test_a_kill_while_tables_are_made_leaves_no_broken_file(tmp_path: Path, seco
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert (tmp_path / "mlflow.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_store_made_from_the_cache_is_like_one_that_mlflow_makes(tmp_path: Path) -> None:
+    def schema(file: str) -> list[tuple[str, list[str]]]:
+        """What each table and index is made of; MLflow lists allowed values in no particular order."""
+        with closing(sqlite3.connect(tmp_path / file)) as database:
+            made = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+            return sorted((name, sorted(re.findall(r"\w+", sql))) for name, sql in made)
+
+    for file in ("first.db", "second.db"):
+        ensure_store(f"sqlite:///{tmp_path / file}", create_mlflow_tables)
+        assert [one.name for one in MlflowClient(f"sqlite:///{tmp_path / file}").search_experiments()] == [
+            "Default"
+        ]
+    assert MlflowClient(f"sqlite:///{tmp_path / 'own.db'}").search_experiments()
+    assert schema("first.db") == schema("second.db") == schema("own.db")
+
+
+def test_damage_in_the_cache_does_no_harm(tmp_path: Path) -> None:
+    ensure_store(f"sqlite:///{tmp_path / 'first.db'}", create_mlflow_tables)
+    (made,) = cache().glob("mlflow-*.db")
+    content = bytearray(made.read_bytes())
+    content[4096 : 4096 + 2048] = bytes(2048)
+    made.write_bytes(content)
+    ensure_store(f"sqlite:///{tmp_path / 'second.db'}", create_mlflow_tables)
+    assert MlflowClient(f"sqlite:///{tmp_path / 'second.db'}").search_experiments()
+    assert not made.exists()
 
 
 def test_four_processes_at_once_make_optunas_tables_once(tmp_path: Path) -> None:
