@@ -84,10 +84,17 @@ def tracking_uri() -> str:
 
 
 def make_folder(folder: Path) -> Path:
-    """Create `folder` (private to the user) and its parents; raises HarnessError if that cannot be done."""
+    """Create `folder` (private to the user) and its parents.
+
+    Raises:
+        OSError: there is no room; the caller may wait for it.
+        HarnessError: it cannot be done for another reason.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
     except OSError as error:
+        if is_full(error):
+            raise
         raise HarnessError(
             f"The folder {folder} cannot be created ({error.strerror}). "
             "Check its permissions, or work in another folder."

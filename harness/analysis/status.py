@@ -33,7 +33,7 @@ class Status:
     """Why the last session ended; None while it runs, or when it was cut off."""
     complete: bool
     failures: dict[str, str]
-    """Reason by trial, for failed trials."""
+    """Kind and reason by trial, for failed trials."""
 
 
 def status(history: History) -> Status:
@@ -58,5 +58,9 @@ def status(history: History) -> Status:
         sessions=history.sessions,
         ended=history.ended.reason if history.ended else None,
         complete=bool(history.ended and history.ended.complete),
-        failures={str(trial.number): trial.reason for trial in trials if trial.state == "failed"},
+        failures={
+            str(trial.number): f"{trial.failure}: {trial.reason}"
+            for trial in trials
+            if trial.state == "failed"
+        },
     )

@@ -26,7 +26,7 @@ def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
         One row for each trial with the columns `rank`, `trial`, `state`, `score`, the metrics, `epochs`,
         `seconds`, `parameters` (the number of weights), then one for each varying parameter. With several
         objectives, the further ones stand behind the score, and `pareto` says whether the trial is on
-        the Pareto front.
+        the Pareto front; where a trial has failed, the last column, `reason`, says why.
     """
     import pandas as pd
 
@@ -48,10 +48,12 @@ def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
             at_last = trial.epochs.get(row["epochs"], {}) | trial.measured
             row |= {name: at_last.get(name) for name in further}
             row["pareto"] = trial.number in front
+        row["reason"] = trial.reason if trial.failure else None
         rows.append(row)
     objectives = [*further, "pareto"] if further else []
     columns = ["rank", "trial", "state", "score", *objectives, *metrics, "epochs", "seconds", "parameters"]
-    frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *varying])))
+    reason = ["reason"] if any(row["reason"] for row in rows) else []
+    frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *varying, *reason])))
     # Where a parameter has no effect its cell is empty; the others must not turn into fractions for that.
     whole = ["parameters", *(name for name in varying if name in CATALOG and CATALOG[name].kind == "int")]
     return frame.astype(dict.fromkeys(whole, "Int64"))

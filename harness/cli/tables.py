@@ -86,7 +86,7 @@ def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
     if not found.complete and found.ended is not None:
         lines["next"] = f"harness resume {found.study}"
     for trial, reason in found.failures.items():
-        lines[f"trial {trial}"] = f"failed: {reason}"
+        lines[f"trial {trial}"] = f"failed ({reason.replace(': ', '): ', 1)}"
     _print_pairs(lines)
 
 

@@ -151,7 +151,9 @@ class Coordinator:
     _retries: dict[int, int] = field(default_factory=dict)
     """Workers lost in the current segment, by trial."""
     _heard: dict[int, float] = field(default_factory=dict)
-    """When each busy worker last said something (or was given its segment), monotonic seconds."""
+    """When each busy worker last said something (or was given its segment), by `_listened`."""
+    _listened: float = 0.0
+    """Seconds spent listening: while the event log's disk is full, nobody hears the workers."""
     _longest_epoch: float | None = None
     _start_failures: int = 0
     _alike: dict[str, int] = field(default_factory=dict)
@@ -185,10 +187,16 @@ class Coordinator:
                 asked_to_stop = True
                 for worker in self._busy():
                     self.engine.stop_segment(worker)
-            for event in self.engine.poll(POLL_SECONDS):
+            for event in self._listen():
                 self._handle(event)
             self._replace_silent()
         return self._finish()
+
+    def _listen(self) -> list[EngineEvent]:
+        began = time.monotonic()
+        heard = self.engine.poll(POLL_SECONDS)
+        self._listened += time.monotonic() - began
+        return heard
 
     def _take_up(self) -> None:
         """Go on from what the log already holds."""
@@ -231,7 +239,7 @@ class Coordinator:
                     time=now_ms(),
                 )
             )
-            self._heard[worker] = time.monotonic()
+            self._heard[worker] = self._listened
             self.engine.submit(worker, segment)
 
     def _warmest(self, segment: Segment) -> int:
@@ -354,7 +362,7 @@ class Coordinator:
             if self._longest_epoch is not None:
                 limit = SILENCE_START + SILENCE_EPOCHS * self._longest_epoch
         for worker in self._busy():
-            if time.monotonic() - self._heard[worker] > limit:
+            if self._listened - self._heard[worker] > limit:
                 said = f"Worker {worker} said nothing for {limit:.0f} s."
                 self._worker_lost(WorkerLost(worker, said, "hang"))
 
@@ -379,7 +387,7 @@ class Coordinator:
             )
             self._out_of_memory(segment, event.reason)
         elif segment is not None:
-            self._try_again(segment, "its worker was lost", event.failure, event.reason)
+            self._lost(segment, event.failure, event.reason)
         self._restart(event.worker, event.reason)
         if segment is not None:
             remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
@@ -390,7 +398,11 @@ class Coordinator:
         self._warm.pop(worker, None)
         for segment in self._writing.pop(worker, []):
             remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
-            self._try_again(segment, "its worker was lost", "crash", reason)
+            self._lost(segment, "crash", reason)
+
+    def _lost(self, segment: Segment, failure: FailureKind, reason: str) -> None:
+        how = reason.split(". ", 1)[0].rstrip(".")
+        self._try_again(segment, f"its worker was lost ({how})", failure, reason)
 
     def _try_again(self, segment: Segment, what: str, failure: FailureKind, detail: str) -> None:
         """What was not the configuration's fault is tried again, a bounded number of times."""
@@ -409,7 +421,7 @@ class Coordinator:
         segment = next(filter(is_meant, segments), None)
         if segment is None:
             return  # a late word about a segment that has been given to another worker
-        self._heard[worker] = time.monotonic()
+        self._heard[worker] = self._listened
         if isinstance(event, TrainingEnded):
             self._free(worker, segment)
             self._writing.setdefault(worker, []).append(segment)
@@ -572,6 +584,8 @@ class Coordinator:
         trial = self.history.trials[number]
         epoch = max(trial.epochs, default=0)
         known = (trial.epochs[epoch] if epoch else {}) | trial.measured
+        # What a network scores whose loss is not a number says nothing.
+        known = {} if failure == "diverged" else known
         found = [known.get(metric, math.nan) for metric, _ in self.plan.objectives]
         score = found[0] if math.isfinite(found[0]) else None
         values = found if all(map(math.isfinite, found)) else None

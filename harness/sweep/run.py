@@ -160,8 +160,8 @@ def run_sweep(
             ended = coordinator.run()
         finally:
             engine.close()
-            patience, limit = HURRIED if stop.now else UNHURRIED
-            results = [follower.close(patience, limit) for follower in followers]
+            # A ctrl-C while they are written hurries them, too.
+            results = [follower.close(lambda: HURRIED if stop.now else UNHURRIED) for follower in followers]
         _tell_repeats(sampler, watcher)
         behind = tuple(result.message for result in results if not result.caught_up)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)

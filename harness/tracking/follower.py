@@ -58,21 +58,22 @@ class Follower:
             self._waiting.append(record)
             self._changed.notify()
 
-    def close(self, patience: float, limit: float) -> FollowerResult:
+    def close(self, limits: Callable[[], tuple[float, float]]) -> FollowerResult:
         """Write what is left.
 
         Args:
-            patience: seconds after which a view that fails is given up.
-            limit: seconds after which a view that is only slow is given up.
+            limits: asked again and again, for the seconds after which a view that fails is given up,
+                and those after which one that is only slow is.
         """
         began = time.monotonic()
         with self._changed:
             self._closing = True
-            self._deadline = began + limit
+            self._deadline = began + limits()[1]
             self._changed.notify()
         while self._thread.is_alive():
             self._thread.join(0.05)
             now = time.monotonic()
+            patience, limit = limits()
             if now - began > limit or (self._error and now - max(began, self._succeeded) > patience):
                 break
         if not self._waiting:

@@ -124,7 +124,7 @@ def test_status_counts_and_explains() -> None:
     )
     assert found.states == {"complete": 1, "failed": 1, "running": 1, "paused": 1}
     assert (found.best_trial, found.best_score) == (0, 0.5)
-    assert found.failures == {"1": "was failed"}
+    assert found.failures == {"1": "diverged: was failed"}
     assert found.elapsed == 2.0
     assert found.ended is None
     assert not found.complete

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +50,12 @@ def tiny(**changes: str) -> str:
     return "tiny.yaml"
 
 
-def harness(*arguments: str, code: int | None = 0, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def harness(
+    *arguments: str, code: int | None = 0, timeout: float = 300, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; `prefix` is what stands before it."""
     done = subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
+        [*prefix, sys.executable, "-m", "harness", *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -99,15 +101,16 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str, script: str | None = None) -> Iterator[Running]:
+def running(*arguments: str, script: str | None = None, prefix: Sequence[str] = ()) -> Iterator[Running]:
     """Start a command; whatever is left of it at the end is killed.
 
     Args:
         arguments: of `harness`.
         script: Python to run first in the coordinator's process.
+        prefix: a command that replaces itself by the one after it.
     """
     said = Path(f"stderr-{time.monotonic_ns()}.txt")
-    command = [sys.executable, "-m", "harness", *arguments]
+    command = [*prefix, sys.executable, "-m", "harness", *arguments]
     if script is not None:
         command = [
             sys.executable, "-c", f"{script}\nfrom harness.cli import main\nmain()", *arguments

@@ -44,7 +44,7 @@ def test_records_arrive_once_and_in_order_in_spite_of_failures() -> None:
         follower.feed(record(seq))
         if seq % 10 == 0:
             time.sleep(0.005)
-    assert follower.close(5, 5).caught_up
+    assert follower.close(lambda: (5, 5)).caught_up
     assert view.seen == list(range(1, 101))
 
 
@@ -52,7 +52,7 @@ def test_a_view_that_stays_away_is_reported_without_its_password() -> None:
     follower = Follower(lambda: Unreliable(failures=10**9), "Optuna's storage")
     follower.feed(record(1))
     began = time.monotonic()
-    result = follower.close(0.3, 0.3)
+    result = follower.close(lambda: (0.3, 0.3))
     assert time.monotonic() - began < 3
     assert not result.caught_up
     assert "Optuna's storage is 1 records behind" in result.message
@@ -70,4 +70,4 @@ def test_feeding_does_not_wait_for_a_slow_view() -> None:
     for seq in range(1000):
         follower.feed(record(seq))
     assert time.monotonic() - began < 0.3
-    follower.close(5, 5)
+    follower.close(lambda: (5, 5))
