@@ -52,7 +52,9 @@ def _read(file: Path) -> tuple[list[LogRecord], int]:
         raise StudyError(f"There is no event log at {file}.") from None
     except OSError as error:
         raise StudyError(f"The event log {file} cannot be read: {error.strerror}.") from error
-    lines = content.splitlines(keepends=True)
+    # Not splitlines: a damaged byte may look like another kind of line end.
+    *whole, rest = content.split(b"\n")
+    lines = [line + b"\n" for line in whole] + ([rest] if rest else [])
     records: list[LogRecord] = []
     length = 0
     for number, line in enumerate(lines, start=1):

@@ -37,7 +37,7 @@ from harness.sweep.pruners import StopOnly, make_pruner
 from harness.sweep.sampler import Sampler
 from harness.sweep.scheduler import Asha, FullTraining, Hyperband, Scheduler, Screen
 from harness.tracking.follower import Follower
-from harness.tracking.mlflow_view import MlflowView, experiment_name
+from harness.tracking.mlflow_view import MlflowView, experiment_name, make_again
 from harness.tracking.optuna_view import OptunaView
 
 UNHURRIED = 20.0, 600.0
@@ -185,6 +185,8 @@ def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, st
 
 def _open_log(paths: StudyPaths, watcher: Watcher, stop: Stop) -> EventLog:
     log = EventLog(paths.log, when_full=_wait_for_room(watcher, stop))
+    if log.repairs:
+        make_again(paths)
     for sentence in log.repairs:
         watcher.note(sentence)
     return log

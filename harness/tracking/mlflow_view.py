@@ -80,8 +80,8 @@ class MlflowView:
         self._ended = 0
         """Trials that have ended."""
         self._best: float | None = None
-        self._done = _read_cursor(paths.tracking_cursor)
-        """The last record that is in MLflow for certain."""
+        self._done, self._outdated = _read_cursor(paths.tracking_cursor)
+        """The last record that is in MLflow for certain; whether MLflow tells of records that were lost."""
         self._in_doubt = False
         """The last batch failed, nobody knows where."""
         self._was_in_doubt = False
@@ -180,6 +180,11 @@ class MlflowView:
         found = self._client.get_experiment_by_name(self._experiment)
         own = found.experiment_id if found else self._client.create_experiment(self._experiment, tags=KIND)
         runs = self._search(own, f"tags.`{STUDY_ID}` = '{study_id}'", ViewType.ACTIVE_ONLY)
+        if self._outdated:
+            for run in runs:
+                self._client.delete_run(run.info.run_id)
+            self._remove_models(own, study_id)
+            self._outdated, runs = False, []
         self._adopt(runs)
         self._experiment_id = own
         return bool(runs)
@@ -215,8 +220,12 @@ class MlflowView:
         """Remove runs and models that were made twice because an answer was lost or came late."""
         assert self._study is not None
         self._look_up(self._study.study_id)
+        self._remove_models(self._experiment_id, self._study.study_id)
+
+    def _remove_models(self, experiment_id: str, study_id: str) -> None:
+        """Remove the study's models that are not the one of a run that counts."""
         by_run: dict[str, list[LoggedModel]] = {}
-        for model in study_models(self._client, self._experiment_id, self._study.study_id):
+        for model in study_models(self._client, experiment_id, study_id):
             by_run.setdefault(str(model.source_run_id), []).append(model)
         own = set(self._runs.values())
         for run, models in by_run.items():
@@ -442,11 +451,21 @@ def study_models(client: MlflowClient, experiment_id: str, study_id: str) -> lis
             return models
 
 
-def _read_cursor(file: Path) -> int:
+def _read_cursor(file: Path) -> tuple[int, bool]:
+    """The last record that is in MLflow for certain, and whether its runs must be made again."""
     try:
-        return int(json.loads(file.read_text(encoding="utf-8"))["seq"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return int(values["seq"]), bool(values.get("outdated", False))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0, False
+
+
+def make_again(paths: StudyPaths) -> None:
+    """Let the next view make the study's runs anew: records that they may tell of were lost.
+
+    Values cannot be taken back from a run in MLflow, only whole runs can.
+    """
+    write_text(paths.tracking_cursor, json.dumps({"seq": 0, "outdated": True}))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:

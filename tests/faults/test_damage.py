@@ -13,7 +13,6 @@ from harness.errors import StudyError
 from harness.paths import StudyPaths
 from harness.records import LogRecord
 from harness.sweep.event_log import EventLog, encode, read
-from harness.sweep.history import fold
 from tests.faults.support import (
     LONG,
     events,
@@ -59,18 +58,23 @@ def test_a_log_cut_at_every_byte_of_a_record_or_with_a_flipped_bit_loses_that_re
     assert len(last_of_kind) >= 8
     whole = log.read_bytes()
     cuts = flips = 0
-    for last in last_of_kind.values():
-        before = b"".join(encode(record).encode() for record in records[: last.seq - 1])
+    for record in last_of_kind.values():
+        # The whole log before its last record, a few lines before one of another kind.
+        intact = records[: -1 if record is records[-1] else 3]
+        last = LogRecord(len(intact) + 1, record.event)
+        before = b"".join(encode(one).encode() for one in intact)
         line = encode(last).encode()
         damaged = [line[:length] for length in range(1, len(line))]
         cuts += len(damaged)
         for position in range(0, len(line), 1 if LONG else 7):
             changed = bytearray(line)
             changed[position] ^= 1 << position % 8
+            if b"\n" in changed[:-1]:
+                continue  # two lines now: refused, like any damage before the end
             damaged.append(bytes(changed))
             flips += 1
         for rest in damaged:
-            _loses_only(records[: last.seq - 1], before, rest, last)
+            _loses_only(intact, before, rest, last)
     assert log.read_bytes() == whole
     print(f"{cuts} cuts and {flips} flipped bits, in {len(last_of_kind)} kinds of records")
 
@@ -101,7 +105,6 @@ def _loses_only(intact: list[LogRecord], before: bytes, rest: bytes, last: LogRe
     log.append(last.event)
     log.close()
     assert read(file) == [*intact, last]
-    fold(read(file))
 
 
 def test_a_log_damaged_before_its_end_is_refused_by_every_command() -> None:
@@ -120,7 +123,7 @@ def test_a_log_damaged_before_its_end_is_refused_by_every_command() -> None:
         assert len(done.stderr.strip().splitlines()) == 1
         assert log.read_bytes() == damaged
     for line in range(len(starts) - 2):  # every line but the last, every byte in the long suite
-        for position in range(starts[line], starts[line + 1], 1 if LONG else 101):
+        for position in range(starts[line], starts[line + 1] - 1, 1 if LONG else 101):
             log.write_bytes(whole)
             flip(log, at=position)
             with pytest.raises(StudyError, match=f"damaged at line {line + 1} of"):
