@@ -45,6 +45,11 @@ def run_and_report(
     started = result.history.study
     assert started is not None
     display.ended(result)
+    missing = (
+        f"{' '.join(result.behind)} Finish it with: harness sync {started.study}" if result.behind else ""
+    )
+    if missing and result.at_fault:
+        display.note(missing)
     if result.at_fault:
         raise SweepFailedError(result.ended.reason)
     if not result.ended.complete:
@@ -57,6 +62,6 @@ def run_and_report(
         raise SweepFailedError(
             f"No trial of {started.study} succeeded. The trials ended with: {'; '.join(sorted(reasons)[:3])}."
         )
-    if result.behind:
-        raise UnreachableError(f"{' '.join(result.behind)} Finish it with: harness sync {started.study}")
+    if missing:
+        raise UnreachableError(missing)
     return result

@@ -161,7 +161,10 @@ def run_sweep(
         finally:
             engine.close()
             # A ctrl-C while they are written hurries them, too.
-            results = [follower.close(lambda: HURRIED if stop.now else UNHURRIED) for follower in followers]
+            results = [
+                follower.close(lambda: HURRIED if stop.now and not coordinator.gave_up else UNHURRIED)
+                for follower in followers
+            ]
         _tell_repeats(sampler, watcher)
         behind = tuple(result.message for result in results if not result.caught_up)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
