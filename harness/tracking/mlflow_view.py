@@ -144,6 +144,8 @@ class MlflowView:
             # Its schema migrations are no news to somebody who watches a sweep.
             logging.getLogger("mlflow").setLevel(logging.WARNING)
             logging.getLogger("alembic").setLevel(logging.WARNING)
+            # A database that fails is told by the follower, in a sentence and without a traceback.
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
             ensure_store(self._uri, create_mlflow_tables)
             self._client_made = MlflowClient(tracking_uri=self._uri)
         return self._client_made

@@ -134,6 +134,8 @@ def small_disk(
     finally:
         keeper.kill()
         keeper.wait()
+        assert keeper.stdout is not None
+        keeper.stdout.close()
 
 
 def stands_still(disk: SmallDisk, seconds: float = 4) -> None:
@@ -204,6 +206,7 @@ def test_under_the_databases_training_goes_on_and_they_catch_up(
             disk.fill(sweep)
             assert sweep.wait() == 4, sweep.stderr
         assert "harness sync s" in sweep.stderr
+        assert "Traceback" not in sweep.stderr
         if isinstance(disk, Tmpfs):
             disk.make_room()
         harness("sync", "s", prefix=disk.prefix)
