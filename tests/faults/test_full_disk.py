@@ -148,10 +148,10 @@ def stands_still(disk: SmallDisk, seconds: float = 4) -> None:
 
 def log_of(disk: SmallDisk) -> bytes:
     """The event log, which may be on the disk."""
-    log = StudyPaths.of("s").log
-    with suppress(FileNotFoundError):
-        return log.read_bytes()
-    return (disk.inside / "events.jsonl").read_bytes()
+    for log in (StudyPaths.of("s").log, disk.inside / "events.jsonl"):
+        with suppress(FileNotFoundError):
+            return log.read_bytes()
+    return b""
 
 
 @each_way
@@ -224,7 +224,7 @@ def test_under_the_event_log_everything_waits_and_nothing_is_lost(way: str) -> N
         # Workers are silent for longer than they may be, for the coordinator does not listen.
         limit = ["--set", "search.hang_seconds=15"]
         with running("sweep", tiny(), "--study", "s", *PLAIN, *limit, prefix=disk.prefix) as sweep:
-            until(lambda: b'"epoch": 3' in log_of(disk), None)
+            until(lambda: b'"epoch": 3' in log_of(disk), sweep)
             disk.fill(sweep)
             until(lambda: waiting in sweep.stderr, sweep)
             stands_still(disk, 9)
