@@ -156,15 +156,19 @@ def run_sweep(
             note=watcher.note,
             stop=stop,
         )
+        ended: StudyEnded | None = None
+
+        def limits() -> tuple[float, float]:
+            # A ctrl-C while the views are written hurries them; so does one that cut the sweep off.
+            cut_off = ended is None and stop.reason is not None
+            hurried = cut_off or (stop.now and not coordinator.gave_up)
+            return HURRIED if hurried else UNHURRIED
+
         try:
             ended = coordinator.run()
         finally:
             engine.close()
-            # A ctrl-C while they are written hurries them, too.
-            results = [
-                follower.close(lambda: HURRIED if stop.now and not coordinator.gave_up else UNHURRIED)
-                for follower in followers
-            ]
+            results = [follower.close(limits) for follower in followers]
         _tell_repeats(sampler, watcher)
         behind = tuple(result.message for result in results if not result.caught_up)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
