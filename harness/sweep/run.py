@@ -157,20 +157,12 @@ def run_sweep(
             stop=stop,
         )
         ended: StudyEnded | None = None
-
-        def limits() -> tuple[float, float]:
-            # A ctrl-C while the views are written hurries them; so does one that cut the sweep off.
-            cut_off = ended is None and stop.reason is not None
-            hurried = cut_off or (stop.now and not coordinator.gave_up)
-            return HURRIED if hurried else UNHURRIED
-
         try:
             ended = coordinator.run()
         finally:
             engine.close()
-            results = [follower.close(limits) for follower in followers]
+            behind = _close(followers, lambda: _is_hurried(stop, coordinator, ended))
         _tell_repeats(sampler, watcher)
-        behind = tuple(result.message for result in results if not result.caught_up)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
 
 
@@ -219,6 +211,18 @@ def _followers(experiment: Experiment, paths: StudyPaths) -> list[Follower]:
         Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
         Follower(lambda: MlflowView(tracking_uri(), experiment_name(experiment.name), paths), "MLflow"),
     ]
+
+
+def _close(followers: list[Follower], hurried: Callable[[], bool]) -> tuple[str, ...]:
+    """Let the views catch up; sentences about those that could not."""
+    results = [follower.close(lambda: HURRIED if hurried() else UNHURRIED) for follower in followers]
+    return tuple(result.message for result in results if not result.caught_up)
+
+
+def _is_hurried(stop: Stop, coordinator: Coordinator, ended: StudyEnded | None) -> bool:
+    """After a second ctrl-C, even while the views are written, or one that cut the sweep off."""
+    cut_off = ended is None and stop.reason is not None
+    return cut_off or (stop.now and not coordinator.gave_up)
 
 
 def _tell_repeats(sampler: Sampler, watcher: Watcher) -> None:
