@@ -191,7 +191,7 @@ def test_under_the_databases_training_goes_on_and_they_catch_up(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     monkeypatch.setenv("HARNESS_STORAGE", f"sqlite:///{folder}/optuna.db")
     # MLflow's and Optuna's files are larger than that, the log is smaller.
-    with small_disk(way, folder, largest=180_000) as disk:
+    with small_disk(way, folder, largest=300_000) as disk:
         with running("sweep", tiny(), "--study", "s", *LONGER, prefix=disk.prefix) as sweep:
             until(seen("s", "trial_ended", trial=0), sweep)
             until(
