@@ -39,15 +39,16 @@ def save(
     make_folder(trial_folder)
     target = trial_folder / f"checkpoint-{epoch:05d}-{attempt}.npz"
     content = _encode(epoch, weights, optimizer)
-    sha256 = hashlib.sha256(content).hexdigest()
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
-        if sha256_of(temporary) != sha256:
+        if temporary.read_bytes() != content:
             raise OSError(errno.EIO, "what was read back differs from what was written", str(temporary))
 
     write_file(target, write)
-    return Checkpoint(file=str(target.relative_to(study_folder)), sha256=sha256, epoch=epoch)
+    return Checkpoint(
+        file=str(target.relative_to(study_folder)), sha256=hashlib.sha256(content).hexdigest(), epoch=epoch
+    )
 
 
 def load(study_folder: Path, checkpoint: Checkpoint) -> tuple[Arrays, Arrays]:

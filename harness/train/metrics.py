@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from harness.records import Evaluation
 
@@ -19,52 +18,65 @@ def summary(logits: Logits, labels: Labels) -> dict[str, float]:
     """Loss, accuracy, and macro-averaged precision, recall and F1.
 
     Every class counts, also one that the split does not hold or that was never predicted (as 0).
+    Counted from one confusion matrix, since this happens after every epoch, where scikit-learn's checks
+    of its input would take longer than a small network's training step.
 
     Args:
         logits: float32 (N, K), N ≥ 1.
         labels: int32 (N,).
     """
-    predicted = logits.argmax(axis=1)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(logits.shape[1]), average="macro", zero_division=0
-    )
+    return _summary(logits, labels, _confusion(logits, labels))
+
+
+def _summary(logits: Logits, labels: Labels, confusion: npt.NDArray[np.int64]) -> dict[str, float]:
+    precision, recall, f1, support = _by_class(confusion)
     return {
         "loss": cross_entropy(logits, labels),
-        "accuracy": float(np.mean(predicted == labels)),
-        "precision_macro": float(precision),
-        "recall_macro": float(recall),
-        "f1_macro": float(f1),
-        "balanced_accuracy": _balanced_accuracy(labels, predicted),
+        "accuracy": float(np.trace(confusion) / len(labels)),
+        "precision_macro": float(precision.mean()),
+        "recall_macro": float(recall.mean()),
+        "f1_macro": float(f1.mean()),
+        # The mean recall of the classes that are there.
+        "balanced_accuracy": float(recall[support > 0].mean()),
     }
 
 
-def _balanced_accuracy(labels: Labels, predicted: npt.NDArray[np.int64]) -> float:
-    """The mean recall of the classes that are there."""
-    return float(np.mean([np.mean(predicted[labels == label] == label) for label in np.unique(labels)]))
+def _confusion(logits: Logits, labels: Labels) -> npt.NDArray[np.int64]:
+    """Rows are true classes, int64 (K, K)."""
+    classes = logits.shape[1]
+    cells = np.bincount(labels * classes + logits.argmax(axis=1), minlength=classes * classes)
+    return cells.reshape(classes, classes)
+
+
+def _by_class(confusion: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], ...]:
+    """Precision, recall, F1 and support, each (K,); 0 where there is nothing to divide by."""
+    hits, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = hits / np.maximum(predicted, 1), hits / np.maximum(support, 1)
+    f1 = 2 * hits / np.maximum(support + predicted, 1)
+    return precision, recall, f1, support
 
 
 def evaluation(
     split: Literal["validation", "test"], logits: Logits, labels: Labels, classes: Sequence[str]
 ) -> Evaluation:
     """The summary, the per-class table and the confusion matrix of one split."""
-    predicted = logits.argmax(axis=1)
-    every = np.arange(len(classes))
-    scores = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
+    confusion = _confusion(logits, labels)
+    precision, recall, f1, support = _by_class(confusion)
     per_class: list[dict[str, Any]] = [
         {
             "class": name,
-            "precision": float(scores[0][index]),
-            "recall": float(scores[1][index]),
-            "f1": float(scores[2][index]),
-            "support": int(scores[3][index]),
+            "precision": float(precision[index]),
+            "recall": float(recall[index]),
+            "f1": float(f1[index]),
+            "support": int(support[index]),
         }
         for index, name in enumerate(classes)
     ]
     return Evaluation(
         split=split,
-        metrics=summary(logits, labels),
+        metrics=_summary(logits, labels, confusion),
         per_class=per_class,
-        confusion=confusion_matrix(labels, predicted, labels=every).tolist(),
+        confusion=confusion.tolist(),
     )
 
 

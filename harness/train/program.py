@@ -119,6 +119,14 @@ class Program:
                 {name: tf.TensorSpec((), tf.float32) for name in NUMBERS},
             ],
         )
+        self._read = tf.function(
+            lambda: [
+                tf.identity(variable)
+                for variable in [*self.network.weights, *self.optimizer.variables, *self._averages]
+            ],
+            autograph=False,
+            input_signature=[],
+        )
         self._predict = tf.function(
             lambda images: self.network(tf.cast(images, tf.float32), training=False),
             autograph=False,
@@ -191,8 +199,9 @@ class Program:
 
     def state(self) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
         """Copies of the weights, and of the optimizer's variables followed by the averages."""
-        rest = [*self.optimizer.variables, *self._averages]
-        return self.network.get_weights(), [variable.numpy() for variable in rest]
+        # One call: reading variables one by one takes as long as a training step of a small network.
+        values = [value.numpy() for value in self._read()]
+        return values[: len(self.network.weights)], values[len(self.network.weights) :]
 
     @property
     def stock_network(self) -> keras.Model:

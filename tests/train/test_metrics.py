@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import log_softmax
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from harness.train.metrics import cross_entropy, evaluation, softmax, summary
 
@@ -35,3 +38,21 @@ def test_loss_and_probabilities_agree_with_scipy_even_for_large_logits() -> None
     expected = log_softmax(logits.astype(np.float64), axis=1)
     assert cross_entropy(logits, labels) == pytest.approx(-expected[np.arange(50), labels].mean())
     np.testing.assert_allclose(softmax(logits), np.exp(expected), atol=1e-7)
+
+
+@given(st.integers(2, 6), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))
+def test_every_figure_is_scikit_learns(classes: int, pairs: list[tuple[int, int]]) -> None:
+    labels = np.array([true % classes for true, _ in pairs], np.int32)
+    predicted = np.array([guess % classes for _, guess in pairs])
+    logits = np.eye(classes, dtype=np.float32)[predicted]
+    found = evaluation("test", logits, labels, [str(index) for index in range(classes)])
+    every = np.arange(classes)
+    scores = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
+    for column, name in enumerate(("precision", "recall", "f1", "support")):
+        assert [row[name] for row in found.per_class] == pytest.approx(list(scores[column]))
+    for column, name in enumerate(("precision", "recall", "f1")):
+        assert found.metrics[f"{name}_macro"] == pytest.approx(scores[column].mean())
+    assert found.metrics["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+    assert found.confusion == confusion_matrix(labels, predicted, labels=every).tolist()
+    present = np.unique(labels)
+    assert found.metrics["balanced_accuracy"] == pytest.approx(np.mean(scores[1][present]))
