@@ -92,7 +92,7 @@ def simulate(workers: int, seconds: float) -> dict[str, float]:
         running.run()
         running.log.close()
         behind = time.monotonic()
-        results = [follower.close(VIEW_LIMIT, VIEW_LIMIT) for follower in followers]
+        results = [follower.close(lambda: (VIEW_LIMIT, VIEW_LIMIT)) for follower in followers]
         return meter.found | {
             "late_median_ms": statistics.median(late),
             "late_worst_ms": max(late),

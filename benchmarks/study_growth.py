@@ -95,7 +95,7 @@ def grow(sampler: str, scheduler: str, trials: int, epochs: int, *, mlflow: bool
     assert ended.complete, ended.reason
     coordinated = time.perf_counter()
     for follower in followers:
-        result = follower.close(VIEW_LIMIT, VIEW_LIMIT)
+        result = follower.close(lambda: (VIEW_LIMIT, VIEW_LIMIT))
         assert result.caught_up, result.message
     tenth = max(1, trials // 10)
     found = {

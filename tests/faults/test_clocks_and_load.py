@@ -230,7 +230,7 @@ def in_process(samples: list[tuple[int, int, int]]) -> None:
         follower.feed(LogRecord(opening.seq, replace(opening.event, experiment=experiment)))
     assert finish(sweep).complete
     for follower in followers:
-        assert follower.close(20, 120).caught_up
+        assert follower.close(lambda: (20, 120)).caught_up
     assert len(fold(read(paths.log)).trials) == 200
 
 
