@@ -170,7 +170,7 @@ def test_10_000_events_in_a_second_are_in_the_log_in_order_and_the_views_catch_u
     assert len(wanted) / seconds > 10_000
     assert [record.event for record in read(paths.log)] == wanted
     for follower in followers:
-        assert follower.close(20, 300).caught_up
+        assert follower.close(lambda: (20, 300)).caught_up
     print(f"the views had caught up after {time.monotonic() - began:.1f} s")
     runs = {
         run.trial: run for run in tracked_runs(tracking_uri(), "flood", "f" * 32) if run.trial is not None
