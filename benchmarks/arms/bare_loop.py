@@ -13,6 +13,7 @@ from harness.model.preprocessing import PixelStatistics
 from harness.model.schedules import learning_rates
 from harness.records import Dataset, Params
 from harness.seeds import seed_from
+from harness.train.images import Chunk
 from harness.train.order import class_weights, epoch_order
 from harness.train.program import Program
 
@@ -44,9 +45,7 @@ class BareLoop:
         for epoch in range(1, epochs + 1):
             order = epoch_order(self._order_labels, params, seed, epoch)
             program.train_epoch(
-                self._images,
-                self._labels,
-                order,
+                [Chunk(self._images, self._labels, order)],
                 learning_rates(params, epoch, max_epochs, len(order)),
                 seed_from(seed, epoch),
                 params,

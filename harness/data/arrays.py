@@ -29,6 +29,12 @@ class Arrays:
         """Images uint8 (N, H, W, C) and labels int32 (N,)."""
         return self._part("train")
 
+    def train_pool(self) -> tuple[Images, npt.NDArray[np.int64], Labels]:
+        """Images on disk, which of them are the training images (N,), and the labels of those (N,)."""
+        pool, indices = self._pools["train"], self._indices["train"]
+        labels: Any = _load(self._folder / f"{pool}_labels.npy")
+        return _load(self._folder / f"{pool}_images.npy"), indices, labels[indices]
+
     def validation(self) -> tuple[Images, Labels]:
         """Like `train`; of length 0 where there are none."""
         return self._part("validation")

@@ -53,6 +53,10 @@ class InlineEngine:
         events, self._events = self._events, []
         return events
 
+    def has_grown(self, worker: int) -> bool:
+        """Never: there is no process to replace."""
+        return False
+
     def restart(self, worker: int) -> None:
         """The slot drops what it had and is ready again."""
         self._waiting = [(owner, segment) for owner, segment in self._waiting if owner != worker]

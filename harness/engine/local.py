@@ -16,6 +16,7 @@ from typing import IO
 
 import psutil
 
+from harness.engine.memory import GIB, WorkerMemory, own_memory, worker_memory
 from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError
 from harness.paths import StudyPaths, make_folder
@@ -45,10 +46,9 @@ class LocalEngine:
         paths: StudyPaths,
         workers: int,
         gpus: Sequence[str] | None = None,
-        memory: int | None = None,
+        memory: WorkerMemory | None = None,
     ) -> None:
-        """`memory`: bytes that a worker may use before it is killed."""
-        self._memory = memory
+        self._memory = memory or worker_memory(workers)
         self._looked = 0.0
         self._paths = paths
         self._workers = workers
@@ -86,6 +86,16 @@ class LocalEngine:
         ]  # fmt: skip
         return events + self._too_large()
 
+    def has_grown(self, worker: int) -> bool:
+        """Whether the worker uses more memory than a fresh one should."""
+        running = self._processes.get(worker)
+        if running is None:
+            return False
+        try:
+            return own_memory(running.process.pid) > self._memory.recycle
+        except psutil.Error:
+            return False
+
     def restart(self, worker: int) -> None:
         """Kill what is left of the worker and start another."""
         self._end(worker, wait=0)
@@ -114,6 +124,8 @@ class LocalEngine:
                     f"--worker={worker}",
                     f"--reports={write_end}",
                     f"--threads={threads}",
+                    f"--programs-memory={self._memory.programs}",
+                    f"--data-memory={self._memory.data}",
                 ],
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -175,16 +187,15 @@ class LocalEngine:
 
     def _too_large(self) -> list[EngineEvent]:
         """Kill workers that use more memory than they may."""
-        if self._memory is None or time.monotonic() - self._looked < LOOK_SECONDS:
+        if self._memory.limit is None or time.monotonic() - self._looked < LOOK_SECONDS:
             return []
         self._looked = time.monotonic()
         lost: list[EngineEvent] = []
         for worker, running in list(self._processes.items()):
             with contextlib.suppress(psutil.Error):
-                used = psutil.Process(running.process.pid).memory_info().rss
-                if used > self._memory:
+                if own_memory(running.process.pid) > self._memory.limit:
                     self._end(worker, wait=0)
-                    limit = f"{self._memory / 2**30:g} GiB"
+                    limit = f"{self._memory.limit / GIB:g} GiB"
                     reason = f"Worker {worker} used more than the {limit} of search.worker_memory."
                     lost.append(WorkerLost(worker, reason, "out_of_memory"))
         return lost

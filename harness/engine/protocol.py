@@ -60,6 +60,9 @@ class Engine(Protocol):
     def poll(self, timeout: float) -> list[EngineEvent]:
         """What has happened, in order for each worker; waits at most `timeout` seconds for something."""
 
+    def has_grown(self, worker: int) -> bool:
+        """Whether the worker has come to use so much memory that it should be replaced between segments."""
+
     def restart(self, worker: int) -> None:
         """End this worker if it still lives, and start a fresh one in its place."""
 

@@ -30,6 +30,10 @@ def main() -> None:
     parser.add_argument("--worker", help="the worker's number")
     parser.add_argument("--reports", type=int, required=True, help="file descriptor for reports")
     parser.add_argument("--threads", type=int, required=True, help="threads for one operation")
+    parser.add_argument(
+        "--programs-memory", type=int, required=True, help="bytes of compiled programs to keep"
+    )
+    parser.add_argument("--data-memory", type=int, required=True, help="bytes of images to hold")
     options = parser.parse_args()
 
     segments: queue.Queue[Segment] = queue.Queue()
@@ -52,7 +56,7 @@ def main() -> None:
     from harness.train.failures import describe
     from harness.train.segment import Workbench, run_segment
 
-    bench = Workbench()
+    bench = Workbench(options.programs_memory, options.data_memory)
     send({"ready": os.getpid()})
     while True:
         segment = segments.get()

@@ -110,6 +110,9 @@ class SearchConfig(Strict):
     """How long a worker may say nothing before it is replaced. None: by the longest epoch so far."""
     worker_memory: Annotated[float, Field(gt=0)] | None = None
     """GiB that a worker process may use; beyond it the trial counts as out of memory."""
+    data_memory: Annotated[float, Field(gt=0)] | None = None
+    """GiB of training images that a worker holds; a larger set is streamed from disk. None: a quarter of
+    the worker's share of the machine."""
     ordered: bool = False
     """Decide by results in the order of their segments, so that the whole study can be repeated."""
     sampler: Sampler = "tpe"

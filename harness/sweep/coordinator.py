@@ -140,6 +140,8 @@ class Coordinator:
     """Segments by worker."""
     _writing: dict[int, list[Segment]] = field(default_factory=dict)
     """By worker, segments whose training is over, but whose last file is not durable yet."""
+    _outgrown: set[int] = field(default_factory=set)
+    """Workers that are to be replaced when their last file is durable."""
     _postponed: tuple[int, int] | None = None
     """A trial that is to go on (to this epoch) when its checkpoint is durable."""
     _learned: set[tuple[int, int]] = field(default_factory=set)
@@ -396,6 +398,7 @@ class Coordinator:
         """A fresh worker in place of this one; what it was still writing is done again."""
         self.engine.restart(worker)
         self._warm.pop(worker, None)
+        self._outgrown.discard(worker)
         for segment in self._writing.pop(worker, []):
             remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
             self._lost(segment, "crash", reason)
@@ -425,6 +428,9 @@ class Coordinator:
         if isinstance(event, TrainingEnded):
             self._free(worker, segment)
             self._writing.setdefault(worker, []).append(segment)
+            if self.engine.has_grown(worker):
+                self._idle.discard(worker)
+                self._outgrown.add(worker)
             self._trained(segment, event)
         elif isinstance(event, SegmentEnded):
             self._free(worker, segment)
@@ -441,6 +447,8 @@ class Coordinator:
                 self._segment_failed(segment, event)
         else:
             self._progressed(worker, segment, event)
+        if worker in self._outgrown and worker not in self._writing:
+            self._restart(worker, "It had grown too large.")
 
     def _free(self, worker: int, segment: Segment) -> None:
         """The worker is through with the segment."""

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from harness.clock import now_ms
 from harness.data.prepare import prepare
 from harness.engine.local import LocalEngine, default_workers, usable_cores
+from harness.engine.memory import worker_memory
 from harness.errors import ExperimentError, HarnessError, StudyError
 from harness.experiment.load import dump
 from harness.experiment.schema import Experiment
@@ -124,8 +125,8 @@ def run_sweep(
         sampler = _make_sampler(experiment, watcher)
         total = experiment.search.trials
         count = min(total, workers or experiment.search.workers or default_workers(total))
-        memory = experiment.search.worker_memory
-        engine = LocalEngine(paths, count, memory=None if memory is None else int(memory * 2**30))
+        memory = worker_memory(count, experiment.search.worker_memory, experiment.search.data_memory)
+        engine = LocalEngine(paths, count, memory=memory)
         stack.callback(engine.close)
         stack.enter_context(_signals(stop))
 

@@ -8,7 +8,7 @@ the graph gathers batches from the resident uint8 images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,6 +25,7 @@ from harness.model.optimizers import OPTIMIZERS
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params
 from harness.seeds import seed_from
+from harness.train.images import Chunk
 
 EVALUATION_BATCH = 512
 PART_STREAM = 1 << 20
@@ -115,6 +116,9 @@ class Program:
                 tf.TensorSpec((None, None), tf.int32),
                 tf.TensorSpec((None,), tf.float32),
                 tf.TensorSpec((), tf.int32),
+                tf.TensorSpec((), tf.float32),
+                tf.TensorSpec((), tf.int32),
+                tf.TensorSpec((), tf.int32),
                 tf.TensorSpec((num_classes,), tf.float32),
                 {name: tf.TensorSpec((), tf.float32) for name in NUMBERS},
             ],
@@ -145,9 +149,7 @@ class Program:
 
     def train_epoch(
         self,
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        order: npt.NDArray[np.int32],
+        chunks: Iterable[Chunk],
         rates: npt.NDArray[np.float32],
         seed: int,
         params: Params,
@@ -156,9 +158,7 @@ class Program:
         """Train one epoch.
 
         Args:
-            images: uint8 (N, H, W, C).
-            labels: int32 (N,).
-            order: int32 (steps, batch), which images make each batch.
+            chunks: the epoch's batches; into how many chunks they are cut changes nothing.
             rates: float32 (steps,), the learning rates.
             seed: decides dropout and augmentation of this epoch.
             params: the numbers named in `NUMBERS` are read.
@@ -168,10 +168,16 @@ class Program:
             generator.state.assign([seed, index])
         numbers = {name: tf.constant(float(params[name]), tf.float32) for name in NUMBERS}
         weights = np.ones(self._num_classes, np.float32) if class_weights is None else class_weights
-        loss, correct = self._train(
-            images, labels, order, rates, tf.constant(seed, tf.int32), weights, numbers
-        )
-        return EpochTotals(loss=float(loss) / order.shape[0], accuracy=int(correct) / order.size)
+        loss, correct = tf.constant(0.0), tf.constant(0)
+        steps = images = 0
+        for chunk in chunks:
+            own_rates = rates[steps : steps + len(chunk.order)]
+            loss, correct = self._train(
+                chunk.images, chunk.labels, chunk.order, own_rates, tf.constant(steps), loss, correct,
+                tf.constant(seed, tf.int32), weights, numbers,
+            )  # fmt: skip
+            steps, images = steps + len(chunk.order), images + chunk.order.size
+        return EpochTotals(loss=float(loss) / steps, accuracy=int(correct) / images)
 
     def predict(self, images: npt.NDArray[np.uint8] | tf.Tensor) -> npt.NDArray[np.float32]:
         """Logits, float32 (N, num_classes), for uint8 images (N, H, W, C)."""
@@ -220,17 +226,22 @@ class Program:
         labels: tf.Tensor,
         order: tf.Tensor,
         rates: tf.Tensor,
+        first: tf.Tensor,
+        loss_before: tf.Tensor,
+        correct_before: tf.Tensor,
         seed: tf.Tensor,
         class_weights: tf.Tensor,
         numbers: dict[str, tf.Tensor],
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Train on a chunk that begins with the epoch's step `first`; sums of loss and hits so far."""
+
         def step(index: tf.Tensor, loss_sum: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
             total_loss, total_hits = tf.constant(0.0), tf.constant(0)
             gradients: list[tf.Tensor] = []
             for part, (chosen, share) in enumerate(self._parts(order[index])):
                 # The parts one after the other: side by side they would need the memory of the whole.
                 with tf.control_dependencies(gradients):
-                    own_seed = tf.stack([seed, index + part * PART_STREAM])
+                    own_seed = tf.stack([seed, first + index + part * PART_STREAM])
                     batch = tf.cast(tf.gather(images, chosen), tf.float32)
                     batch = augment(self._augmentation, batch, numbers["augmentation_strength"], own_seed)
                     hard = tf.gather(labels, chosen)
@@ -248,7 +259,7 @@ class Program:
         _, loss_sum, correct = tf.while_loop(
             lambda index, _loss, _correct: index < tf.shape(order)[0],
             step,
-            (tf.constant(0), tf.constant(0.0), tf.constant(0)),
+            (tf.constant(0), loss_before, correct_before),
             parallel_iterations=1,
         )
         return loss_sum, correct

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -12,10 +13,10 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+import psutil
 
 from harness.clock import now_ms
-from harness.data.arrays import Arrays, load
+from harness.data.arrays import Arrays, Images, load
 from harness.errors import StudyError
 from harness.experiment.parameters import signature
 from harness.model.preprocessing import PixelStatistics
@@ -32,6 +33,7 @@ from harness.records import (
 )
 from harness.seeds import seed_from
 from harness.train import checkpoint as checkpoints
+from harness.train.images import TrainingImages, training_images
 from harness.train.measure import check_limits, measure
 from harness.train.metrics import Logits, evaluation, summary
 from harness.train.model_file import trained_model
@@ -39,8 +41,8 @@ from harness.train.order import class_weights, epoch_order
 from harness.train.program import Program
 from harness.train.writing import Observe, Writer, write_checkpoint, write_model
 
-MAX_PROGRAMS = 16
-"""Compiled programs that a worker keeps; each holds a network and its graph."""
+STATISTICS_IMAGES = 4096
+"""Images that are counted at a time."""
 
 Resident: TypeAlias = tuple[str, int, int, int]
 """Study folder, trial, epoch and microbatches of the state that a program is in."""
@@ -54,14 +56,20 @@ class DivergedError(Exception):
 class Workbench:
     """What a worker keeps warm between segments: compiled programs and resident data."""
 
+    programs_memory: int = 2 << 30
+    """Bytes beyond which the programs used longest ago are dropped before another is made."""
+    data_memory: int = 2 << 30
+    """Bytes of training images up to which they are resident."""
     programs: dict[str, Program] = field(default_factory=dict)
     """By signature, the one used last at the end."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """What each program added to the process's memory, in bytes."""
+    _before: int = 0
     resident: Resident | None = None
     """The trial that the program used last still holds, as it was at the end of its segment."""
     data_key: tuple[str, str] | None = None
     arrays: Arrays | None = None
-    train_images: tf.Tensor | None = None
-    train_labels: tf.Tensor | None = None
+    images: TrainingImages | None = None
     labels: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     """Of the training images."""
     validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]] | None = None
@@ -75,11 +83,12 @@ class Workbench:
         key = (dataset.digest, dataset.split)
         if self.data_key != key or self.arrays is None:
             self.arrays = load(dataset)
-            images, labels = self.arrays.train()
-            self.train_images, self.train_labels = tf.constant(images), tf.constant(labels)
-            self.labels, self.validation = np.asarray(labels), self.arrays.validation()
-            self.statistics = _statistics(images)
+            pool, indices, self.labels = self.arrays.train_pool()
+            self.images = training_images(self.arrays, self.data_memory)
+            self.validation = self.arrays.validation()
+            self.statistics = _statistics(pool, indices)
             self.programs.clear()
+            self.sizes.clear()
             self.resident = None
             self.data_key = key
         return self.arrays
@@ -91,8 +100,11 @@ class Workbench:
         key = f"{signature(segment.params)}/{segment.microbatches}"
         program = self.programs.pop(key, None)
         if program is None:
-            while len(self.programs) >= MAX_PROGRAMS:
-                del self.programs[next(iter(self.programs))]  # the one used longest ago
+            while self.programs and sum(self.sizes.values()) > self.programs_memory:
+                oldest = next(iter(self.programs))
+                del self.programs[oldest], self.sizes[oldest]
+                gc.collect()  # a network and its graphs refer to each other
+            self._before = psutil.Process().memory_info().rss
             program = Program(
                 segment.params,
                 dataset.image_shape,
@@ -102,6 +114,12 @@ class Workbench:
             )
         self.programs[key] = program
         return program
+
+    def measure_program(self) -> None:
+        """After the first segment of the program used last: what it has added to the process."""
+        last = next(reversed(self.programs))
+        if last not in self.sizes:
+            self.sizes[last] = max(0, psutil.Process().memory_info().rss - self._before)
 
 
 def run_segment(
@@ -129,10 +147,7 @@ def run_segment(
     arrays = bench.open(segment.dataset)
     program = bench.program(segment)
     epoch = _take_up(program, bench, segment, observe)
-    if segment.measure:
-        measured = measure(program, segment.measure)
-        observe(ModelMeasured(trial=segment.trial, attempt=segment.attempt, measured=measured, time=now_ms()))
-        check_limits(measured, segment.limits)
+    _measure(program, segment, observe)
 
     # Epochs
     losses, over = list(segment.past_losses[:epoch]), False
@@ -175,6 +190,7 @@ def run_segment(
         save_model = partial(write_model, segment, epoch, trained, observe, should_stop)
     else:
         bench.resident = _identity(segment, epoch)
+    bench.measure_program()
     ended = SegmentEnded(
         trial=segment.trial,
         attempt=segment.attempt,
@@ -227,6 +243,14 @@ def _take_up(program: Program, bench: Workbench, segment: Segment, observe: Obse
     return 0
 
 
+def _measure(program: Program, segment: Segment, observe: Observe) -> None:
+    """Find out what must be known of the network; raises InfeasibleError if it is beyond a limit."""
+    if segment.measure:
+        measured = measure(program, segment.measure)
+        observe(ModelMeasured(trial=segment.trial, attempt=segment.attempt, measured=measured, time=now_ms()))
+        check_limits(measured, segment.limits)
+
+
 def _identity(segment: Segment, epoch: int) -> Resident:
     return segment.study_folder, segment.trial, epoch, segment.microbatches
 
@@ -235,17 +259,14 @@ def _train_epoch(
     program: Program, bench: Workbench, segment: Segment, epoch: int
 ) -> tuple[dict[str, float], Logits]:
     """Train one epoch and evaluate; its metrics by name, and the logits of the validation split."""
-    assert bench.train_images is not None
-    assert bench.train_labels is not None
+    assert bench.images is not None
     assert bench.validation is not None
     params = segment.params
     began = time.monotonic()
     order = epoch_order(bench.labels, params, segment.seed, epoch)
     rates = learning_rates(params, epoch, segment.max_epochs, len(order))
     totals = program.train_epoch(
-        bench.train_images,
-        bench.train_labels,
-        order,
+        bench.images.chunks(order),
         rates,
         seed_from(segment.seed, epoch),
         params,
@@ -266,16 +287,18 @@ def _train_epoch(
     return metrics, logits
 
 
-def _statistics(images: npt.NDArray[np.uint8]) -> PixelStatistics:
-    """Mean and standard deviation of every channel."""
-    channels = [
-        np.bincount(images[..., channel].ravel(), minlength=256) for channel in range(images.shape[3])
-    ]
+def _statistics(pool: Images, indices: npt.NDArray[np.int64]) -> PixelStatistics:
+    """Mean and standard deviation of every channel of the pool's images at `indices`."""
+    counts = np.zeros((pool.shape[3], 256), np.int64)
+    for start in range(0, len(indices), STATISTICS_IMAGES):
+        images = pool[indices[start : start + STATISTICS_IMAGES]]
+        for channel in range(pool.shape[3]):
+            counts[channel] += np.bincount(images[..., channel].ravel(), minlength=256)
     values = np.arange(256)
-    means = [float((counts * values).sum() / counts.sum()) for counts in channels]
+    means = [float((own * values).sum() / own.sum()) for own in counts]
     deviations = [
-        float(np.sqrt((counts * (values - mean) ** 2).sum() / counts.sum()))
-        for counts, mean in zip(channels, means, strict=True)
+        float(np.sqrt((own * (values - mean) ** 2).sum() / own.sum()))
+        for own, mean in zip(counts, means, strict=True)
     ]
     return PixelStatistics(tuple(means), tuple(deviations))
 

@@ -15,6 +15,7 @@ import pytest
 from harness.data.prepare import prepare
 from harness.engine.inline import InlineEngine
 from harness.engine.local import LocalEngine
+from harness.engine.memory import WorkerMemory
 from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.experiment.parameters import complete
 from harness.experiment.schema import DatasetConfig
@@ -31,6 +32,7 @@ from harness.records import (
     SegmentFailed,
     TrainingEnded,
 )
+from harness.train.segment import Workbench, run_segment
 
 pytestmark = pytest.mark.slow
 
@@ -268,3 +270,44 @@ def test_a_killed_worker_is_noticed_with_the_signal(dataset: Dataset, tmp_path: 
         assert "SIGKILL" in lost.reason
     finally:
         engine.close()
+
+
+def test_a_set_beyond_the_memory_for_data_is_streamed_with_the_same_numbers(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    found = []
+    for data in (1 << 30, 1):
+        memory = WorkerMemory(programs=1 << 30, data=data, recycle=1 << 40, limit=None)
+        engine = LocalEngine(StudyPaths(tmp_path / str(data)), 1, memory=memory)
+        engine.start()
+        try:
+            wait_for(engine, WorkerReady)
+            engine.submit(0, segment(dataset, tmp_path / str(data)))
+            found.append(numbers(reported(wait_for(engine, SegmentEnded), 0)))
+        finally:
+            engine.close()
+    assert found[0] == found[1]
+
+
+def test_a_worker_that_has_grown_is_known(tmp_path: Path) -> None:
+    memory = WorkerMemory(programs=1, data=1, recycle=1, limit=None)
+    engine = LocalEngine(StudyPaths(tmp_path), 1, memory=memory)
+    engine.start()
+    try:
+        wait_for(engine, WorkerReady)
+        assert engine.has_grown(0)
+    finally:
+        engine.close()
+    assert not engine.has_grown(0)
+
+
+def test_programs_beyond_their_memory_are_dropped_the_oldest_first(dataset: Dataset, tmp_path: Path) -> None:
+    bench = Workbench(programs_memory=0)
+    for trial, width in enumerate((4, 6, 4)):
+        params = complete({"family": "cnn", "depth": 1, "width": width})
+        run_segment(
+            segment(dataset, tmp_path, trial=trial, params=params), bench, lambda _: None, lambda: False
+        ).result()
+        assert len(bench.programs) <= 2
+        bench.sizes = dict.fromkeys(bench.sizes, 1)
+    assert len(bench.programs) == 1

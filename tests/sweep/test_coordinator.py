@@ -249,6 +249,39 @@ class InStep(InlineEngine):
         return events
 
 
+class Growing(SlowWriter):
+    """Every worker has grown too large after its third segment, until it is replaced."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self.trained = dict.fromkeys(range(workers), 0)
+        self.replaced = 0
+
+    def submit(self, worker: int, segment: Segment) -> None:
+        self.trained[worker] += 1
+        assert self.trained[worker] <= 3
+        super().submit(worker, segment)
+
+    def has_grown(self, worker: int) -> bool:
+        return self.trained[worker] == 3
+
+    def restart(self, worker: int) -> None:
+        assert not any(event for _, events in self._late for event in events if event.worker == worker)
+        self.trained[worker] = 0
+        self.replaced += 1
+        super().restart(worker)
+
+
+def test_a_worker_that_has_grown_is_replaced_when_all_its_files_are_written(tmp_path: Path) -> None:
+    engine = Growing(2)
+    running = coordinator(tmp_path, engine=engine, scheduler=FullTraining(9))
+    assert finish(running).complete
+    assert engine.replaced >= 3
+    records = read(tmp_path / "events.jsonl")
+    assert len(segments_of(records)) == 12
+    assert [event.state for event in ends(records)] == ["complete"] * 12
+
+
 def test_a_segment_goes_where_its_program_is_warm(tmp_path: Path) -> None:
     engine = InStep(2, run=simulate)
     running = coordinator(tmp_path, engine=engine, trials=30, scheduler=FullTraining(1))

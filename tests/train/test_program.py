@@ -15,6 +15,7 @@ from harness.model.families import build
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params
 from harness.seeds import seed_from
+from harness.train.images import Chunk
 from harness.train.order import batches
 from harness.train.program import Program
 
@@ -40,7 +41,7 @@ def train(program: Program, chosen: Params, images: Any, labels: Any, epochs: ra
     for epoch in epochs:
         order = batches(len(images), int(chosen["batch_size"]), 5, epoch)
         rates = np.full(len(order), float(chosen["learning_rate"]), np.float32)
-        totals = program.train_epoch(images, labels, order, rates, seed_from(5, epoch), chosen)
+        totals = program.train_epoch([Chunk(images, labels, order)], rates, seed_from(5, epoch), chosen)
         losses.append(totals.loss)
     return losses
 
@@ -167,7 +168,7 @@ def test_l1_l2_and_weight_decay_are_their_definitions(digits: Any) -> None:
                 loss += 0.01 * tf.reduce_sum(tf.abs(variable)) + 0.02 * tf.reduce_sum(variable**2)
     gradients = tape.gradient(loss, variables)
     order = np.arange(32, dtype=np.int32)[None, :]
-    program.train_epoch(images, labels, order, np.array([0.1], np.float32), 1, chosen)
+    program.train_epoch([Chunk(images, labels, order)], np.array([0.1], np.float32), 1, chosen)
     for old, gradient, new in zip(before, gradients, program.network.get_weights(), strict=True):
         decayed = old * (1 - 0.1 * 0.3) if old.ndim > 1 else old
         np.testing.assert_allclose(new, decayed - 0.1 * gradient.numpy(), atol=1e-6)
@@ -223,7 +224,7 @@ def test_averaged_weights_are_a_moving_average(digits: Any) -> None:
     by_hand = program.network.get_weights()
     for step in range(3):
         order = np.arange(32 * step, 32 * step + 32, dtype=np.int32)[None, :]
-        program.train_epoch(images, labels, order, np.array([0.05], np.float32), 1, chosen)
+        program.train_epoch([Chunk(images, labels, order)], np.array([0.05], np.float32), 1, chosen)
         decay = min(0.9, (2 + step) / (11 + step))
         weights = program.network.get_weights()
         by_hand = [decay * mean + (1 - decay) * now for mean, now in zip(by_hand, weights, strict=True)]
@@ -258,7 +259,7 @@ def test_class_weights_focal_loss_and_clipping_are_their_definitions(digits: Any
         probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         given = probabilities[np.arange(64), labels]
         factor = (1 - given) ** 1.5 if balance == "focal" else 1.0
-        totals = program.train_epoch(images, labels, order, rate, 1, chosen, weights)
+        totals = program.train_epoch([Chunk(images, labels, order)], rate, 1, chosen, weights)
         assert totals.loss == pytest.approx(np.mean(-np.log(given) * factor * weights[labels]), rel=1e-5)
         after = program.network.get_weights()
         length = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(before, after, strict=True)))

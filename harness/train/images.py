@@ -1,0 +1,90 @@
+"""The training images as a worker holds them: resident, or streamed in chunks from the prepared arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from harness.data.arrays import Arrays, Images
+from harness.train.order import Order
+
+CHUNK_BYTES = 64 << 20
+"""Images that are gathered at a time when a set is streamed; the next ones are gathered meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive batches of an epoch."""
+
+    images: tf.Tensor
+    """uint8 (N, H, W, C)."""
+    labels: tf.Tensor
+    """int32 (N,)."""
+    order: Order
+    """int32 (steps, batch), indices into these images."""
+
+
+class TrainingImages(Protocol):
+    """Gives an epoch's batches."""
+
+    def chunks(self, order: Order) -> Iterator[Chunk]:
+        """The batches that `order`, int32 (steps, batch), makes of all training images, in that order."""
+
+
+class ResidentImages:
+    """All images in memory (on a GPU: in its memory): an epoch is one chunk."""
+
+    def __init__(self, images: Images, labels: npt.NDArray[np.int32]) -> None:
+        self._images, self._labels = tf.constant(images), tf.constant(labels)
+
+    def chunks(self, order: Order) -> Iterator[Chunk]:
+        """One chunk: the order as it is."""
+        yield Chunk(self._images, self._labels, order)
+
+
+class StreamedImages:
+    """Images on disk, of which some batches are in memory at a time; every batch is the same as resident."""
+
+    def __init__(
+        self,
+        pool: Images,
+        indices: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int32],
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        self._pool, self._indices, self._labels = pool, indices, labels
+        self._chunk_bytes = chunk_bytes
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="gather")
+
+    def chunks(self, order: Order) -> Iterator[Chunk]:
+        """As many chunks as needed, the next one gathered while one is trained on."""
+        batch_bytes = order.shape[1] * int(np.prod(self._pool.shape[1:]))
+        steps = max(1, self._chunk_bytes // batch_bytes)
+        parts = [order[start : start + steps] for start in range(0, len(order), steps)]
+        coming = self._thread.submit(self._gather, parts[0])
+        for following in [*parts[1:], None]:
+            chunk = coming.result()
+            if following is not None:
+                coming = self._thread.submit(self._gather, following)
+            yield chunk
+
+    def _gather(self, part: Order) -> Chunk:
+        chosen = part.ravel()
+        places = np.arange(len(chosen), dtype=np.int32).reshape(part.shape)
+        return Chunk(
+            tf.constant(self._pool[self._indices[chosen]]), tf.constant(self._labels[chosen]), places
+        )
+
+
+def training_images(arrays: Arrays, resident_bytes: int) -> TrainingImages:
+    """The training split, resident if it takes no more than `resident_bytes`, else streamed."""
+    pool, indices, labels = arrays.train_pool()
+    if len(indices) * int(np.prod(pool.shape[1:])) <= resident_bytes:
+        return ResidentImages(*arrays.train())
+    return StreamedImages(pool, indices, labels)
