@@ -15,7 +15,7 @@ import pytest
 from harness.data.prepare import prepare
 from harness.engine.inline import InlineEngine
 from harness.engine.local import LocalEngine
-from harness.engine.memory import WorkerMemory
+from harness.engine.memory import WorkerMemory, own_memory
 from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.experiment.parameters import complete
 from harness.experiment.schema import DatasetConfig
@@ -311,3 +311,23 @@ def test_programs_beyond_their_memory_are_dropped_the_oldest_first(dataset: Data
         assert len(bench.programs) <= 2
         bench.sizes = dict.fromkeys(bench.sizes, 1)
     assert len(bench.programs) == 1
+
+
+def test_over_200_trials_a_workers_memory_stays_where_it_is(dataset: Dataset, tmp_path: Path) -> None:
+    """Four programs, trained in turn, with a checkpoint and a model each: the last 50 against the first."""
+    engine = LocalEngine(StudyPaths(tmp_path), 1)
+    engine.start()
+    used: list[int] = []
+    try:
+        wait_for(engine, WorkerReady)
+        process = engine._processes[0].process.pid
+        for trial in range(200):
+            params = complete({"family": "cnn", "depth": 1 + trial % 2, "width": 4 + trial // 2 % 2})
+            engine.submit(0, segment(dataset, tmp_path, trial=trial, params=params, max_epochs=2))
+            wait_for(engine, SegmentEnded)
+            used.append(own_memory(process))
+    finally:
+        engine.close()
+    first, last = np.mean(used[:50]), np.mean(used[-50:])
+    print(f"{first / 2**20:.0f} MiB over the first 50 trials, {last / 2**20:.0f} MiB over the last 50")
+    assert last < 1.1 * first
