@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 from tests.faults.support import LONG, events, harness, proven, running, seen, tiny, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
@@ -37,6 +38,7 @@ def free_port() -> int:
 def mlflow_server(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A real MLflow server that keeps its state in `folder`."""
     folder.mkdir(exist_ok=True)
+    ensure_store(f"sqlite:///{folder}/mlflow.db", create_mlflow_tables)
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(
             [
@@ -76,8 +78,6 @@ def test_a_server_that_is_down_at_the_start_and_in_the_middle(monkeypatch: pytes
     port, folder = free_port(), Path.cwd() / "server"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     epochs = "25" if LONG else "15"
-    with mlflow_server(port, folder):
-        pass  # it makes its tables, which takes long
     with running("sweep", tiny(), "--study", "s", "--trials", "60", "--epochs", epochs) as sweep:
         until(seen("s", "trial_ended", trial=1), sweep)
         with mlflow_server(port, folder):
@@ -92,6 +92,16 @@ def test_a_server_that_is_down_at_the_start_and_in_the_middle(monkeypatch: pytes
     assert gaps, "nothing was trained while the server was away"
     print(f"longest wait for an epoch while the server was away: {max(gaps):.2f} s")
     assert max(gaps) < 1
+
+
+def test_a_server_that_is_down_for_the_whole_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, folder = free_port(), Path.cwd() / "server"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    done = harness("sweep", tiny(), "--study", "s", "--trials", "4", code=4)
+    assert "harness sync s" in done.stderr
+    with mlflow_server(port, folder):
+        harness("sync", "s")
+        proven("s", 4)
 
 
 class FaultyProxy(ThreadingHTTPServer):
