@@ -17,7 +17,7 @@ def load_error(file: Path) -> str:
     except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
         return str(error).strip().split("\n", 1)[0] or type(error).__name__
     finally:
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)  # a full collection takes longer than the loading
     return ""
 
 
