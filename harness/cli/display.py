@@ -62,6 +62,8 @@ class PlainDisplay:
     def __init__(self) -> None:
         self._history: History | None = None
         self._plan: SweepPlan | None = None
+        self._segments: dict[int, SegmentEnded] = {}
+        """The last one of each trial."""
         self._last_progress = 0.0
 
     def progress(self, label: str, done: int, total: int) -> None:
@@ -87,13 +89,22 @@ class PlainDisplay:
         if isinstance(event, EpochEnded) and self._plan.trials == 1:
             self.note(f"epoch {event.epoch}/{self._plan.max_epochs}: {_epoch_text(event.metrics)}")
         elif isinstance(event, SegmentEnded) and self._plan.trials > 1:
-            trial = self._history.trials[event.trial]
-            self.note(
-                f"trial {event.trial}: {self._plan.metric} {score_text(trial, event.epoch, self._plan)} "
-                f"after {event.epoch} epochs ({event.seconds:.1f} s){_best_text(self._history)}"
-            )
+            self._segments[event.trial] = event
+            if not event.over:
+                self._tell(event)
+        elif isinstance(event, TrialEnded) and event.state == "complete" and event.trial in self._segments:
+            self._tell(self._segments[event.trial])  # only now does it count for the best
         elif isinstance(event, TrialEnded) and event.state == "failed":
             self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
+
+    def _tell(self, event: SegmentEnded) -> None:
+        assert self._history is not None
+        assert self._plan is not None
+        trial = self._history.trials[event.trial]
+        self.note(
+            f"trial {event.trial}: {self._plan.metric} {score_text(trial, event.epoch, self._plan)} "
+            f"after {event.epoch} epochs ({event.seconds:.1f} s){_best_text(self._history)}"
+        )
 
     def ended(self, result: SweepResult) -> None:
         """The summary."""
@@ -157,8 +168,9 @@ class LiveDisplay:
             self._workers[event.worker] = (event.trial, event.stop)
         elif isinstance(event, (SegmentEnded, SegmentFailed)) and self._history is not None:
             worker = self._history.trials[event.trial].worker
-            if worker is not None:
-                self._workers[worker] = None
+            running = self._workers.get(worker) if worker is not None else None
+            if worker is not None and running is not None and running[0] == event.trial:
+                self._workers[worker] = None  # unless it has gone on with another trial
         elif isinstance(event, TrialEnded) and event.state == "failed":
             self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
 

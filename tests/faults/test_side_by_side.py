@@ -18,13 +18,16 @@ from tests.faults.support import events, harness, proven, running, seen, tiny, u
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
+LONGER = ["--trials", "25", "--epochs", "15"]
+"""Still running when three commands have been refused."""
+
 
 def test_a_second_coordinator_is_refused_by_name_and_the_first_is_undisturbed() -> None:
     began = time.time()
-    with running("sweep", tiny(), "--study", "s", "--trials", "10") as first:
+    with running("sweep", tiny(), "--study", "s", *LONGER) as first:
         until(seen("s", "trial_ended", trial=1), first)
         for command in (
-            ["sweep", tiny(), "--study", "s", "--trials", "10"],
+            ["sweep", tiny(), "--study", "s", *LONGER],
             ["resume", "s"],
             ["sync", "s"],
         ):
@@ -39,7 +42,7 @@ def test_a_second_coordinator_is_refused_by_name_and_the_first_is_undisturbed() 
             assert began - 1 <= started <= time.time()
         assert first.process.poll() is None, "the first had ended before the last was refused"
         assert first.wait() == 0, first.stderr
-    history = proven("s", 10)
+    history = proven("s", 25)
     assert history.sessions == 1
     assert {trial.attempts for trial in history.trials.values()} == {1}
 
