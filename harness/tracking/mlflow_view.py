@@ -146,6 +146,10 @@ class MlflowView:
             logging.getLogger("alembic").setLevel(logging.WARNING)
             # A database that fails is told by the follower, in a sentence and without a traceback.
             logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+            if not self._uri.startswith("http"):
+                from mlflow.store.db import utils
+
+                utils.MAX_RETRY_COUNT = 1  # these retries block for minutes, too
             ensure_store(self._uri, create_mlflow_tables)
             self._client_made = MlflowClient(tracking_uri=self._uri)
         return self._client_made
