@@ -102,7 +102,8 @@ class Workbench:
         if program is None:
             while self.programs and sum(self.sizes.values()) > self.programs_memory:
                 oldest = next(iter(self.programs))
-                del self.programs[oldest], self.sizes[oldest]
+                del self.programs[oldest]
+                self.sizes.pop(oldest, None)  # not known if its first segment failed
                 gc.collect()  # a network and its graphs refer to each other
             self._before = psutil.Process().memory_info().rss
             program = Program(
