@@ -27,6 +27,8 @@ from tests.faults.support import (
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 MOMENTS = 40 if LONG else 6
+REACH = 0.7
+"""Of an undisturbed run's time: later moments would often find the study ended already."""
 PLAIN = ["--trials", "10"]
 ORDERED = [
     "--trials", "14", "--epochs", "9", "--ordered",
@@ -79,7 +81,7 @@ def _cut_and_resumed(study: str, how: list[str], rng: random.Random, whole: floa
     while True:
         command = ["resume", study] if events(study) else ["sweep", tiny(), "--study", study, *how]
         with running(*command) as sweep:
-            deadline = time.monotonic() + (rng.uniform(0.0, whole) if killed < most else PATIENCE)
+            deadline = time.monotonic() + (rng.uniform(0.0, REACH * whole) if killed < most else PATIENCE)
             while time.monotonic() < deadline and sweep.process.poll() is None:
                 time.sleep(0.01)
             if sweep.process.poll() is not None:
