@@ -77,7 +77,10 @@ class Running:
         """Its worker processes, by their numbers."""
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            arguments = child.cmdline()
+            try:
+                arguments = child.cmdline()
+            except psutil.Error:
+                continue  # it has just ended
             if WORKER_MODULE in arguments:
                 number = next(one for one in arguments if one.startswith("--worker="))
                 found.append((int(number.removeprefix("--worker=")), child))
