@@ -19,8 +19,10 @@ test: check
 	$(BIN)/python -m pytest -q
 
 # Real sweeps whose processes, files and servers are killed, damaged and cut off; `-long`: many more moments.
+# Two at a time, since most of them wait most of the time.
 test-faults: $(STAMP)
-	$(BIN)/python -m pytest -q --override-ini=addopts="-ra --strict-markers --strict-config" tests/faults
+	$(BIN)/python -m pytest -q -n 2 --override-ini=addopts="-ra --strict-markers --strict-config" \
+	  --durations=20 tests/faults
 
 test-faults-long: $(STAMP)
 	HARNESS_FAULTS=long $(BIN)/python -m pytest -q \

@@ -111,7 +111,7 @@ def test_a_copy_of_the_folder_at_a_random_moment_can_be_gone_on_with(
     rng = random.Random(3)
     with running("sweep", tiny(), "--study", "s", *PLAIN) as sweep:
         for number in range(8 if LONG else 2):
-            until(seen("s", "epoch_ended", trial=3 + number), sweep)
+            until(seen("s", "epoch_ended", trial=2 + number), sweep)
             time.sleep(rng.uniform(0, 0.3))
             shutil.copytree(Path.cwd(), Path.cwd().parent / f"copy-{number}", copy_function=_copy)
         assert sweep.wait() == 0

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.paths import StudyPaths
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 from tests.faults.support import LONG, events, harness, proven, running, seen, tiny, until
 
@@ -77,17 +78,17 @@ def epoch_gaps(study: str, after: float, before: float) -> list[float]:
 def test_a_server_that_is_down_at_the_start_and_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     port, folder = free_port(), Path.cwd() / "server"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    epochs = "25" if LONG else "15"
-    with running("sweep", tiny(), "--study", "s", "--trials", "60", "--epochs", epochs) as sweep:
+    trials = 200 if LONG else 80
+    with running("sweep", tiny(), "--study", "s", "--trials", str(trials), "--epochs", "15") as sweep:
         until(seen("s", "trial_ended", trial=1), sweep)
         with mlflow_server(port, folder):
-            until(seen("s", "trial_ended", trial=12), sweep)
+            until(StudyPaths.of("s").tracking_cursor.exists, sweep)
         away = time.time()
         time.sleep(20 if LONG else 6)
         back = time.time()
         with mlflow_server(port, folder):
             assert sweep.wait() == 0, sweep.stderr
-            proven("s", 60)
+            proven("s", trials)
     gaps = epoch_gaps("s", away, back)
     assert gaps, "nothing was trained while the server was away"
     print(f"longest wait for an epoch while the server was away: {max(gaps):.2f} s")
