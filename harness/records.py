@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 Scalar: TypeAlias = bool | int | float | str
 Params: TypeAlias = dict[str, Scalar]
 TrialState: TypeAlias = Literal["complete", "pruned", "failed"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 FailureKind: TypeAlias = Literal["out_of_memory", "diverged", "crash", "hang", "user_code", "infeasible"]
 
 
@@ -77,6 +78,7 @@ class Segment:
     """To go on from if the other one turns out to be damaged."""
     microbatches: int = 1
     """Parts that a batch is cut into, their gradients being added up: 2 after memory ran out."""
+    precision: Precision = "float32"
     past_losses: tuple[float, ...] = ()
     """Validation loss of epochs 1 to `start`, for early stopping."""
     measure: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,15 +37,37 @@ StudyOption = Annotated[
     str | None,
     typer.Option("--study", help="The study's name: made if new, gone on with if it exists."),
 ]
+
+
+def _check_workers(text: str | None) -> str | None:
+    if text is None or text == AUTO or (text.isdecimal() and 1 <= int(text) <= MOST_WORKERS):
+        return text
+    raise typer.BadParameter(f"{text!r} is neither {AUTO} nor a number from 1 to {MOST_WORKERS:,}.")
+
+
+AUTO = "auto"
+MOST_WORKERS = 1024
 WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", "-w", min=1, help="Worker processes; by default one per GPU or core."),
+    str | None,
+    typer.Option(
+        "--workers",
+        "-w",
+        metavar="N|auto",
+        callback=_check_workers,
+        help="Worker processes; by default one per GPU or core. auto: the number that trains fastest, "
+        "measured once for this machine and kind of network.",
+    ),
 ]
 StudyArgument = Annotated[
     str | None, typer.Argument(help="The study's name; by default the one last active.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
+
+
+def number_of_workers(text: str | None) -> int | Literal["auto"] | None:
+    """What `--workers` says."""
+    return "auto" if text == AUTO else int(text) if text else None
 
 
 def overrides(settings: list[str] | None, **options: object) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cli.options import StudyArgument, WorkersOption
+from harness.cli.options import StudyArgument, WorkersOption, number_of_workers
 from harness.cli.sweep import (
     MaxEpochsOption,
     MinGainOption,
@@ -44,4 +44,4 @@ def resume(
     if trials is not None:
         search["trials"] = trials
     experiment = restore(recorded | {"search": search})
-    run_and_report(experiment, study=paths.folder.name, workers=workers, resume=True)
+    run_and_report(experiment, study=paths.folder.name, workers=number_of_workers(workers), resume=True)

@@ -13,6 +13,7 @@ from harness.cli.options import (
     SetOption,
     StudyOption,
     WorkersOption,
+    number_of_workers,
     overrides,
 )
 
@@ -80,4 +81,4 @@ def sweep(
             search__max_epochs_total=max_epochs_total,
         ),
     )
-    run_and_report(chosen, study=study, workers=workers)
+    run_and_report(chosen, study=study, workers=number_of_workers(workers))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -17,7 +17,7 @@ def run_and_report(
     experiment: Experiment,
     *,
     study: str | None,
-    workers: int | None,
+    workers: int | Literal["auto"] | None,
     resume: bool = False,
     evaluate_test: bool = False,
 ) -> SweepResult:

@@ -131,7 +131,7 @@ class LocalEngine:
                 stdout=log,
                 stderr=log,
                 pass_fds=(write_end,),
-                env=self._environment(worker, threads),
+                env=worker_environment(worker, threads, self._gpus),
                 # A ctrl-C in the terminal is the coordinator's to answer.
                 start_new_session=True,
                 text=True,
@@ -144,17 +144,6 @@ class LocalEngine:
         os.set_blocking(read_end, False)
         self._processes[worker] = _Process(process, read_end, log=log)
         self._selector.register(read_end, selectors.EVENT_READ, worker)
-
-    def _environment(self, worker: int, threads: int) -> dict[str, str]:
-        environment = os.environ | {
-            "KERAS_BACKEND": "tensorflow",
-            "OMP_NUM_THREADS": str(threads),
-            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-            "PYTHONUNBUFFERED": "1",
-        }
-        if self._gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[worker % len(self._gpus)]
-        return environment
 
     def _send(self, worker: int, message: dict[str, object]) -> None:
         # A worker that has just died is noticed by the next poll; the message is not lost with it,
@@ -224,6 +213,19 @@ class LocalEngine:
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit status {code}"
         said = "\n".join(["", *tail]) if tail else " It printed nothing."
         return f"Worker {worker} ended with {how}. The end of {log}:{said}"
+
+
+def worker_environment(worker: int, threads: int, gpus: Sequence[str]) -> dict[str, str]:
+    """The environment of a process that trains: its threads, and one of the GPUs, dealt out in turn."""
+    environment = os.environ | {
+        "KERAS_BACKEND": "tensorflow",
+        "OMP_NUM_THREADS": str(threads),
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
+    return environment
 
 
 def usable_cores() -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.experiment.space import Space, parse_space
-from harness.records import Scalar
+from harness.records import Precision, Scalar
 
 ImageSide = Annotated[int, Field(ge=2, le=1024)]
 Sampler = Literal["tpe", "random", "grid", "qmc", "cmaes", "nsga2", "gp"]
@@ -54,6 +54,8 @@ class TrainingConfig(Strict):
     """How long a full training is."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 15
+    precision: Precision = "float32"
+    """What layers compute with in training; bfloat16 is faster on GPUs that have it (Ampere and later)."""
 
 
 class ObjectiveConfig(Strict):
@@ -118,8 +120,9 @@ class SearchConfig(Strict):
     sampler: Sampler = "tpe"
     warm_start: list[str] = []
     """Studies whose trials the sampler learns from, as far as they fit the space."""
-    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """None: one per GPU, else one per core, never more than trials."""
+    workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] | None = None
+    """None: one per GPU, else one per core; `auto`: measured, which takes some seconds once for a machine and
+    kind of network. Never more than trials."""
 
 
 class SchedulerConfig(Strict):

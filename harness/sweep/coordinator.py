@@ -31,6 +31,7 @@ from harness.records import (
     LogRecord,
     ModelMeasured,
     ModelSaved,
+    Precision,
     Segment,
     SegmentEnded,
     SegmentFailed,
@@ -81,6 +82,8 @@ class SweepPlan:
     max_epochs: int
     objectives: list[tuple[str, bool]]
     """Metric, and whether larger is better; trials are ranked by the first."""
+    precision: Precision = "float32"
+    """What layers compute with in training."""
     limits: dict[str, float] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     """When it is used up, running segments end at their next epoch."""
@@ -338,6 +341,7 @@ class Coordinator:
             checkpoint=checkpoint,
             earlier_checkpoint=earlier,
             microbatches=trial.microbatches,
+            precision=self.plan.precision,
             past_losses=tuple(
                 trial.epochs[epoch].get("val_loss", trial.epochs[epoch].get("loss", math.nan))
                 for epoch in range(1, (checkpoint.epoch if checkpoint else 0) + 1)

@@ -9,23 +9,26 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from harness.clock import now_ms
 from harness.data.prepare import prepare
+from harness.engine.calibration import calibrate
 from harness.engine.local import LocalEngine, default_workers, usable_cores
 from harness.engine.memory import worker_memory
 from harness.errors import ExperimentError, HarnessError, StudyError
-from harness.experiment.load import dump
+from harness.experiment.load import dump, restore
+from harness.experiment.parameters import complete
 from harness.experiment.schema import Experiment
+from harness.experiment.space import defaults
 from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
-from harness.records import Dataset, LogRecord, StudyEnded, StudyStarted
+from harness.records import Dataset, LogRecord, Progress, StudyEnded, StudyStarted
 from harness.sweep.budget import Budget
 from harness.sweep.coordinator import Coordinator, Stop, SweepPlan
 from harness.sweep.decisions import AsResultsCome, InOrder
@@ -89,7 +92,7 @@ def run_sweep(
     *,
     study: str | None = None,
     resume: bool = False,
-    workers: int | None = None,
+    workers: int | Literal["auto"] | None = None,
     evaluate_test: bool = False,
 ) -> SweepResult:
     """Run a study to its total of trials, or until it is stopped.
@@ -99,7 +102,8 @@ def run_sweep(
         watcher: told about progress.
         study: the study's name; one that exists is gone on with. None makes a new name.
         resume: the study must exist.
-        workers: worker processes; None for one per GPU, or core, but never more than trials.
+        workers: worker processes, never more than trials; `auto` to measure how many are best; None for what
+            the experiment says, and if it says nothing, for one per GPU or core.
         evaluate_test: open the sealed test split when a trial is complete.
 
     Raises:
@@ -123,24 +127,24 @@ def run_sweep(
             _check_same(experiment, history, name)
         tidy_study(paths, history)
         sampler = _make_sampler(experiment, watcher)
-        total = experiment.search.trials
-        count = min(total, workers or experiment.search.workers or default_workers(total))
-        memory = worker_memory(count, experiment.search.worker_memory, experiment.search.data_memory)
-        engine = LocalEngine(paths, count, memory=memory)
-        stack.callback(engine.close)
         stack.enter_context(_signals(stop))
+        total = experiment.search.trials
+        wanted = workers or experiment.search.workers or default_workers(total)
+        dataset: Dataset | None = None
+        if wanted == "auto":
+            dataset = _prepare_data(experiment, history, watcher, stop)
+            wanted = _measured_workers(experiment, dataset, watcher, stop)
+        engine = _engine(experiment, paths, min(total, wanted))
+        stack.callback(engine.close)
 
         engine.start()  # workers import TensorFlow while the data is prepared
-        dataset = _prepare_data(experiment, history, watcher, stop)
+        dataset = dataset or _prepare_data(experiment, history, watcher, stop)
         if log is None:
             log = _open_log(paths, watcher, stop)
             stack.callback(log.close)
-        followers = _followers(experiment, paths)
+        followers = _followers(experiment, paths, log.records)
         feeds = [follower.feed for follower in followers]
-        for record in log.records:
-            for feed in feeds:
-                feed(record)
-        opening = _study_started(name, experiment, dataset, history, workers=count)
+        opening = _study_started(name, experiment, dataset, history, workers=engine.workers)
         started = log.append(opening, durable=True)
         for follow in (history.apply, watcher.follow, *feeds):
             follow(started)
@@ -169,18 +173,43 @@ def run_sweep(
 
 def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, stop: Stop) -> Dataset:
     """The data, and what should be said about it; raises KeyboardInterrupt on a ctrl-C."""
-
-    def progress(label: str, done: int, total: int) -> None:
-        if stop.reason is not None:
-            raise KeyboardInterrupt
-        watcher.progress(label, done, total)
-
-    dataset = prepare(experiment.dataset, seed=experiment.seed, progress=progress)
+    dataset = prepare(experiment.dataset, seed=experiment.seed, progress=_progress(watcher, stop))
     _check_data(experiment, dataset, history)
     advice = _imbalance(experiment, dataset)
     for sentence in (*dataset.warnings, *([advice] if advice else [])):
         watcher.note(sentence)
     return dataset
+
+
+def _engine(experiment: Experiment, paths: StudyPaths, workers: int) -> LocalEngine:
+    search = experiment.search
+    return LocalEngine(
+        paths, workers, memory=worker_memory(workers, search.worker_memory, search.data_memory)
+    )
+
+
+def _measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher, stop: Stop) -> int:
+    """The number of workers that train a typical configuration fastest; KeyboardInterrupt on a ctrl-C."""
+    measured = calibrate(
+        complete(defaults(experiment.compiled_space())),
+        dataset.image_shape,
+        len(dataset.classes),
+        experiment.training.precision,
+        _progress(watcher, stop),
+    )
+    rates = ", ".join(f"{count}: {rate:,.0f}" for count, rate in sorted(measured.rates.items()))
+    when = "measured before" if measured.known else "measured"
+    watcher.note(f"workers: {measured.workers} (images a second by number of workers, {when}: {rates})")
+    return measured.workers
+
+
+def _progress(watcher: Watcher, stop: Stop) -> Progress:
+    def progress(label: str, done: int, total: int) -> None:
+        if stop.reason is not None:
+            raise KeyboardInterrupt
+        watcher.progress(label, done, total)
+
+    return progress
 
 
 def _open_log(paths: StudyPaths, watcher: Watcher, stop: Stop) -> EventLog:
@@ -206,12 +235,16 @@ def _make_sampler(experiment: Experiment, watcher: Watcher) -> Sampler:
     return sampler
 
 
-def _followers(experiment: Experiment, paths: StudyPaths) -> list[Follower]:
-    """The views of the event log."""
-    return [
+def _followers(experiment: Experiment, paths: StudyPaths, records: Sequence[LogRecord]) -> list[Follower]:
+    """The views of the event log, which already know these records."""
+    followers = [
         Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
         Follower(lambda: MlflowView(tracking_uri(), experiment_name(experiment.name), paths), "MLflow"),
     ]
+    for record in records:
+        for follower in followers:
+            follower.feed(record)
+    return followers
 
 
 def _close(followers: list[Follower], hurried: Callable[[], bool]) -> tuple[str, ...]:
@@ -244,6 +277,7 @@ def _plan(
         seed=experiment.seed,
         trials=search.trials,
         max_epochs=experiment.training.epochs,
+        precision=experiment.training.precision,
         objectives=experiment.objectives(),
         limits={str(name): limit for name, limit in experiment.limits.items()},
         generation=history.generation,
@@ -339,7 +373,8 @@ def _check_same(experiment: Experiment, history: History, name: str) -> None:
     """What decides results must not change under a study's feet."""
     if history.study is None:
         return
-    before, now = history.study.experiment, dump(experiment)
+    # An older study says nothing of what there was no choice of yet.
+    before, now = dump(restore(history.study.experiment)), dump(experiment)
     changed = [
         key
         for key in ("dataset", "training", "objective", "also", "limits", "scheduler", "seed")

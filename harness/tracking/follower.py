@@ -12,9 +12,15 @@ from typing import Protocol
 from harness.records import LogRecord
 
 BATCH_SECONDS = 1.0
-"""Records gather for so long before they are written together."""
+"""Records gather for so long at least before they are written together,"""
+SHARE = 0.05
+"""and for so long that writing takes this share of the time, since the same cores train,"""
+LONGEST_SECONDS = 5.0
+"""but for no longer than this: people watch."""
 LARGEST_BATCH = 500
 """Records that are written together at most, so that there is progress to see."""
+FIRST_BATCH = 20
+"""The same after a failure: a server that is back may be slow."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 _PASSWORD = re.compile(r"://[^/@\s]+@")
@@ -85,13 +91,14 @@ class Follower:
 
     def _follow(self) -> None:
         view: View | None = None
-        pause = FIRST_PAUSE
+        pause, most = FIRST_PAUSE, LARGEST_BATCH
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
                     return
-                batch = self._waiting[:LARGEST_BATCH]
+                batch = self._waiting[:most]
+            began = time.monotonic()
             try:
                 view = view or self._make_view()
                 view.apply(batch)
@@ -100,13 +107,14 @@ class Follower:
                 if time.monotonic() + pause > self._deadline:
                     return
                 self._rest(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause, most = min(2 * pause, LONGEST_PAUSE), FIRST_BATCH
                 continue
             pause, self._error, self._succeeded = FIRST_PAUSE, "", time.monotonic()
             with self._changed:
                 del self._waiting[: len(batch)]
-            if len(batch) < LARGEST_BATCH:
-                self._rest(BATCH_SECONDS)
+            if len(batch) < most:
+                self._rest(min(max(BATCH_SECONDS, (time.monotonic() - began) / SHARE), LONGEST_SECONDS))
+            most = min(2 * most, LARGEST_BATCH)
 
     def _rest(self, seconds: float) -> None:
         """Wait, unless the end has come."""

@@ -23,7 +23,7 @@ from harness.model.augmentation import augment, mix
 from harness.model.families import ImageShape, build, with_probabilities
 from harness.model.optimizers import OPTIMIZERS
 from harness.model.preprocessing import PixelStatistics
-from harness.records import Params
+from harness.records import Params, Precision
 from harness.seeds import seed_from
 from harness.train.images import Chunk
 
@@ -55,9 +55,8 @@ class TunableDropout(keras.layers.Dropout):  # type: ignore[misc]
         """Drop and rescale in training, pass through otherwise."""
         if not training:
             return inputs
-        return tf.nn.experimental.stateless_dropout(
-            inputs, rate=self.variable_rate, seed=self.seed_generator.next()
-        )
+        rate = tf.cast(self.variable_rate, inputs.dtype)
+        return tf.nn.experimental.stateless_dropout(inputs, rate=rate, seed=self.seed_generator.next())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +78,28 @@ class Program:
         num_classes: int,
         statistics: PixelStatistics,
         microbatches: int = 1,
+        precision: Precision = "float32",
     ) -> None:
-        """`microbatches`: parts that each batch is cut into to save memory, their gradients added up."""
+        """Build the network; it is traced when it is first used.
+
+        Args:
+            params: complete parameters.
+            image_shape: height, width, channels.
+            num_classes: length of the logits.
+            statistics: of the training images.
+            microbatches: parts that each batch is cut into to save memory, their gradients added up.
+            precision: what layers compute with in training, as in Micikevicius et al. 2018
+                (arXiv:1710.03740). Weights, optimizer, loss and predictions are float32 in any case, and so
+                is the model that is saved; bfloat16 has float32's range and needs no scaling of the loss.
+        """
         self._microbatches = microbatches
         self._rate = tf.Variable(0.0, trainable=False, name="dropout_rate")
         stock = build(params, image_shape, num_classes, statistics)
-        self.network = _with_tunable_dropout(stock, self._rate)
+        self.network = self._evaluated = _with_tunable_dropout(stock, self._rate)
+        if precision != "float32":
+            with _computing_with(precision):
+                mixed = build(params, image_shape, num_classes, statistics)
+                self.network = _with_tunable_dropout(mixed, self._rate)
         self._stock = with_probabilities(stock)
         self.optimizer = OPTIMIZERS[str(params["optimizer"])](params)
         self.optimizer.build(self.network.trainable_variables)
@@ -131,8 +146,17 @@ class Program:
             autograph=False,
             input_signature=[],
         )
+        self._align = tf.function(
+            lambda: [
+                own.value.assign(weight.value)
+                for own, weight in zip(self._evaluated.weights, self.network.weights, strict=True)
+            ],
+            autograph=False,
+            input_signature=[],
+        )
+        """Gives the weights to the network that predicts, where that is another one."""
         self._predict = tf.function(
-            lambda images: self.network(tf.cast(images, tf.float32), training=False),
+            lambda images: self._evaluated(tf.cast(images, tf.float32), training=False),
             autograph=False,
             jit_compile=False,
             input_signature=[tf.TensorSpec((None, *image_shape), tf.uint8)],
@@ -181,6 +205,8 @@ class Program:
 
     def predict(self, images: npt.NDArray[np.uint8] | tf.Tensor) -> npt.NDArray[np.float32]:
         """Logits, float32 (N, num_classes), for uint8 images (N, H, W, C)."""
+        if self._evaluated is not self.network:
+            self._align()
         parts = [
             self._predict(images[start : start + EVALUATION_BATCH]).numpy()
             for start in range(0, len(images), EVALUATION_BATCH)
@@ -288,7 +314,7 @@ class Program:
         truth = truth * (1 - smoothing) + smoothing / self._num_classes
         variables = [variable.value for variable in self.network.trainable_variables]
         with tf.GradientTape() as tape:
-            logits = self.network(batch, training=True)
+            logits = tf.cast(self.network(batch, training=True), tf.float32)
             losses = tf.nn.softmax_cross_entropy_with_logits(truth, logits)
             if self._focal:
                 losses *= _focus(logits, truth, numbers["focal_gamma"])
@@ -332,6 +358,17 @@ class Program:
 def _is_kernel(variable: tf.Variable) -> bool:
     """Biases and normalisation scales are vectors; they are not regularised."""
     return len(variable.shape) > 1
+
+
+@contextmanager
+def _computing_with(precision: Precision) -> Iterator[None]:
+    """Inside, new layers compute in `precision` with float32 weights."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _with_tunable_dropout(network: keras.Model, rate: tf.Variable) -> keras.Model:

@@ -97,7 +97,7 @@ class Workbench:
         """The compiled program for this configuration on the open data set, made on first use."""
         assert self.statistics is not None
         dataset = segment.dataset
-        key = f"{signature(segment.params)}/{segment.microbatches}"
+        key = f"{signature(segment.params)}/{segment.microbatches}/{segment.precision}"
         program = self.programs.pop(key, None)
         if program is None:
             while self.programs and sum(self.sizes.values()) > self.programs_memory:
@@ -112,6 +112,7 @@ class Workbench:
                 len(dataset.classes),
                 self.statistics,
                 microbatches=segment.microbatches,
+                precision=segment.precision,
             )
         self.programs[key] = program
         return program

@@ -78,8 +78,8 @@ def epoch_gaps(study: str, after: float, before: float) -> list[float]:
 def test_a_server_that_is_down_at_the_start_and_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     port, folder = free_port(), Path.cwd() / "server"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    trials = 200 if LONG else 80
-    with running("sweep", tiny(), "--study", "s", "--trials", str(trials), "--epochs", "15") as sweep:
+    trials = 60 if LONG else 40
+    with running("sweep", tiny(), "--study", "s", "--trials", str(trials), "--epochs", "60") as sweep:
         until(seen("s", "trial_ended", trial=1), sweep)
         with mlflow_server(port, folder):
             until(StudyPaths.of("s").tracking_cursor.exists, sweep)

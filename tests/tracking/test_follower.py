@@ -71,3 +71,24 @@ def test_feeding_does_not_wait_for_a_slow_view() -> None:
         follower.feed(record(seq))
     assert time.monotonic() - began < 0.3
     follower.close(lambda: (5, 5))
+
+
+def test_after_a_failure_few_records_are_written_together() -> None:
+    """So that a slow server that has come back is not given up in the middle of a large batch."""
+    sizes: list[int] = []
+    away = [True]
+
+    class Slow:
+        def apply(self, records: Sequence[LogRecord]) -> None:
+            if away[0]:
+                raise ConnectionError("away")
+            sizes.append(len(records))
+
+    follower = Follower(Slow, "the server")
+    for seq in range(1000):
+        follower.feed(record(seq))
+    time.sleep(0.2)
+    away[0] = False
+    assert follower.close(lambda: (20.0, 60.0)).caught_up
+    assert sizes[0] < 50
+    assert sum(sizes) == 1000

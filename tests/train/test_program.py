@@ -264,3 +264,26 @@ def test_class_weights_focal_loss_and_clipping_are_their_definitions(digits: Any
         after = program.network.get_weights()
         length = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(before, after, strict=True)))
         assert length == pytest.approx(0.01, rel=1e-3)
+
+
+def test_in_bfloat16_weights_and_predictions_are_float32_and_the_state_is_interchangeable(
+    digits: Any,
+) -> None:
+    images, labels = digits
+    chosen = params(dropout=0.2, batch_norm=True, ema=0.9)
+    plain = Program(chosen, SHAPE, CLASSES, STATISTICS)
+    mixed = Program(chosen, SHAPE, CLASSES, STATISTICS, precision="bfloat16")
+    for program in (plain, mixed):
+        program.reset(3, dropout=0.2)
+    assert mixed.network.layers[-1].compute_dtype == "bfloat16"
+    assert all(np.array_equal(a, b) for a, b in zip(plain.state()[0], mixed.state()[0], strict=True))
+    expected = train(plain, chosen, images, labels, range(1, 4))
+    found = train(mixed, chosen, images, labels, range(1, 4))
+    assert found != expected
+    assert found == pytest.approx(expected, rel=0.1)
+    weights, rest = mixed.state()
+    assert {array.dtype for array in weights} == {np.dtype(np.float32)}
+    plain.restore(weights, rest)
+    assert np.array_equal(mixed.predict(images), plain.predict(images))
+    with mixed.averaged(), plain.averaged():
+        assert np.array_equal(mixed.predict(images), plain.predict(images))

@@ -1,0 +1,67 @@
+"""The number of workers is measured, once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.engine.calibration import Calibration, calibrate, candidates
+from harness.engine.local import usable_cores
+from harness.engine.memory import GIB
+from harness.errors import EngineError
+from harness.experiment.parameters import complete
+
+SMALL = {"family": "cnn", "depth": 1, "width": 4, "batch_size": 16}
+
+
+def test_candidates_never_oversubscribe() -> None:
+    assert candidates(2, 0, 24 * GIB) == [2, 1]
+    assert candidates(12, 0, 64 * GIB) == [12, 6, 3, 1]
+    assert candidates(64, 0, 12 * GIB) == [8, 4, 2, 1]
+    assert candidates(16, 2, 64 * GIB) == [8, 4, 2]
+    assert candidates(1, 0, 1 * GIB) == [1]
+
+
+@pytest.mark.slow
+def test_measured_once_and_then_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    told: list[tuple[int, int]] = []
+
+    def measure() -> Calibration:
+        return calibrate(
+            complete(SMALL), (8, 8, 1), 10, "float32", lambda _, done, total: told.append((done, total))
+        )
+
+    first = measure()
+    assert not first.known
+    assert list(first.rates) == candidates(usable_cores(), 0, 1024 * GIB)
+    assert first.rates[first.workers] >= 0.95 * max(first.rates.values()) > 0
+    assert told[-1] == (len(first.rates), len(first.rates))
+    told.clear()
+    again = measure()
+    assert (again.known, again.workers, again.rates, told) == (True, first.workers, first.rates, [])
+    (tmp_path / "calibration.json").write_text("[")  # damaged: measured again
+    assert not measure().known
+
+
+@pytest.mark.slow
+def test_what_cannot_be_trained_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    with pytest.raises(EngineError, match="--workers"):
+        calibrate(
+            complete(SMALL) | {"family": "none"}, (8, 8, 1), 10, "float32", lambda label, done, total: None
+        )
+    assert not (tmp_path / "calibration.json").exists()
+
+
+def test_what_is_neither_a_number_nor_auto_is_refused() -> None:
+    for text in ("many", "0", "-1", "1.5", "1025"):
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", "sweep", f"--workers={text}"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "neither auto nor a number from 1 to 1,024" in " ".join(done.stderr.replace("│", "").split())
