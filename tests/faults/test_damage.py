@@ -138,9 +138,9 @@ def test_a_log_damaged_before_its_end_is_refused_by_every_command() -> None:
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used() -> None:
     """Both of another trial are damaged: it begins again."""
-    harness("sweep", tiny(), "--study", "whole", *PLAIN, "--epochs", "40")
+    harness("sweep", tiny(), "--study", "whole", *PLAIN, "--epochs", "25")
     board = leaderboard("whole")
-    with running("sweep", tiny(), "--study", "s", *PLAIN, "--epochs", "40") as sweep:
+    with running("sweep", tiny(), "--study", "s", *PLAIN, "--epochs", "25") as sweep:
         until(seen("s", "checkpoint_saved", trial=2), sweep)
         until(
             lambda: all(len(one.checkpoints) == 2 for one in open_trials()) and len(open_trials()) == 2, sweep
