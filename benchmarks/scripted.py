@@ -165,7 +165,7 @@ def epoch_ended(segment: Segment, epoch: int) -> EpochEnded:
 
 
 def checkpoint_saved(segment: Segment, epoch: int) -> CheckpointSaved:
-    file = f"trials/{segment.trial:05d}/checkpoint-{epoch}.npz"
+    file = f"trials/{segment.trial:05d}/checkpoint-{epoch}.ckpt"
     saved = Checkpoint(file=file, sha256="0" * 64, epoch=epoch)
     return CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms())
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.clock import now_ms
 from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
@@ -48,8 +48,10 @@ from harness.sweep.decisions import AsResultsCome, InOrder, Outcome
 from harness.sweep.event_log import EventLog
 from harness.sweep.history import MICROBATCHES, History, TrialHistory
 from harness.sweep.leftovers import remove_checkpoints, remove_unfinished
-from harness.sweep.sampler import Suggestion
 from harness.sweep.scheduler import Values
+
+if TYPE_CHECKING:
+    from harness.sweep.sampler import Suggestion
 
 POLL_SECONDS = 0.25
 RETRIES = 2

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.records import TrialState
 from harness.sweep.history import History, TrialHistory
-from harness.sweep.sampler import Sampler, Suggestion
 from harness.sweep.scheduler import Scheduler, Values
+
+if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
+    from harness.sweep.sampler import Sampler, Suggestion
 
 
 @dataclass(frozen=True, slots=True)

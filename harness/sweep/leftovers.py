@@ -16,7 +16,7 @@ from harness.sweep.history import History
 
 def remove_checkpoints(study_folder: Path, trial: int, keep: Collection[str]) -> None:
     """Remove the trial's checkpoints except those in `keep`, paths relative to the study's folder."""
-    for file in StudyPaths(study_folder).trial(trial).glob("checkpoint-*.npz"):
+    for file in StudyPaths(study_folder).trial(trial).glob("checkpoint-*"):
         if str(file.relative_to(study_folder)) not in keep:
             with contextlib.suppress(OSError):  # a left-over file does no harm
                 file.unlink()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from harness.clock import now_ms
 from harness.data.prepare import prepare
@@ -38,11 +38,13 @@ from harness.sweep.leftovers import tidy_study
 from harness.sweep.lock import study_lock
 from harness.sweep.names import check_name, new_name
 from harness.sweep.pruners import StopOnly, make_pruner
-from harness.sweep.sampler import Sampler
 from harness.sweep.scheduler import Asha, FullTraining, Hyperband, Scheduler, Screen
 from harness.tracking.follower import Follower
 from harness.tracking.mlflow_view import MlflowView, experiment_name, make_again
 from harness.tracking.optuna_view import OptunaView
+
+if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
+    from harness.sweep.sampler import Sampler
 
 UNHURRIED = 20.0, 600.0
 """How long the end of a sweep waits for an MLflow or storage that fails, and for one that is only slow."""
@@ -126,7 +128,6 @@ def run_sweep(
             stack.callback(log.close)
             _check_same(experiment, history, name)
         tidy_study(paths, history)
-        sampler = _make_sampler(experiment, watcher)
         stack.enter_context(_signals(stop))
         total = experiment.search.trials
         wanted = workers or experiment.search.workers or default_workers(total)
@@ -137,7 +138,8 @@ def run_sweep(
         engine = _engine(experiment, paths, min(total, wanted))
         stack.callback(engine.close)
 
-        engine.start()  # workers import TensorFlow while the data is prepared
+        engine.start()  # workers import TensorFlow while everything else is prepared
+        sampler = _make_sampler(experiment, watcher)
         dataset = dataset or _prepare_data(experiment, history, watcher, stop)
         if log is None:
             log = _open_log(paths, watcher, stop)
@@ -223,6 +225,8 @@ def _open_log(paths: StudyPaths, watcher: Watcher, stop: Stop) -> EventLog:
 
 def _make_sampler(experiment: Experiment, watcher: Watcher) -> Sampler:
     """The sampler, with what it learns from other studies."""
+    from harness.sweep.sampler import Sampler
+
     sampler = Sampler(
         experiment.compiled_space(),
         experiment.search.sampler,

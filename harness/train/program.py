@@ -232,7 +232,8 @@ class Program:
     def state(self) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
         """Copies of the weights, and of the optimizer's variables followed by the averages."""
         # One call: reading variables one by one takes as long as a training step of a small network.
-        values = [value.numpy() for value in self._read()]
+        # Nor is it copied: what was read stays, and a variable that changes moves to another place.
+        values = [np.asarray(value) for value in self._read()]
         return values[: len(self.network.weights)], values[len(self.network.weights) :]
 
     @property

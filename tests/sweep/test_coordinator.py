@@ -78,7 +78,7 @@ def simulate(segment: Segment, observe: Observe, should_stop: Callable[[], bool]
         )
         if should_stop():
             break
-    saved = Checkpoint(file=f"{segment.trial}-{epoch}.npz", sha256="0" * 64, epoch=epoch)
+    saved = Checkpoint(file=f"{segment.trial}-{epoch}.ckpt", sha256="0" * 64, epoch=epoch)
     observe(CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=0))
     observe(
         SegmentEnded(
@@ -499,7 +499,7 @@ def test_checkpoints_that_nothing_needs_are_removed(tmp_path: Path) -> None:
     def saving(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
         def watched(event: WorkerEvent) -> None:
             if isinstance(event, EpochEnded):
-                file = Path("trials") / f"{segment.trial:05d}" / f"checkpoint-{event.epoch:05d}-1.npz"
+                file = Path("trials") / f"{segment.trial:05d}" / f"checkpoint-{event.epoch:05d}-1.ckpt"
                 (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / file).write_bytes(b"state")
                 saved = Checkpoint(file=str(file), sha256="0" * 64, epoch=event.epoch)

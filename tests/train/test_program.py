@@ -287,3 +287,21 @@ def test_in_bfloat16_weights_and_predictions_are_float32_and_the_state_is_interc
     assert np.array_equal(mixed.predict(images), plain.predict(images))
     with mixed.averaged(), plain.averaged():
         assert np.array_equal(mixed.predict(images), plain.predict(images))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_state_that_was_read_does_not_change_with_the_training(digits: Any, optimizer: str) -> None:
+    images, labels = digits
+    chosen = params(optimizer=optimizer, batch_norm=True, ema=0.9, clip_norm=1.0, weight_decay=1e-3)
+    program = Program(chosen, SHAPE, CLASSES, STATISTICS)
+    program.reset(3, dropout=0.2)
+    train(program, chosen, images, labels, range(1, 2))
+    weights, rest = program.state()
+    copies = [array.copy() for array in weights + rest]
+    train(program, chosen, images, labels, range(2, 3))
+    program.reset(4, dropout=0.2)
+    assert all(np.array_equal(one, copy) for one, copy in zip(weights + rest, copies, strict=True))
+    program.restore(weights, rest)
+    again = [array for part in program.state() for array in part]
+    train(program, chosen, images, labels, range(2, 3))
+    assert all(np.array_equal(one, copy) for one, copy in zip(again, copies, strict=True))
