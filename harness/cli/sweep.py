@@ -23,7 +23,11 @@ TrialsOption = Annotated[
 ]
 TimeoutOption = Annotated[
     float | None,
-    typer.Option("--timeout", min=0.001, help="Seconds after which no further epoch starts."),
+    typer.Option(
+        "--timeout",
+        min=0.001,
+        help="Seconds of the study, all its sessions together, after which no further epoch starts.",
+    ),
 ]
 TargetOption = Annotated[float | None, typer.Option("--target", help="End when a trial is this good.")]
 PatienceOption = Annotated[

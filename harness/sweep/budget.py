@@ -12,7 +12,7 @@ class Budget:
     """Reasons to end a sweep before its last trial; None: never for this reason."""
 
     timeout: float | None = None
-    """Seconds of wall time, of this session."""
+    """Seconds of wall time of the study, all its sessions together."""
     max_epochs_total: int | None = None
     """Epochs trained in all trials together."""
     target: float | None = None
@@ -29,7 +29,7 @@ def reason_to_stop(budget: Budget, history: History, elapsed: float) -> str | No
     Args:
         budget: the limits.
         history: the study so far.
-        elapsed: seconds since this session began.
+        elapsed: seconds that the study has taken, without the time between its sessions.
     """
     if budget.timeout is not None and elapsed > budget.timeout:
         return f"the time limit of {budget.timeout:g} s was reached"

@@ -182,7 +182,7 @@ class Coordinator:
         asked_to_stop = False
         while True:
             if self.stop.reason is None:
-                elapsed = time.monotonic() - began
+                elapsed = self.history.spent + time.monotonic() - began
                 self.stop.reason = reason_to_stop(self.plan.budget, self.history, elapsed)
             if self.stop.reason is None:
                 self._hand_out()

@@ -87,6 +87,9 @@ class History:
     generation: int = 1
     """Grows when the space is edited."""
     began: int = 0
+    session_began: int = 0
+    spent: float = 0.0
+    """Seconds of wall time of the sessions before the latest one."""
     trials: dict[int, TrialHistory] = field(default_factory=dict)
     """By number, in order."""
     ended: StudyEnded | None = None
@@ -97,7 +100,7 @@ class History:
     def apply(self, record: LogRecord) -> None:
         """Take in the next record of the log."""
         event = record.event
-        self.last_seq, self.last_time = record.seq, event.time
+        before, self.last_seq, self.last_time = self.last_time, record.seq, event.time
         if isinstance(event, EpochEnded):
             self.trials[event.trial].epochs.setdefault(event.epoch, event.metrics)
         elif isinstance(event, StudyStarted):
@@ -105,6 +108,8 @@ class History:
                 self.generation += 1
             self.study, self.sessions, self.ended = event, event.session, None
             self.began = self.began or event.time
+            self.spent += max(0, before - self.session_began) / 1000
+            self.session_began = event.time
         elif isinstance(event, StudyEnded):
             self.ended = event
         elif isinstance(event, TrialStarted):

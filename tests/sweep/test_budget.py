@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from harness.sweep.budget import Budget, reason_to_stop
-from harness.sweep.history import History, TrialHistory
+from harness.records import Dataset, Event, LogRecord, StudyEnded, StudyStarted
+from harness.sweep.history import History, TrialHistory, fold
 
 
 def history(scores: list[float | None], state: Any = "complete") -> History:
@@ -43,3 +44,36 @@ def test_a_budget_ends_a_sweep_when_it_is_used_up(
 
 def test_a_paused_trial_does_not_reach_the_target() -> None:
     assert reason_to_stop(Budget(target=0.5), history([0.9], state="paused"), elapsed=0) is None
+
+
+def test_the_time_limit_counts_all_sessions_but_not_the_time_between() -> None:
+    dataset = Dataset(
+        name="d",
+        folder="d",
+        split="s",
+        digest="0",
+        classes=("a", "b"),
+        image_shape=(8, 8, 1),
+        counts={"train": 1, "validation": 1, "test": 1},
+        class_counts={},
+    )
+
+    def began(session: int, time: int) -> StudyStarted:
+        return StudyStarted(
+            study="s", study_id="id", session=session, experiment={}, dataset=dataset, seed=0, trials=1,
+            versions={}, host={}, git_commit=None, time=time,
+        )  # fmt: skip
+
+    def ended(time: int) -> StudyEnded:
+        return StudyEnded(reason="interrupted", complete=False, time=time)
+
+    events: list[Event] = [
+        began(1, 1_000_000),
+        ended(1_004_000),
+        began(2, 9_000_000),
+        ended(9_002_500),
+        began(3, 8_000_000),  # the clock was set back
+        ended(7_000_000),
+        began(4, 9_900_000),
+    ]
+    assert fold(LogRecord(seq, event) for seq, event in enumerate(events, start=1)).spent == 6.5
