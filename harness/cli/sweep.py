@@ -26,7 +26,7 @@ TimeoutOption = Annotated[
     typer.Option(
         "--timeout",
         min=0.001,
-        help="Seconds of the study, all its sessions together, after which no further epoch starts.",
+        help="Seconds of all the study's sessions together, after which no further epoch starts.",
     ),
 ]
 TargetOption = Annotated[float | None, typer.Option("--target", help="End when a trial is this good.")]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from harness.sweep.budget import Budget, reason_to_stop
 from harness.records import Dataset, Event, LogRecord, StudyEnded, StudyStarted
+from harness.sweep.budget import Budget, reason_to_stop
 from harness.sweep.history import History, TrialHistory, fold
 
 
