@@ -119,12 +119,13 @@ class Program:
         self._uses_l2 = float(params["l2"]) > 0
         self._uses_decay = float(params["weight_decay"]) > 0
         self._num_classes = num_classes
-        # XLA pays on a GPU only: on a CPU oneDNN's kernels are several times faster.
-        jit = bool(tf.config.list_physical_devices("GPU"))
+        # XLA pays on a GPU only: on a CPU oneDNN's kernels are several times faster. It gets the network and
+        # the update, not the loop around them: some augmentations it cannot compile.
+        fuse = _fused if tf.config.list_physical_devices("GPU") else lambda function: function
+        self._differentiate, self._apply = fuse(self._gradients), fuse(self._update)
         self._train = tf.function(
             self._train_epoch,
             autograph=False,
-            jit_compile=jit,
             input_signature=[
                 tf.TensorSpec((None, *image_shape), tf.uint8),
                 tf.TensorSpec((None,), tf.int32),
@@ -275,12 +276,12 @@ class Program:
                     truth = tf.one_hot(hard, self._num_classes)
                     batch, truth = mix(self._mixing, batch, truth, numbers["mixing_strength"], own_seed)
                     importance = tf.gather(class_weights, hard)
-                    loss, hits, own = self._gradients(batch, hard, truth, importance, numbers)
+                    loss, hits, own = self._differentiate(batch, hard, truth, importance, numbers)
                 if share is not None:
                     loss, own = loss * share, [gradient * share for gradient in own]
                 total_loss, total_hits = total_loss + loss, total_hits + hits
                 gradients = [a + b for a, b in zip(gradients, own, strict=True)] if gradients else own
-            self._update(gradients, rates[index], numbers)
+            self._apply(gradients, rates[index], numbers)
             return index + 1, loss_sum + total_loss, correct + total_hits
 
         _, loss_sum, correct = tf.while_loop(
@@ -359,6 +360,12 @@ class Program:
 def _is_kernel(variable: tf.Variable) -> bool:
     """Biases and normalisation scales are vectors; they are not regularised."""
     return len(variable.shape) > 1
+
+
+def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled by XLA to few kernels."""
+    compiled: Callable[..., Any] = tf.function(function, autograph=False, jit_compile=True)
+    return compiled
 
 
 @contextmanager

@@ -305,3 +305,29 @@ def test_a_state_that_was_read_does_not_change_with_the_training(digits: Any, op
     again = [array for part in program.state() for array in part]
     train(program, chosen, images, labels, range(2, 3))
     assert all(np.array_equal(one, copy) for one, copy in zip(again, copies, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"augmentation": "strong", "mixing": "cutmix", "dropout": 0.2, "optimizer": "adamw", "ema": 0.9},
+        {"augmentation": "strong", "family": "resnet", "width": 4, "stages": 2, "depth": 1, "clip_norm": 1.0},
+        {"family": "rnn", "width": 4, "depth": 1, "dropout": 0.2, "optimizer": "lion"},
+        {"family": "baseline", "optimizer": "rmsprop", "balance": "focal", "l1": 1e-5, "weight_decay": 1e-3},
+    ],
+)
+def test_as_on_a_gpu_the_step_is_compiled_by_xla_and_trains_the_same(
+    digits: Any, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = digits[0][:320], digits[1][:320]
+    chosen = params(**changes)
+    losses = []
+    for devices in ([], ["a GPU"]):
+        with monkeypatch.context() as patched:
+            patched.setattr(tf.config, "list_physical_devices", lambda _, found=devices: found)
+            program = Program(chosen, SHAPE, CLASSES, STATISTICS, microbatches=1 + len(devices))
+            program.reset(3, dropout=float(chosen["dropout"]))
+            losses.append(train(program, chosen, images, labels, range(1, 3)))
+    # Halves of a batch have dropout of their own, so that only without it are the numbers the same.
+    assert losses[1] == pytest.approx(losses[0], rel=0.2 if float(chosen["dropout"]) else 0.02)
