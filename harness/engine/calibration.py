@@ -25,7 +25,6 @@ import psutil
 from harness.engine.local import usable_cores, visible_gpus, worker_environment
 from harness.engine.memory import GIB
 from harness.errors import EngineError
-from harness.experiment.parameters import signature
 from harness.paths import cache, make_folder, write_text
 from harness.records import Params, Precision
 
@@ -55,6 +54,7 @@ class Calibration:
 
 def calibrate(
     params: Params,
+    program: str,
     image_shape: tuple[int, int, int],
     classes: int,
     precision: Precision,
@@ -64,6 +64,7 @@ def calibrate(
 
     Args:
         params: a complete configuration that is typical of the study.
+        program: its signature (`harness.experiment.parameters.signature`).
         image_shape: height, width, channels.
         classes: how many.
         precision: what layers compute with.
@@ -74,7 +75,7 @@ def calibrate(
     """
     gpus = visible_gpus()
     file = cache() / "calibration.json"
-    network = f"{signature(params)} {image_shape} {classes} {precision}"
+    network = f"{program} {image_shape} {classes} {precision}"
     key = f"{_machine(gpus)} {network}"
     known = _read(file)
     if key in known:

@@ -24,7 +24,7 @@ from harness.engine.local import LocalEngine, default_workers, usable_cores
 from harness.engine.memory import worker_memory
 from harness.errors import ExperimentError, HarnessError, StudyError
 from harness.experiment.load import dump, restore
-from harness.experiment.parameters import complete
+from harness.experiment.parameters import complete, signature
 from harness.experiment.schema import Experiment
 from harness.experiment.space import defaults
 from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
@@ -192,8 +192,10 @@ def _engine(experiment: Experiment, paths: StudyPaths, workers: int) -> LocalEng
 
 def _measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher, stop: Stop) -> int:
     """The number of workers that train a typical configuration fastest; KeyboardInterrupt on a ctrl-C."""
+    params = complete(defaults(experiment.compiled_space()))
     measured = calibrate(
-        complete(defaults(experiment.compiled_space())),
+        params,
+        signature(params),
         dataset.image_shape,
         len(dataset.classes),
         experiment.training.precision,

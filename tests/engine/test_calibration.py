@@ -32,7 +32,12 @@ def test_measured_once_and_then_known(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     def measure() -> Calibration:
         return calibrate(
-            complete(SMALL), (8, 8, 1), 10, "float32", lambda _, done, total: told.append((done, total))
+            complete(SMALL),
+            "small",
+            (8, 8, 1),
+            10,
+            "float32",
+            lambda _, done, total: told.append((done, total)),
         )
 
     first = measure()
@@ -52,7 +57,12 @@ def test_what_cannot_be_trained_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     with pytest.raises(EngineError, match="--workers"):
         calibrate(
-            complete(SMALL) | {"family": "none"}, (8, 8, 1), 10, "float32", lambda label, done, total: None
+            complete(SMALL) | {"family": "none"},
+            "none",
+            (8, 8, 1),
+            10,
+            "float32",
+            lambda label, done, total: None,
         )
     assert not (tmp_path / "calibration.json").exists()
 
