@@ -33,7 +33,8 @@ def resume(
     if history.study is None:
         raise StudyError(f"The study {paths.folder.name} never began: its event log is empty.")
     recorded = history.study.experiment
-    # Budgets hold for a session: the one that ended the last must not end this one at once.
+    # The budget that ended the last session must not end this one at once: each is given anew, for all of the
+    # study.
     search = recorded["search"] | {
         "timeout": timeout,
         "target": target,

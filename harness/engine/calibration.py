@@ -24,7 +24,7 @@ import psutil
 
 from harness.engine.local import usable_cores, visible_gpus, worker_environment
 from harness.engine.memory import GIB
-from harness.errors import EngineError
+from harness.errors import EngineError, HarnessError
 from harness.paths import cache, make_folder, write_text
 from harness.records import Params, Precision
 
@@ -79,8 +79,7 @@ def calibrate(
     key = f"{_machine(gpus)} {network}"
     known = _read(file)
     if key in known:
-        rates = {int(count): float(rate) for count, rate in known[key].items()}
-        return Calibration(_best(rates), rates, known=True)
+        return Calibration(_best(known[key]), known[key], known=True)
     task = {
         "params": params,
         "image_shape": list(image_shape),
@@ -99,8 +98,9 @@ def calibrate(
             "cannot be trained on random images. Choose a number with --workers; `harness train` shows "
             "what is wrong."
         )
-    make_folder(file.parent)
-    write_text(file, json.dumps(known | {key: rates}, indent=1))
+    with contextlib.suppress(OSError, HarnessError):  # then it is measured again the next time
+        make_folder(file.parent)
+        write_text(file, json.dumps(known | {key: rates}, indent=1))
     return Calibration(_best(rates), rates, known=False)
 
 
@@ -182,9 +182,13 @@ def _machine(gpus: Sequence[str]) -> str:
     return f"{model} cores={usable_cores()} gpus={len(gpus)} tensorflow={metadata.version('tensorflow')}"
 
 
-def _read(file: Path) -> dict[str, dict[str, float]]:
+def _read(file: Path) -> dict[str, dict[int, float]]:
+    """Rates by machine and network; empty if the file is missing or damaged: then all is measured again."""
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-        return known if isinstance(known, dict) else {}
-    except (OSError, ValueError):
+        known = {
+            key: {int(count): float(rate) for count, rate in rates.items()}
+            for key, rates in json.loads(file.read_text(encoding="utf-8")).items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
+    return {key: rates for key, rates in known.items() if any(rate > 0 for rate in rates.values())}

@@ -61,7 +61,10 @@ def load(study_folder: Path, checkpoint: Checkpoint) -> tuple[Arrays, Arrays]:
     file = study_folder / checkpoint.file
     if not file.is_file():
         raise StudyError(f"The checkpoint {file} is missing.")
-    content = file.read_bytes()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise StudyError(f"The checkpoint {file} cannot be read: {error.strerror}.") from error
     if hashlib.sha256(content).hexdigest() != checkpoint.sha256:
         raise StudyError(f"The checkpoint {file} is damaged or not the recorded one: its SHA-256 differs.")
     try:

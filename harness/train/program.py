@@ -231,7 +231,7 @@ class Program:
                 variable.assign(value)
 
     def state(self) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
-        """Copies of the weights, and of the optimizer's variables followed by the averages."""
+        """The weights, and the optimizer's variables followed by the averages; not to be written to."""
         # One call: reading variables one by one takes as long as a training step of a small network.
         # Nor is it copied: what was read stays, and a variable that changes moves to another place.
         values = [np.asarray(value) for value in self._read()]

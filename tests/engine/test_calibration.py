@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,23 @@ def test_measured_once_and_then_known(monkeypatch: pytest.MonkeyPatch, tmp_path:
     told.clear()
     again = measure()
     assert (again.known, again.workers, again.rates, told) == (True, first.workers, first.rates, [])
-    (tmp_path / "calibration.json").write_text("[")  # damaged: measured again
-    assert not measure().known
+    file = tmp_path / "calibration.json"
+    key = next(iter(json.loads(file.read_text())))
+    # Damaged: measured again.
+    for content in ("[", "[1]", json.dumps({key: "x"}), json.dumps({key: {}}), json.dumps({key: {"2": 0.0}})):
+        file.write_text(content)
+        assert not measure().known
+    assert measure().known
+
+
+@pytest.mark.slow
+def test_a_result_that_cannot_be_kept_is_used_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file" / "cache"))
+    found = calibrate(complete(SMALL), "small", (8, 8, 1), 10, "float32", lambda *_: None)
+    assert found.rates[found.workers] > 0
 
 
 @pytest.mark.slow
