@@ -396,18 +396,26 @@ class Coordinator:
             self._out_of_memory(segment, event.reason)
         elif segment is not None:
             self._lost(segment, event.failure, event.reason)
-        self._restart(event.worker, event.reason)
+        else:
+            for written in self._writing.pop(event.worker):
+                remove_unfinished(StudyPaths(self.plan.study_folder).trial(written.trial))
+                self._lost(written, event.failure, event.reason)
+        self._restart(event.worker)
         if segment is not None:
             remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
 
-    def _restart(self, worker: int, reason: str) -> None:
-        """A fresh worker in place of this one; what it was still writing is done again."""
+    def _restart(self, worker: int) -> None:
+        """A fresh worker in place of this one.
+
+        What it was still writing is done again, at no charge: it is not to blame for the segment that ran.
+        """
         self.engine.restart(worker)
+        self._idle.discard(worker)
         self._warm.pop(worker, None)
         self._outgrown.discard(worker)
         for segment in self._writing.pop(worker, []):
             remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
-            self._lost(segment, "crash", reason)
+            self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
 
     def _lost(self, segment: Segment, failure: FailureKind, reason: str) -> None:
         how = reason.split(". ", 1)[0].rstrip(".")
@@ -432,8 +440,10 @@ class Coordinator:
             return  # a late word about a segment that has been given to another worker
         self._heard[worker] = self._listened
         if isinstance(event, TrainingEnded):
-            self._free(worker, segment)
-            self._writing.setdefault(worker, []).append(segment)
+            # The user's own code may take the worker with it, and with that what is still being written.
+            if not self.plan.plugin:
+                self._free(worker, segment)
+                self._writing.setdefault(worker, []).append(segment)
             if self.engine.has_grown(worker):
                 self._idle.discard(worker)
                 self._outgrown.add(worker)
@@ -448,13 +458,13 @@ class Coordinator:
             if event.failure == "out_of_memory" and segment is running:
                 self._idle.discard(worker)
                 self._out_of_memory(segment, event.message)
-                self._restart(worker, event.message)  # with nothing of the large network left in it
+                self._restart(worker)  # with nothing of the large network left in it
             else:
                 self._segment_failed(segment, event)
         else:
             self._progressed(worker, segment, event)
-        if worker in self._outgrown and worker not in self._writing:
-            self._restart(worker, "It had grown too large.")
+        if worker in self._outgrown and worker not in self._busy():
+            self._restart(worker)
 
     def _free(self, worker: int, segment: Segment) -> None:
         """The worker is through with the segment."""

@@ -239,6 +239,43 @@ def test_a_worker_lost_while_it_writes_costs_another_attempt_and_no_decision(
     assert [segment for segment in segments_of(records) if segment[0] == 3][:2] == [(3, 0, 1), (3, 0, 1)]
 
 
+class BadNeighbours(SlowWriter):
+    """While trial 0 is being written, whatever the worker is given next takes it along, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(1)
+        self.times = times
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        written = [getattr(event, "event", None) for _, events in self._late for event in events]
+        if self.times and self._waiting and any(getattr(report, "trial", None) == 0 for report in written):
+            self.times -= 1
+            self._waiting.clear()
+            return [WorkerLost(0, "it was taken along")]
+        return super().poll(timeout)
+
+
+def test_a_trial_that_is_only_being_written_is_not_to_blame_for_what_its_worker_does_next(
+    tmp_path: Path,
+) -> None:
+    running = coordinator(tmp_path, engine=BadNeighbours(5), scheduler=FullTraining(9))
+    assert finish(running).complete
+    history = fold(read(tmp_path / "events.jsonl"))
+    assert history.trials[0].attempts == 6
+    assert {trial.state for trial in history.trials.values()} == {"complete"}
+
+
+def test_a_worker_with_the_users_own_code_gets_nothing_before_all_is_written(tmp_path: Path) -> None:
+    class Watching(SlowWriter):
+        def submit(self, worker: int, segment: Segment) -> None:
+            assert not any(event.worker == worker for _, events in self._late for event in events)  # type: ignore[attr-defined]
+            super().submit(worker, segment)
+
+    running = coordinator(tmp_path, engine=Watching(2), plugin=True)
+    assert finish(running).complete
+    assert sorted(event.trial for event in ends(read(tmp_path / "events.jsonl"))) == list(range(12))
+
+
 class InStep(InlineEngine):
     """All workers end at the same moment."""
 
