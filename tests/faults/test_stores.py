@@ -79,8 +79,8 @@ def test_a_server_that_is_down_at_the_start_and_in_the_middle(monkeypatch: pytes
     port, folder = free_port(), Path.cwd() / "server"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     trials = 60 if LONG else 40
-    with running("sweep", tiny(), "--study", "s", "--trials", str(trials), "--epochs", "60") as sweep:
-        until(seen("s", "trial_ended", trial=1), sweep)
+    with running("sweep", tiny(), "--study", "s", "--trials", str(trials), "--epochs", "90") as sweep:
+        until(seen("s", "segment_started"), sweep)
         with mlflow_server(port, folder):
             until(StudyPaths.of("s").tracking_cursor.exists, sweep)
         away = time.time()
