@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from harness.clock import now_ms
 from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError, StudyError
-from harness.experiment.parameters import signature
 from harness.paths import StudyPaths
 from harness.records import (
     CheckpointDamaged,
@@ -48,6 +46,7 @@ from harness.sweep.decisions import AsResultsCome, InOrder, Outcome
 from harness.sweep.event_log import EventLog
 from harness.sweep.history import MICROBATCHES, History, TrialHistory
 from harness.sweep.leftovers import remove_checkpoints, remove_unfinished
+from harness.sweep.placement import Placement
 from harness.sweep.scheduler import Values
 
 if TYPE_CHECKING:
@@ -151,10 +150,8 @@ class Coordinator:
     """A trial that is to go on (to this epoch) when its checkpoint is durable."""
     _learned: set[tuple[int, int]] = field(default_factory=set)
     """Trials and stops of the segments whose outcomes are known to the decisions."""
-    _warm: dict[int, list[str]] = field(default_factory=dict)
-    """Signatures that a worker has compiled, the last one last."""
-    _waiting: deque[Segment] = field(default_factory=deque)
-    """Segments to run before anything else: interrupted ones."""
+    _placement: Placement = field(init=False)
+    """Segments that wait for a worker: interrupted ones, and some for which a busy worker is better."""
     _retries: dict[int, int] = field(default_factory=dict)
     """Workers lost in the current segment, by trial."""
     _heard: dict[int, float] = field(default_factory=dict)
@@ -169,6 +166,10 @@ class Coordinator:
     """What workers keep repeating while a disk is full."""
     _out_of_time: set[int] = field(default_factory=set)
     """Trials that have trained for longer than they may."""
+
+    def __post_init__(self) -> None:
+        """Nothing is compiled yet, and nothing waits."""
+        self._placement = Placement(self.engine.workers)
 
     def run(self) -> StudyEnded:
         """Run the sweep to its end and return its last event.
@@ -214,7 +215,7 @@ class Coordinator:
             return  # every decision is taken again, in its order
         restored = self.decisions.restore(self.history, self._values_at)
         for number, stop in restored.unfinished:
-            self._waiting.append(self._segment(self.history.trials[number], stop))
+            self._placement.add(self._segment(self.history.trials[number], stop))
         if restored.left_out:
             carried = len(self.history.trials) - restored.left_out
             self.note(
@@ -228,11 +229,8 @@ class Coordinator:
         return [*self._running, *(worker for worker in self._writing if worker not in self._running)]
 
     def _hand_out(self) -> None:
-        while self._idle:
-            segment = self._next_segment()
-            if segment is None:
-                return
-            worker = self._warmest(segment)
+        while self._idle and (given := self._placement.take(self._idle, self._next_segment)) is not None:
+            worker, segment = given
             self._idle.discard(worker)
             self._running[worker] = segment
             self._emit(
@@ -249,24 +247,7 @@ class Coordinator:
             self._heard[worker] = self._listened
             self.engine.submit(worker, segment)
 
-    def _warmest(self, segment: Segment) -> int:
-        """The idle worker that has compiled this segment's program most recently, if any has."""
-        wanted = signature(segment.params)
-
-        def age(worker: int) -> int:
-            compiled = self._warm.get(worker, [])
-            return compiled[::-1].index(wanted) if wanted in compiled else len(compiled) + 1
-
-        chosen = min(sorted(self._idle), key=age)
-        compiled = self._warm.setdefault(chosen, [])
-        if wanted in compiled:
-            compiled.remove(wanted)
-        compiled.append(wanted)
-        return chosen
-
     def _next_segment(self) -> Segment | None:
-        if self._waiting:
-            return self._waiting.popleft()
         while (choice := self._choose()) is not None:
             number, stop = choice
             trial = self.history.trials[number]
@@ -283,7 +264,7 @@ class Coordinator:
     def _unfinished(self) -> list[Segment]:
         """Segments that are waiting, running, or still written."""
         written = [segment for segments in self._writing.values() for segment in segments]
-        return [*self._waiting, *self._running.values(), *written]
+        return [*self._placement.waiting, *self._running.values(), *written]
 
     def _choose(self) -> tuple[int, int] | None:
         """A trial and the epoch that it is to reach next; a new trial is written down."""
@@ -411,11 +392,11 @@ class Coordinator:
         """
         self.engine.restart(worker)
         self._idle.discard(worker)
-        self._warm.pop(worker, None)
+        self._placement.forget(worker)
         self._outgrown.discard(worker)
         for segment in self._writing.pop(worker, []):
             remove_unfinished(StudyPaths(self.plan.study_folder).trial(segment.trial))
-            self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
+            self._placement.add(self._segment(self.history.trials[segment.trial], segment.stop))
 
     def _lost(self, segment: Segment, failure: FailureKind, reason: str) -> None:
         how = reason.split(". ", 1)[0].rstrip(".")
@@ -425,7 +406,7 @@ class Coordinator:
         """What was not the configuration's fault is tried again, a bounded number of times."""
         tries = self._retries[segment.trial] = self._retries.get(segment.trial, 0) + 1
         if tries <= RETRIES:
-            self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
+            self._placement.add(self._segment(self.history.trials[segment.trial], segment.stop))
         else:
             self._fail(segment, reason=f"{what} {tries} times", failure=failure, traceback=detail)
 
@@ -541,7 +522,7 @@ class Coordinator:
         """Once more with smaller pieces of each batch; then the configuration is not feasible here."""
         if segment.microbatches < MICROBATCHES:
             self.note(f"Trial {segment.trial} ran out of memory and is tried again at half the batch.")
-            self._waiting.append(self._segment(self.history.trials[segment.trial], segment.stop))
+            self._placement.add(self._segment(self.history.trials[segment.trial], segment.stop))
             return
         reason = "ran out of memory, even at half the batch with accumulated gradients"
         self._fail(segment, reason=reason, failure="out_of_memory", traceback=message)
