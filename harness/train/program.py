@@ -121,8 +121,14 @@ class Program:
         self._num_classes = num_classes
         # XLA pays on a GPU only: on a CPU oneDNN's kernels are several times faster. It gets the network and
         # the update, not the loop around them: some augmentations it cannot compile.
-        fuse = _fused if tf.config.list_physical_devices("GPU") else lambda function: function
+        # Nor can it compile a GPU's own kernels for recurrent layers.
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        layers = list(self.network._flatten_layers())
+        compilable = all(layer.supports_jit for layer in layers)
+        fuse = _fused if on_gpu and compilable else lambda function: function
         self._differentiate, self._apply = fuse(self._gradients), fuse(self._update)
+        loops = any(isinstance(layer, keras.layers.RNN) for layer in layers)
+        self._rewritten = on_gpu or loops or "model" in params
         self._train = tf.function(
             self._train_epoch,
             autograph=False,
@@ -189,6 +195,7 @@ class Program:
             params: the numbers named in `NUMBERS` are read.
             class_weights: float32 (num_classes,), what an image of each class counts; by default 1.
         """
+        _rewrite_graphs(self._rewritten)
         for index, generator in enumerate(_seed_generators(self.network)):
             generator.state.assign([seed, index])
         numbers = {name: tf.constant(float(params[name]), tf.float32) for name in NUMBERS}
@@ -206,6 +213,7 @@ class Program:
 
     def predict(self, images: npt.NDArray[np.uint8] | tf.Tensor) -> npt.NDArray[np.float32]:
         """Logits, float32 (N, num_classes), for uint8 images (N, H, W, C)."""
+        _rewrite_graphs(self._rewritten)
         if self._evaluated is not self.network:
             self._align()
         parts = [
@@ -234,6 +242,7 @@ class Program:
         """The weights, and the optimizer's variables followed by the averages; not to be written to."""
         # One call: reading variables one by one takes as long as a training step of a small network.
         # Nor is it copied: what was read stays, and a variable that changes moves to another place.
+        _rewrite_graphs(self._rewritten)
         values = [np.asarray(value) for value in self._read()]
         return values[: len(self.network.weights)], values[len(self.network.weights) :]
 
@@ -360,6 +369,15 @@ class Program:
 def _is_kernel(variable: tf.Variable) -> bool:
     """Biases and normalisation scales are vectors; they are not regularised."""
     return len(variable.shape) > 1
+
+
+def _rewrite_graphs(wanted: bool) -> None:
+    """Whether TensorFlow rewrites a graph before it first runs, to make it faster.
+
+    On a CPU that takes a quarter of the time of compiling, and feed-forward networks are no faster for it:
+    oneDNN's kernels take nearly all of their time. Loops inside layers are.
+    """
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
 
 
 def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
