@@ -7,7 +7,8 @@ on the same number of worker processes, with at most `--epochs` epochs a configu
 from the moment it was measured. For each repeat are told: each arm's best at the end; the moment at which
 harness had reached the final best of the best other arm; and the test accuracy of each arm's winner,
 which is trained anew in the same bare loop, to the epoch at which it had won, with three seeds. Each
-run's stream of (seconds, best so far) goes to `benchmarks/results/time_to_accuracy/`.
+run goes to a file of its own in `benchmarks/results/time_to_accuracy/`, with its stream of (seconds, best so
+far). All of it takes hours: with `--go-on`, runs of the same settings that are there are not made again.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.runs import Run, in_turns, prepared, run_arm
 from benchmarks.tables import RESULTS, publish, table
 from harness.engine.local import usable_cores
 
+RUNS = RESULTS / "time_to_accuracy"
 ARMS = ("random", "keras_tuner_hyperband", "optuna_hyperband", "ray_tune_asha", "harness")
 
 
@@ -38,10 +40,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--workers", type=int, default=usable_cores())
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--workloads", nargs="+", choices=("digits", "cifar10"))
+    parser.add_argument("--go-on", action="store_true", help="keep the runs that were made before")
     options = parser.parse_args()
 
     measured: dict[str, list[dict[str, Any]]] = {}
     for workload, config in datasets(options.images, 10_000).items():
+        if options.workloads and workload not in options.workloads:
+            continue
         job = Job(
             dataset=prepared(config),
             source=config.model_dump(mode="json"),
@@ -53,11 +59,16 @@ def main() -> None:
         minutes = options.digits_minutes if workload == "digits" else options.minutes
         runs = measured[workload] = []
         for repeat, arm in in_turns(options.arms, options.repeats):
-            own = replace(job, seed=repeat)
-            run = run_arm(f"benchmarks.arms.search.{arm}", own, seconds=60 * minutes)
-            found = {"arm": arm, "repeat": repeat} | summary(run, 60 * minutes)
-            found["test"] = test_accuracy(own, found["params"], found["epoch"])
-            keep_stream(f"{workload}-{repeat}-{arm}", found)
+            file = RUNS / f"{workload}-{repeat}-{arm}.json"
+            settings = {"minutes": minutes, "epochs": options.epochs, "workers": options.workers}
+            found = kept(file, settings) if options.go_on else None
+            if found is None:
+                own = replace(job, seed=repeat)
+                run = run_arm(f"benchmarks.arms.search.{arm}", own, seconds=60 * minutes)
+                found = {"arm": arm, "repeat": repeat} | summary(run, 60 * minutes)
+                found["test"] = test_accuracy(own, found["params"], found["epoch"])
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps({"settings": settings, "found": found}) + "\n", encoding="utf-8")
             runs.append(found)
             print(
                 f"{workload}, repeat {repeat + 1}, {arm}: best {found['best']:.4f}, "
@@ -99,11 +110,12 @@ def test_accuracy(job: Job, params: dict[str, Any], epochs: int) -> float:
     return statistics.mean(line["accuracy"] for line in run.stream)
 
 
-def keep_stream(name: str, found: dict[str, Any]) -> None:
-    folder = RESULTS / "time_to_accuracy"
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({"seconds": seconds, "best": best}) for seconds, best in found["growth"]]
-    (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+def kept(file: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """What was found by an earlier run with these settings; None if there was none."""
+    if not file.exists():
+        return None
+    earlier = json.loads(file.read_text(encoding="utf-8"))
+    return dict(earlier["found"]) if earlier["settings"] == settings else None
 
 
 def reached(growth: list[tuple[float, float]], accuracy: float) -> float | None:

@@ -8,6 +8,7 @@ the graph gathers batches from the resident uint8 images.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ from harness.records import Params, Precision
 from harness.seeds import seed_from
 from harness.train.images import Chunk
 
-EVALUATION_BATCH = 512
+EVALUATION_BATCH = {"CPU": 512, "GPU": 4096}
+"""Images that are predicted at a time at most,"""
+EVALUATION_BYTES = {"CPU": 512 << 20, "GPU": 2 << 30}
+"""and fewer if the largest layer's input and output would take more than this for all of them."""
 PART_STREAM = 1 << 20
 """Keeps the random numbers of a batch's parts apart."""
 NUMBERS = (
@@ -127,6 +131,10 @@ class Program:
         compilable = all(layer.supports_jit for layer in layers)
         fuse = _fused if on_gpu and compilable else lambda function: function
         self._differentiate, self._apply = fuse(self._gradients), fuse(self._update)
+        device = "GPU" if on_gpu else "CPU"
+        self._evaluation_batch = min(
+            EVALUATION_BATCH[device], max(1, EVALUATION_BYTES[device] // _bytes_an_image(self._evaluated))
+        )
         loops = any(isinstance(layer, keras.layers.RNN) for layer in layers)
         self._rewritten = on_gpu or loops or "model" in params
         self._train = tf.function(
@@ -217,8 +225,8 @@ class Program:
         if self._evaluated is not self.network:
             self._align()
         parts = [
-            self._predict(images[start : start + EVALUATION_BATCH]).numpy()
-            for start in range(0, len(images), EVALUATION_BATCH)
+            self._predict(images[start : start + self._evaluation_batch]).numpy()
+            for start in range(0, len(images), self._evaluation_batch)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, self._num_classes), np.float32)
 
@@ -369,6 +377,16 @@ class Program:
 def _is_kernel(variable: tf.Variable) -> bool:
     """Biases and normalisation scales are vectors; they are not regularised."""
     return len(variable.shape) > 1
+
+
+def _bytes_an_image(network: keras.Model) -> int:
+    """What the largest layer reads and writes of one image, in float32."""
+
+    def size(tensors: Any) -> int:
+        shapes = [tensor.shape[1:] for tensor in keras.tree.flatten(tensors)]
+        return 4 * sum(math.prod(length or 1 for length in shape) for shape in shapes)
+
+    return max(size(layer.input) + size(layer.output) for layer in network.layers)
 
 
 def _rewrite_graphs(wanted: bool) -> None:

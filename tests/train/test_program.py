@@ -15,6 +15,7 @@ from harness.model.families import build
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params
 from harness.seeds import seed_from
+from harness.train import program as program_module
 from harness.train.images import Chunk
 from harness.train.order import batches
 from harness.train.program import Program
@@ -331,3 +332,20 @@ def test_as_on_a_gpu_the_step_is_compiled_by_xla_and_trains_the_same(
             losses.append(train(program, chosen, images, labels, range(1, 3)))
     # Halves of a batch have dropout of their own, so that only without it are the numbers the same.
     assert losses[1] == pytest.approx(losses[0], rel=0.2 if float(chosen["dropout"]) else 0.02)
+
+
+def test_images_too_large_for_memory_are_predicted_in_smaller_parts(
+    digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = digits[0][:100]
+    whole = Program(params(), SHAPE, CLASSES, STATISTICS)
+    whole.reset(seed=1, dropout=0.0)
+    monkeypatch.setattr(program_module, "EVALUATION_BYTES", {"CPU": 100_000, "GPU": 100_000})
+    parted = Program(params(), SHAPE, CLASSES, STATISTICS)
+    parted.reset(seed=1, dropout=0.0)
+    sizes: list[int] = []
+    predict = parted._predict
+    monkeypatch.setattr(parted, "_predict", lambda part: sizes.append(len(part)) or predict(part))
+    np.testing.assert_allclose(parted.predict(images), whole.predict(images), rtol=1e-4, atol=1e-5)
+    assert sum(sizes) == len(images)
+    assert 1 < len(sizes) < len(images)
