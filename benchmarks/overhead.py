@@ -48,6 +48,7 @@ def main() -> None:
         "--configurations", type=int, default=len(CONFIGURATIONS), help="only the first so many"
     )
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--workloads", nargs="+", choices=("digits", "cifar10"))
     options = parser.parse_args()
 
     epochs = {"digits": options.digits_epochs, "cifar10": options.cifar10_epochs}
@@ -62,8 +63,9 @@ def main() -> None:
         )
         for name, config in datasets(options.images, 5000).items()
     }
-    measured: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for workload, job in jobs.items():
+        if options.workloads and workload not in options.workloads:
+            continue
         runs: dict[str, list[dict[str, Any]]] = {arm: [] for arm in options.arms}
         for repeat, arm in in_turns(options.arms, options.repeats):
             found = summary(run_arm(f"benchmarks.arms.fixed.{arm}", replace(job)), job)
@@ -73,14 +75,13 @@ def main() -> None:
                 f"command {found['command_seconds']:.1f} s, accuracy {found['accuracy']:.4f}",
                 file=sys.stderr,
             )
-        measured[workload] = runs
-    settings = {
-        "configurations": options.configurations,
-        "workers": options.workers,
-        "repeats": options.repeats,
-        **{f"{name} epochs": job.epochs for name, job in jobs.items()},
-    }
-    publish("overhead", settings, measured, "\n\n".join(render(*item) for item in measured.items()))
+        settings = {
+            "configurations": options.configurations,
+            "workers": options.workers,
+            "repeats": options.repeats,
+            "epochs": job.epochs,
+        }
+        publish(f"overhead-{workload}", settings, runs, render(runs))
 
 
 def summary(run: Run, job: Job) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def summary(run: Run, job: Job) -> dict[str, Any]:
     }
 
 
-def render(workload: str, runs: dict[str, list[dict[str, Any]]]) -> str:
+def render(runs: dict[str, list[dict[str, Any]]]) -> str:
     def median(arm: str, name: str) -> float:
         return statistics.median(run[name] for run in runs[arm])
 
@@ -110,7 +111,7 @@ def render(workload: str, runs: dict[str, list[dict[str, Any]]]) -> str:
         "arm", "work, s", "command, s", "work over harness's", "T*/work", "command over harness's",
         "bare command/command", "mean accuracy",
     )  # fmt: skip
-    return f"{workload}\n\n{table(headers, rows)}"
+    return table(headers, rows)
 
 
 if __name__ == "__main__":

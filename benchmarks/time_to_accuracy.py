@@ -44,7 +44,6 @@ def main() -> None:
     parser.add_argument("--go-on", action="store_true", help="keep the runs that were made before")
     options = parser.parse_args()
 
-    measured: dict[str, list[dict[str, Any]]] = {}
     for workload, config in datasets(options.images, 10_000).items():
         if options.workloads and workload not in options.workloads:
             continue
@@ -57,29 +56,28 @@ def main() -> None:
             space=SPACES[workload],
         )
         minutes = options.digits_minutes if workload == "digits" else options.minutes
-        runs = measured[workload] = []
+        runs: list[dict[str, Any]] = []
+        settings = {"minutes": minutes, "epochs": options.epochs, "workers": options.workers}
         for repeat, arm in in_turns(options.arms, options.repeats):
             file = RUNS / f"{workload}-{repeat}-{arm}.json"
-            settings = {"minutes": minutes, "epochs": options.epochs, "workers": options.workers}
             found = kept(file, settings) if options.go_on else None
             if found is None:
                 own = replace(job, seed=repeat)
                 run = run_arm(f"benchmarks.arms.search.{arm}", own, seconds=60 * minutes)
                 found = {"arm": arm, "repeat": repeat} | summary(run, 60 * minutes)
-                found["test"] = test_accuracy(own, found["params"], found["epoch"])
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(json.dumps({"settings": settings, "found": found}) + "\n", encoding="utf-8")
+                keep(file, settings, found)
             runs.append(found)
             print(
                 f"{workload}, repeat {repeat + 1}, {arm}: best {found['best']:.4f}, "
-                f"test {found['test']:.4f}, {found['epochs']} epochs of {found['begun']} segments",
+                f"{found['epochs']} epochs of {found['begun']} segments",
                 file=sys.stderr,
             )
-    settings = {
-        "minutes": options.minutes, "digits minutes": options.digits_minutes, "repeats": options.repeats,
-        "epochs": options.epochs, "workers": options.workers,
-    }  # fmt: skip
-    publish("time_to_accuracy", settings, measured, "\n\n".join(render(*item) for item in measured.items()))
+        for found in runs:
+            if "test" not in found:
+                own = replace(job, seed=found["repeat"])
+                found["test"] = test_accuracy(own, found["params"], found["epoch"])
+                keep(RUNS / f"{workload}-{found['repeat']}-{found['arm']}.json", settings, found)
+        publish(f"time_to_accuracy-{workload}", settings | {"repeats": options.repeats}, runs, render(runs))
 
 
 def summary(run: Run, seconds: float) -> dict[str, Any]:
@@ -110,6 +108,11 @@ def test_accuracy(job: Job, params: dict[str, Any], epochs: int) -> float:
     return statistics.mean(line["accuracy"] for line in run.stream)
 
 
+def keep(file: Path, settings: dict[str, Any], found: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"settings": settings, "found": found}) + "\n", encoding="utf-8")
+
+
 def kept(file: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     """What was found by an earlier run with these settings; None if there was none."""
     if not file.exists():
@@ -123,7 +126,7 @@ def reached(growth: list[tuple[float, float]], accuracy: float) -> float | None:
     return next((seconds for seconds, best in growth if best >= accuracy), None)
 
 
-def render(workload: str, runs: list[dict[str, Any]]) -> str:
+def render(runs: list[dict[str, Any]]) -> str:
     arms = list(dict.fromkeys(run["arm"] for run in runs))
     rows = []
     for arm in arms:
@@ -137,9 +140,7 @@ def render(workload: str, runs: list[dict[str, Any]]) -> str:
                 f"{statistics.median(run['epochs'] for run in own):.0f}",
             ]
         )
-    text = f"{workload}\n\n" + table(
-        ("arm", "best validation accuracy, median", "each", "test accuracy, median", "epochs"), rows
-    )
+    text = table(("arm", "best validation accuracy, median", "each", "test accuracy, median", "epochs"), rows)
     overtaken = []
     for repeat in sorted({run["repeat"] for run in runs}):
         own = [run for run in runs if run["repeat"] == repeat]
