@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.status import status
-from harness.analysis.tables import further_objectives, leaderboard, pareto_front, plain_rows
+from harness.analysis.tables import further_objectives, pareto_front, ranking
 from harness.paths import write_text
 from harness.sweep.history import History, TrialHistory, best
 from harness.sweep.importance import importances
@@ -34,14 +34,14 @@ def write_report(history: History, target: Path) -> None:
         undefined=jinja2.StrictUndefined,
     )
     assert history.study is not None
-    frame = leaderboard(history, top=TOP)
+    ranked = ranking(history, top=TOP)
     page = environment.get_template("report.html.jinja").render(
         status=status(history),
         study=history.study,
         made=time.strftime("%Y-%m-%d %H:%M"),
         best=best(history),
-        columns=list(frame.columns),
-        rows=[[_cell(value) for value in row.values()] for row in plain_rows(frame)],
+        columns=ranked.columns,
+        rows=[[_cell(value) for value in row.values()] for row in ranked.rows],
         figures=[(title, _html(figure)) for title, figure in _figures(history)],
         plotly=get_plotlyjs(),
     )

@@ -1,7 +1,8 @@
-"""The leaderboard: trials as a pandas table, best first."""
+"""The leaderboard: trials in rows, best first."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.experiment.parameters import CATALOG, applies
@@ -15,7 +16,27 @@ _ORDER = {"complete": 0, "paused": 1, "pruned": 1, "running": 2, "waiting": 3, "
 SHOWN = ("val_accuracy", "val_loss", "val_precision_macro", "val_recall_macro", "val_f1_macro")
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A leaderboard without pandas, which takes as long to import as a large study takes to rank."""
+
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    """Values by column, None where there is none."""
+
+
 def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
+    """`ranking` as a pandas table."""
+    import pandas as pd
+
+    found = ranking(history, top=top)
+    frame = pd.DataFrame(found.rows, columns=found.columns)
+    # Where a parameter has no effect its cell is empty; the others must not turn into fractions for that.
+    whole = [name for name in found.columns if name in CATALOG and CATALOG[name].kind == "int"]
+    return frame.astype(dict.fromkeys(["parameters", *whole], "Int64"))
+
+
+def ranking(history: History, *, top: int | None = None) -> Ranking:
     """Every trial with its score, metrics at its last epoch, cost, and the parameters that vary.
 
     Complete trials come first, then those that were stopped or wait, then the rest; within each by
@@ -28,40 +49,31 @@ def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
         objectives, the further ones stand behind the score, and `pareto` says whether the trial is on
         the Pareto front; where a trial has failed, the last column, `reason`, says why.
     """
-    import pandas as pd
-
     sign = -1.0 if history.maximize else 1.0
 
     def key(trial: TrialHistory) -> tuple[int, int, float, int]:
         score = trial.score
         return (_ORDER[trial.state], score is None, sign * score if score is not None else 0.0, trial.number)
 
-    ranked = sorted(history.trials.values(), key=key)
-    varying = _varying(history)
+    ranked = sorted(history.trials.values(), key=key)[:top]
     further = further_objectives(history)
     metrics = [name for name in _metrics_of(history) if name not in further]
-    front = {trial.number for trial in pareto_front(history)}
+    objectives = [*further, "pareto"] if further else []
+    reason = ["reason"] if any(trial.failure and trial.reason for trial in ranked) else []
+    varying = _varying(history)
+    columns = ["rank", "trial", "state", "score", *objectives, *metrics, "epochs", "seconds", "parameters"]
+    columns = list(dict.fromkeys([*columns, *varying, *reason]))
+    front = {trial.number for trial in pareto_front(history)} if further else set()
     rows = []
-    for rank, trial in enumerate(ranked[:top], start=1):
+    for rank, trial in enumerate(ranked, start=1):
         row = _row(rank, trial, metrics, varying)
         if further:
             at_last = trial.epochs.get(row["epochs"], {}) | trial.measured
             row |= {name: at_last.get(name) for name in further}
             row["pareto"] = trial.number in front
         row["reason"] = trial.reason if trial.failure else None
-        rows.append(row)
-    objectives = [*further, "pareto"] if further else []
-    columns = ["rank", "trial", "state", "score", *objectives, *metrics, "epochs", "seconds", "parameters"]
-    reason = ["reason"] if any(row["reason"] for row in rows) else []
-    frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *varying, *reason])))
-    # Where a parameter has no effect its cell is empty; the others must not turn into fractions for that.
-    whole = ["parameters", *(name for name in varying if name in CATALOG and CATALOG[name].kind == "int")]
-    return frame.astype(dict.fromkeys(whole, "Int64"))
-
-
-def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows with Python's own values, None where there is none."""
-    return frame.astype(object).where(frame.notna(), None).to_dict(orient="records")  # type: ignore[return-value]
+        rows.append({name: row[name] for name in columns})
+    return Ranking(columns, rows)
 
 
 def further_objectives(history: History) -> list[str]:
@@ -84,18 +96,21 @@ def pareto_front(history: History) -> list[TrialHistory]:
         if trial.state == "complete" and trial.values is not None and len(trial.values) == len(signs)
     ]
 
-    def dominated(values: list[float]) -> bool:
-        return any(
+    # Whoever beats a trial comes before it in this order, and so does one of the front that beats it too.
+    front: dict[int, list[float]] = {}
+    for trial, values in sorted(scored, key=lambda one: one[1], reverse=True):
+        if not any(
             other != values and all(theirs >= mine for theirs, mine in zip(other, values, strict=True))
-            for _, other in scored
-        )
-
-    return [trial for trial, values in scored if not dominated(values)]
+            for other in front.values()
+        ):
+            front[trial.number] = values
+    return [trial for trial, _ in scored if trial.number in front]
 
 
 def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str]) -> dict[str, Any]:
     last = max(trial.epochs, default=0)
     at_last = trial.epochs.get(last, {})
+    parameters = trial.model.parameters if trial.model else trial.measured.get("parameters")
     return {
         "rank": rank,
         "trial": trial.number,
@@ -104,7 +119,7 @@ def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str])
         **{name: at_last.get(name) for name in metrics},
         "epochs": last,
         "seconds": round(trial.seconds, 2),
-        "parameters": trial.model.parameters if trial.model else trial.measured.get("parameters"),
+        "parameters": None if parameters is None else int(parameters),
         **{
             name: trial.params.get(name)
             if "family" not in trial.params or applies(name, trial.params)

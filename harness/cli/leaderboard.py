@@ -16,12 +16,18 @@ def leaderboard(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Rank the trials of a study."""
-    from harness.analysis.tables import leaderboard as ranked
+    from harness.analysis.tables import leaderboard as as_frame
+    from harness.analysis.tables import ranking
     from harness.cli.studies import open_study
-    from harness.cli.tables import print_frame
+    from harness.cli.tables import print_json, print_ranking
     from harness.errors import UsageError
 
     if json_ and csv:
         raise UsageError("--json and --csv exclude each other; choose one.")
     _, history = open_study(study)
-    print_frame(ranked(history, top=top), as_json=json_, as_csv=csv)
+    if csv:
+        print(as_frame(history, top=top).to_csv(index=False), end="")
+    elif json_:
+        print_json(ranking(history, top=top).rows)
+    else:
+        print_ranking(ranking(history, top=top))

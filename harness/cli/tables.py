@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.analysis.status import Status
+    from harness.analysis.tables import Ranking
     from harness.analysis.verify import Check
     from harness.experiment.schema import Experiment
     from harness.paths import StudyPaths
@@ -27,23 +29,37 @@ DETAILS = ("val_precision_macro", "val_recall_macro")
 """Columns of the leaderboard that only JSON and CSV have: a line should fit a screen."""
 
 
-def print_frame(frame: pd.DataFrame, *, as_json: bool, as_csv: bool) -> None:
-    """A pandas table; for people with fewer digits and columns."""
-    from harness.analysis.tables import plain_rows
+def print_ranking(ranked: Ranking) -> None:
+    """A leaderboard for people, with fewer digits and columns than there are."""
+    columns = []
+    for name in ranked.columns:
+        if name not in DETAILS:
+            values = [row[name] for row in ranked.rows]
+            cells = [name, *(_cell(name, value) for value in values)]
+            columns.append(_aligned(cells, right=_is_numeric(values)))
+    # Rich's own tables take a millisecond a row.
+    head, *lines = ("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
+    _console().print(Text(head, style="bold"))
+    for line in lines:
+        print(line)
 
-    if as_json:
-        print_json(plain_rows(frame))
-    elif as_csv:
-        print(frame.to_csv(index=False), end="")
-    else:
-        frame = frame.drop(columns=[name for name in DETAILS if name in frame.columns])
-        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-        for name in frame.columns:
-            numeric = frame[name].dtype.kind in "if"
-            table.add_column(str(name), justify="right" if numeric else "left", no_wrap=True)
-        for row in plain_rows(frame):
-            table.add_row(*(_cell(name, value) for name, value in row.items()))
-        _console().print(table)
+
+def _is_numeric(values: Iterable[Any]) -> bool:
+    kinds = {type(value) for value in values} - {type(None)}
+    return bool(kinds) and kinds <= {int, float}
+
+
+def _aligned(cells: list[str], *, right: bool) -> list[str]:
+    """A column's cells, equally wide on a screen."""
+    cells = [_printable(cell) for cell in cells]
+    lengths = [len(cell) if cell.isascii() else cell_len(cell) for cell in cells]
+    width = max(lengths)
+    gaps = [" " * (width - length) for length in lengths]
+    return [gap + cell if right else cell + gap for cell, gap in zip(cells, gaps, strict=True)]
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
 
 
 def print_json(value: Any) -> None:
@@ -208,11 +224,13 @@ def _console() -> Console:
 def _cell(name: object, value: Any) -> str:
     if value is None or value != value:  # NaN is not equal to itself  # noqa: PLR0124
         return "–"
+    if name == "seconds":
+        return f"{value:.1f}"
+    if type(value) is float:
+        return _text(value)
     if name == "pareto":
         return "yes" if value else ""
-    if name in ("rank", "trial", "epochs", "parameters"):
-        return f"{int(value)}"
-    return _text(value)
+    return str(value)
 
 
 def _text(value: Any) -> str:

@@ -7,10 +7,12 @@ the study's lock, cuts it off. Damage anywhere else is an error, never skipped.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import HarnessError, StudyError
@@ -18,6 +20,7 @@ from harness.paths import sync_folder, when_there_is_room
 from harness.records import Event, LogRecord, event_from_log, to_dict
 
 _CRC = ', "crc": "'
+_DECODER = json.JSONDecoder()
 
 
 def encode(record: LogRecord) -> str:
@@ -31,7 +34,9 @@ def decode(line: str) -> LogRecord:
     body, mark, rest = line.rpartition(_CRC)
     if not mark or rest != f'{zlib.crc32(body.encode()):08x}"}}\n':
         raise ValueError("the checksum does not match")
-    values = json.loads(body + "}")
+    values, end = _DECODER.raw_decode(body + "}")  # `json.loads` looks for white space around it, twice
+    if end <= len(body):
+        raise ValueError("there is more than one value")
     return LogRecord(seq=values["seq"], event=event_from_log(values["event"]))
 
 
@@ -55,6 +60,11 @@ def _read(file: Path) -> tuple[list[LogRecord], int]:
     # Not splitlines: a damaged byte may look like another kind of line end.
     *whole, rest = content.split(b"\n")
     lines = [line + b"\n" for line in whole] + ([rest] if rest else [])
+    with _no_collection():
+        return _decode_all(file, lines)
+
+
+def _decode_all(file: Path, lines: list[bytes]) -> tuple[list[LogRecord], int]:
     records: list[LogRecord] = []
     length = 0
     for number, line in enumerate(lines, start=1):
@@ -72,6 +82,22 @@ def _read(file: Path) -> tuple[list[LogRecord], int]:
         records.append(record)
         length += len(line)
     return records, length
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Inside, Python does not look for cycles, nor ever again among what was made inside.
+
+    A large log makes a million objects without one, among which it would look dozens of times.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 class EventLog:

@@ -108,7 +108,7 @@ class Sampler:
         for attempt in range(ATTEMPTS):
             kind = self._kind if attempt < ATTEMPTS // 2 else "random"
             self._study.sampler = make_sampler(kind, self._seed, f"trial {number}, attempt {attempt}")
-            self._storage.limited = kind == "tpe"
+            self._storage.limited = kind in ("tpe", "random")
             if attempt == 0 and number < len(self._start_with):
                 self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[number]))
             trial = self._ask()
