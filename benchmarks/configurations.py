@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from harness.experiment.parameters import complete
@@ -41,11 +42,18 @@ SPACES: dict[str, dict[str, object]] = {
     "cifar10": _SPACE | {"augmentation": ["none", "flip"]},
 }
 """By workload, as experiment files write them."""
+WORKLOADS = tuple(SPACES)
 
 
-def datasets(images: Path | None, limit: int) -> dict[str, DatasetConfig]:
-    """The workloads by name: `digits`, and, where a folder is given, `limit` of its images."""
+def datasets(images: Path | None, limit: int, only: Collection[str] = WORKLOADS) -> dict[str, DatasetConfig]:
+    """The workloads by name, as far as they are wanted: the digits, and `limit` of the images in a folder.
+
+    Without a folder there are only the digits.
+    """
     found = {"digits": DatasetConfig(source="digits")}
     if images is not None:
         found["cifar10"] = DatasetConfig(source=str(images.absolute()), limit_train=limit)
-    return found
+    wanted = {name: config for name, config in found.items() if name in only}
+    if not wanted:
+        raise SystemExit("cifar10 needs a folder of images; name it.")
+    return wanted

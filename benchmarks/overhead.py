@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arms.job import Job
-from benchmarks.configurations import CONFIGURATIONS, datasets
+from benchmarks.configurations import CONFIGURATIONS, WORKLOADS, datasets
 from benchmarks.runs import Run, in_turns, prepared, run_arm
 from benchmarks.tables import publish, table
 from harness.engine.local import usable_cores
@@ -48,7 +48,7 @@ def main() -> None:
         "--configurations", type=int, default=len(CONFIGURATIONS), help="only the first so many"
     )
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
-    parser.add_argument("--workloads", nargs="+", choices=("digits", "cifar10"))
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
     options = parser.parse_args()
 
     epochs = {"digits": options.digits_epochs, "cifar10": options.cifar10_epochs}
@@ -61,11 +61,9 @@ def main() -> None:
             configurations=CONFIGURATIONS[: options.configurations],
             space={},
         )
-        for name, config in datasets(options.images, 5000).items()
+        for name, config in datasets(options.images, 5000, options.workloads).items()
     }
     for workload, job in jobs.items():
-        if options.workloads and workload not in options.workloads:
-            continue
         runs: dict[str, list[dict[str, Any]]] = {arm: [] for arm in options.arms}
         for repeat, arm in in_turns(options.arms, options.repeats):
             found = summary(run_arm(f"benchmarks.arms.fixed.{arm}", replace(job)), job)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arms.job import Job
-from benchmarks.configurations import SPACES, datasets
+from benchmarks.configurations import SPACES, WORKLOADS, datasets
 from benchmarks.runs import Run, in_turns, prepared, run_arm
 from benchmarks.tables import RESULTS, publish, table
 from harness.engine.local import usable_cores
@@ -40,13 +40,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--workers", type=int, default=usable_cores())
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
-    parser.add_argument("--workloads", nargs="+", choices=("digits", "cifar10"))
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
     parser.add_argument("--go-on", action="store_true", help="keep the runs that were made before")
     options = parser.parse_args()
 
-    for workload, config in datasets(options.images, 10_000).items():
-        if options.workloads and workload not in options.workloads:
-            continue
+    for workload, config in datasets(options.images, 10_000, options.workloads).items():
         job = Job(
             dataset=prepared(config),
             source=config.model_dump(mode="json"),

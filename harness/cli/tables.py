@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli import printable
+
 if TYPE_CHECKING:
     from harness.analysis.status import Status
     from harness.analysis.tables import Ranking
@@ -51,15 +53,11 @@ def _is_numeric(values: Iterable[Any]) -> bool:
 
 def _aligned(cells: list[str], *, right: bool) -> list[str]:
     """A column's cells, equally wide on a screen."""
-    cells = [_printable(cell) for cell in cells]
+    cells = [cell if cell.isprintable() else printable(cell).replace("\n", " ") for cell in cells]
     lengths = [len(cell) if cell.isascii() else cell_len(cell) for cell in cells]
     width = max(lengths)
     gaps = [" " * (width - length) for length in lengths]
     return [gap + cell if right else cell + gap for cell, gap in zip(cells, gaps, strict=True)]
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
 
 
 def print_json(value: Any) -> None:

@@ -7,12 +7,10 @@ the study's lock, cuts it off. Damage anywhere else is an error, never skipped.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import HarnessError, StudyError
@@ -60,11 +58,6 @@ def _read(file: Path) -> tuple[list[LogRecord], int]:
     # Not splitlines: a damaged byte may look like another kind of line end.
     *whole, rest = content.split(b"\n")
     lines = [line + b"\n" for line in whole] + ([rest] if rest else [])
-    with _no_collection():
-        return _decode_all(file, lines)
-
-
-def _decode_all(file: Path, lines: list[bytes]) -> tuple[list[LogRecord], int]:
     records: list[LogRecord] = []
     length = 0
     for number, line in enumerate(lines, start=1):
@@ -82,22 +75,6 @@ def _decode_all(file: Path, lines: list[bytes]) -> tuple[list[LogRecord], int]:
         records.append(record)
         length += len(line)
     return records, length
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Inside, Python does not look for cycles, nor ever again among what was made inside.
-
-    A large log makes a million objects without one, among which it would look dozens of times.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if enabled:
-            gc.enable()
 
 
 class EventLog:

@@ -13,7 +13,7 @@ from harness.experiment.parameters import signature
 from harness.records import Segment
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     segment: Segment
     program: str

@@ -8,19 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.experiment.parameters import complete
-from harness.records import Dataset, Segment
+from harness.records import Segment
 from harness.sweep.placement import Placement
-
-DATASET = Dataset(
-    name="drawn",
-    folder="nowhere",
-    split="split.npz",
-    digest="0" * 64,
-    classes=("a", "b"),
-    image_shape=(8, 8, 1),
-    counts={"train": 10, "validation": 5, "test": 5},
-    class_counts={"a": 5, "b": 5},
-)
+from tests.sweep.test_coordinator import DATASET
 
 
 def segment(trial: int, width: int) -> Segment:
