@@ -177,7 +177,8 @@ class Experiment(Strict):
     space: Annotated[dict[str, Any], Field(min_length=1)]
     """See `harness.experiment.space`."""
     start_with: list[dict[str, Scalar]] = []
-    """Configurations to try first; what they leave out is sampled."""
+    """Configurations to try first; what they leave out is sampled. Without any, samplers that learn begin
+    with the space's `defaults`."""
 
     @model_validator(mode="after")
     def _pruners_know_one_objective(self) -> Self:

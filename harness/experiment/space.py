@@ -211,6 +211,8 @@ def defaults(space: Space) -> Params:
         if default is None:
             return among.low
         clipped = min(max(float(default), among.low), among.high)
+        if among.step is not None:
+            clipped = among.low + math.floor((clipped - among.low) / among.step + 1e-9) * among.step
         return round(clipped) if isinstance(among, IntRange) else clipped
 
     return resolve(space, middle)[0]

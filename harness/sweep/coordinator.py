@@ -544,13 +544,11 @@ class Coordinator:
     def _outcome(
         self, trial: TrialHistory, stop: int, epoch: int, state: TrialState | None = None
     ) -> Outcome:
-        value = trial.epochs.get(epoch, {}).get(self.plan.metric, math.nan)
         return Outcome(
             trial=trial.number,
             stop=stop,
-            epoch=epoch,
             values=self._values_at(trial, epoch),
-            score=value if math.isfinite(value) else None,
+            scores=self.history.scores(trial, epoch),
             state=state,
             final=self._final_values(trial) if state in ("complete", "pruned") else None,
         )

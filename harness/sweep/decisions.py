@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,12 +32,10 @@ class Outcome:
     trial: int
     stop: int
     """The epoch the segment was to reach."""
-    epoch: int
-    """The epoch it did reach."""
     values: Values
-    """All objectives there, larger-is-better; NaN where they are not known."""
-    score: float | None
-    """The first objective as it is."""
+    """All objectives at the epoch it did reach, larger-is-better; NaN where they are not known."""
+    scores: Mapping[int, float]
+    """The first objective as it is, by epoch until then, where it is finite."""
     state: TrialState | None = None
     """How the trial ended; None if it is paused."""
     final: list[float] | None = None
@@ -75,7 +73,6 @@ class AsResultsCome:
         all_started = self.exhausted or self.started >= self.trials
         promotion = self.scheduler.promotion(all_started=all_started)
         if promotion is not None:
-            self.sampler.resume(promotion.trial)
             return Choice(promotion.trial, promotion.stop)
         if all_started:
             return None
@@ -94,9 +91,9 @@ class AsResultsCome:
             self.scheduler.report(outcome.trial, outcome.stop, outcome.values)
         if outcome.state is not None:
             self.scheduler.end(outcome.trial, outcome.state)
-            self.sampler.finish(outcome.trial, outcome.state, outcome.epoch, outcome.final, outcome.score)
-        elif outcome.score is not None:
-            self.sampler.pause(outcome.trial, outcome.epoch, outcome.score)
+            self.sampler.finish(outcome.trial, outcome.state, outcome.final, outcome.scores)
+        elif outcome.scores:
+            self.sampler.pause(outcome.trial, outcome.scores)
 
     def restore(self, history: History, values_at: Callable[[TrialHistory, int], Values]) -> Restored:
         """Take over what a study's log holds.
@@ -109,7 +106,7 @@ class AsResultsCome:
         left_out = 0
         for trial in history.trials.values():
             self.started += 1
-            left_out += not self.sampler.restore(trial)
+            left_out += not self.sampler.restore(trial, history.scores(trial, trial.reached))
             target = trial.target or 0
             first = self.scheduler.start(trial.number)
             if trial.state != "failed":

@@ -145,16 +145,18 @@ class History:
             trial.state, trial.reached, trial.over = "paused", event.epoch, event.over
             trial.seconds += event.seconds
             trial.evaluations = event.evaluations or trial.evaluations
-            trial.score = self._score(trial, event.epoch)
+            trial.score = self.scores(trial, event.epoch).get(event.epoch)
         elif isinstance(event, TrialEnded):
             trial.state, trial.ended = event.state, event.time
             trial.score, trial.values = event.score, event.values
             trial.reason, trial.failure, trial.traceback = event.reason, event.failure, event.traceback
 
-    def _score(self, trial: TrialHistory, epoch: int) -> float | None:
+    def scores(self, trial: TrialHistory, until: int) -> dict[int, float]:
+        """The objective by epoch, up to epoch `until`, where it is finite."""
         assert self.study is not None, "a log begins with StudyStarted"
-        value = trial.epochs.get(epoch, {}).get(self.study.experiment["objective"]["metric"], math.nan)
-        return value if math.isfinite(value) else None
+        metric = self.study.experiment["objective"]["metric"]
+        known = ((epoch, found.get(metric, math.nan)) for epoch, found in trial.epochs.items())
+        return {epoch: value for epoch, value in known if epoch <= until and math.isfinite(value)}
 
     @property
     def maximize(self) -> bool:

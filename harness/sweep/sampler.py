@@ -1,8 +1,8 @@
 """Optuna's samplers behind ask, pause and finish.
 
 The study that the sampler sees lives in memory and is rebuilt from the event log, so asking costs
-milliseconds and needs no database. It differs from what is stored in one thing: a paused trial is
-shown as pruned at its rung, so that the sampler learns from it at once although it may yet go on.
+milliseconds and needs no database. It differs from what is stored in one thing: trials are shown by what
+they scored after equally many epochs, whether they are paused, train on, or have ended.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import json
 import math
 import warnings
 from bisect import bisect_left, insort
-from collections.abc import Container, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,6 +42,7 @@ from harness.experiment.space import (
     IntRange,
     Space,
     configurations,
+    defaults,
     resolve,
 )
 from harness.records import Params, Scalar, TrialState
@@ -50,6 +52,9 @@ from harness.tracking.optuna_space import distributions_of
 
 ATTEMPTS = 20
 """How often, in all, a sampler is asked for a configuration that has not been tried; half of them random."""
+LEARNING = ("tpe", "gp", "cmaes", "nsga2")
+"""Samplers that go by results. Unless told what to start with, they begin with the defaults: with what the
+search has to beat, and with a first result that is worth learning from."""
 BEST, NEWEST = 100, 400
 """Trials that TPE sees of a large study."""
 LARGEST_LIST = 100_000
@@ -85,9 +90,10 @@ class Sampler:
         self._space = space
         self._kind = kind
         self._seed = seed
+        if not start_with and kind in LEARNING:
+            start_with = [defaults(space)]
         self._start_with = start_with
-        self._storage = _SamplersView(maximize)
-        self._several = len(maximize) > 1
+        self._storage = _SamplersView(maximize, len(space.parameters))
         self._study = optuna.create_study(
             storage=self._storage, directions=["maximize" if larger else "minimize" for larger in maximize]
         )
@@ -95,7 +101,6 @@ class Sampler:
         """This study's trial ids by the trials' numbers; a repeated suggestion has no number."""
         self._tried: dict[str, int] = {}
         """Numbers by configuration."""
-        self._values: dict[int, list[float]] = {}
         self._unlisted: list[tuple[Params, Params]] | None = None
         """Configurations of a finite space still to look at, once they have been listed."""
         self.repeats = 0
@@ -120,8 +125,12 @@ class Sampler:
             self._tell_repeat(trial._trial_id, earlier)
         return self._untried(number)
 
-    def restore(self, past: TrialHistory) -> bool:
+    def restore(self, past: TrialHistory, scores: Mapping[int, float]) -> bool:
         """Take over a trial from the event log; call in the order of numbers.
+
+        Args:
+            past: the trial.
+            scores: its first objective by epoch until the end of its last whole segment.
 
         Returns:
             False if it does not fit the space, which has been edited: then the sampler does not see it.
@@ -132,9 +141,9 @@ class Sampler:
         except ValueError:
             return False
         if past.state in ("complete", "pruned", "failed"):
-            self.finish(past.number, past.state, past.reached, past.values, past.score)
-        elif past.reached and past.score is not None:
-            self.pause(past.number, past.reached, past.score)
+            self.finish(past.number, past.state, past.values, scores)
+        elif scores:
+            self.pause(past.number, scores)
         return True
 
     def learn(self, other: History) -> int:
@@ -152,44 +161,40 @@ class Sampler:
             except ValueError:
                 continue
             learned += 1
-            if past.state == "complete" or self._several:
-                self._storage.set_trial_state_values(own, OptunaState.COMPLETE, past.values)
-            else:
-                self._storage.set_trial_intermediate_value(own, max(past.reached, 1), past.values[0])
-                self._storage.set_trial_state_values(own, OptunaState.PRUNED)
+            complete = past.state == "complete"
+            self._storage.end(own, other.scores(past, past.reached), past.values if complete else None)
         return learned
 
-    def pause(self, number: int, epoch: int, score: float) -> None:
-        """The trial has `score` at a rung and waits there."""
-        own = self._own.get(number)
-        # Optuna knows no intermediate values of several objectives.
-        if own is not None and math.isfinite(score) and not self._several:
-            self._storage.set_trial_intermediate_value(own, epoch, score)
-            self._storage.pause(own)
+    def pause(self, number: int, scores: Mapping[int, float]) -> None:
+        """The trial waits at a rung.
 
-    def resume(self, number: int) -> None:
-        """The trial goes on."""
-        self._storage.resume(self._own.get(number, -1))
+        Args:
+            number: the trial's.
+            scores: the first objective by epoch so far, as far as it is finite.
+        """
+        own = self._own.get(number)
+        if own is not None:
+            self._storage.score(own, scores)
 
     def finish(
-        self, number: int, state: TrialState, epoch: int, values: list[float] | None, score: float | None
+        self, number: int, state: TrialState, values: list[float] | None, scores: Mapping[int, float]
     ) -> None:
         """The trial's terminal state.
 
         A failed trial counts as pruned without a result, the worst there is: where training diverges,
         memory runs out or a limit is exceeded, the sampler should not look again.
+
+        Args:
+            number: the trial's.
+            state: how it ended.
+            values: all objectives, of a complete trial.
+            scores: the first objective by epoch, as far as it is finite.
         """
         own = self._own.get(number)
         if own is None:
             return
-        self._storage.resume(own)
-        if state == "complete" and values is not None:
-            self._values[number] = values
-            self._storage.set_trial_state_values(own, OptunaState.COMPLETE, values)
-            return
-        if score is not None and state != "failed" and not self._several:
-            self._storage.set_trial_intermediate_value(own, epoch, score)
-        self._storage.set_trial_state_values(own, OptunaState.PRUNED)
+        complete = state == "complete"
+        self._storage.end(own, {} if state == "failed" else scores, values if complete else None)
 
     def _ask(self) -> Trial:
         with warnings.catch_warnings():
@@ -209,9 +214,7 @@ class Sampler:
     def _tell_repeat(self, own: int, earlier: int) -> None:
         """The same configuration has the same value: the sampler learns it, and nothing is trained."""
         self.repeats += 1
-        values = self._values.get(earlier)
-        state = OptunaState.FAIL if values is None else OptunaState.COMPLETE
-        self._storage.set_trial_state_values(own, state, values)
+        self._storage.repeat(own, self._own[earlier])
 
     def _untried(self, number: int) -> Suggestion | None:
         """A configuration from the whole list that has not been tried, in a random order."""
@@ -246,87 +249,163 @@ def _by_sampler_names(space: Space, start: Params) -> Params:
     }
 
 
+def good(trials: int) -> int:
+    """How many of so many trials TPE takes for good ones (in Optuna 5)."""
+    return min(math.ceil(trials / 10), 25)
+
+
+@dataclass(slots=True)
+class _Results:
+    """Of one trial."""
+
+    scores: Mapping[int, float]
+    """The first objective by epoch."""
+    values: Sequence[float] | None = None
+    """All objectives, once it is complete."""
+
+    def at(self, epoch: int) -> float | None:
+        """The first objective after so many epochs; a complete trial keeps its last one."""
+        found = self.scores.get(epoch)
+        if found is None and self.values is not None and epoch >= max(self.scores, default=0):
+            return self.values[0]
+        return found
+
+
 class _SamplersView(InMemoryStorage):
-    """What the sampler sees: paused trials as pruned at their last reported value, and not too many.
+    """What the sampler sees: trials with comparable results, and not too many.
+
+    With one objective, every trial is shown by its score after the same number of epochs: the largest that
+    enough trials have reached (as in BOHB, Falkner et al. 2018, arXiv:1807.01774). Those that have come so
+    far look complete with that score, the others pruned at their last. By the bare states, the few early
+    trials that were trained to the end would outrank whatever does better after fewer epochs, and a trial
+    that is trained on would look like one without a result.
 
     TPE's cost grows with the trials it sees. It splits them into at most 25 good ones and the rest, of
     which older ones count ever less, so beyond `BEST` + `NEWEST` trials it is shown those only.
     """
 
-    def __init__(self, maximize: Sequence[bool]) -> None:
+    def __init__(self, maximize: Sequence[bool], dimensions: int) -> None:
         super().__init__()
         self.limited = False
         """Whether the sampler that asks now is to see a part only."""
         self._signs = [-1.0 if larger else 1.0 for larger in maximize]
-        self._paused: dict[int, FrozenTrial] = {}
+        self._least = dimensions + 1
+        """Fewer results tell nothing about so many parameters."""
+        self._results: dict[int, _Results] = {}
+        """By trial id."""
+        self._reached: Counter[int] = Counter()
+        """Trials with a score, by epoch."""
+        self._last: list[int] = []
+        """The last epochs of the complete trials, sorted."""
+        self._level = 0
+        """The epoch by whose scores trials are compared."""
+        self._shown: dict[int, FrozenTrial] = {}
         """In disguise, by id."""
         self._ranks: list[list[tuple[float, ...]]] = [[] for _ in maximize]
-        """For every objective: state, value and number of the trials with a result, the best first."""
+        """For every objective: kind, epoch, value and id of the trials with a result, the best first."""
         self._places: dict[int, list[tuple[float, ...]]] = {}
         """Where a trial, by its id, stands in them."""
 
-    def pause(self, trial_id: int) -> None:
-        """Show the trial as pruned from now on."""
-        self._paused[trial_id] = _pruned(self._get_trial(trial_id))
-        self._rank(self._paused[trial_id])
+    def score(self, trial_id: int, scores: Mapping[int, float]) -> None:
+        """The trial has these scores by epoch."""
+        self._enter(trial_id, _Results(scores))
 
-    def resume(self, trial_id: int) -> None:
-        """Show the trial as it is."""
-        if self._paused.pop(trial_id, None) is not None:
-            self._unrank(trial_id)
+    def end(self, trial_id: int, scores: Mapping[int, float], values: Sequence[float] | None) -> None:
+        """The trial has ended with these scores by epoch; with all objectives, if it is complete."""
+        state = OptunaState.PRUNED if values is None else OptunaState.COMPLETE
+        self.set_trial_state_values(trial_id, state, values)
+        self._enter(trial_id, _Results(scores, values))
 
-    def set_trial_state_values(
-        self, trial_id: int, state: OptunaState, values: Sequence[float] | None = None
-    ) -> bool:
-        """End a trial."""
-        self.resume(trial_id)
-        done = super().set_trial_state_values(trial_id, state, values)
-        self._rank(self._get_trial(trial_id))
-        return done
+    def repeat(self, trial_id: int, earlier_id: int) -> None:
+        """The trial would be the same as an earlier one: it has its results, if that one is complete."""
+        earlier = self._results.get(earlier_id)
+        if earlier is None or earlier.values is None:
+            self.set_trial_state_values(trial_id, OptunaState.FAIL)
+        else:
+            self.end(trial_id, earlier.scores, earlier.values)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[OptunaState] | None = None
     ) -> list[FrozenTrial]:
-        """All trials, or the part that is shown; the paused ones in disguise."""
+        """All trials, or the part that is shown, in disguise."""
+        self._choose_level()
         trials = super().get_all_trials(study_id, deepcopy)
         if self.limited and len(trials) > BEST + NEWEST:
             wanted = {int(place[-1]) for rank in self._ranks for place in rank[: BEST // len(self._ranks)]}
-            trials = [
-                trials[number] for number in sorted(wanted | set(range(len(trials) - NEWEST, len(trials))))
-            ]
-        shown = (self._paused.get(trial._trial_id, trial) for trial in trials)
+            # With one study in the storage, ids are places in the list.
+            trials = [trials[one] for one in sorted(wanted | set(range(len(trials) - NEWEST, len(trials))))]
+        shown = map(self._disguised, trials)
         return [trial for trial in shown if states is None or trial.state in states]
 
-    def _rank(self, trial: FrozenTrial) -> None:
-        """As TPE ranks: complete ones by value; then pruned ones, those that came further first."""
-        if trial.state == OptunaState.COMPLETE:
-            keys = [(0.0, 0.0, sign * value) for sign, value in zip(self._signs, trial.values, strict=True)]
-        elif trial.state == OptunaState.PRUNED and trial.intermediate_values:
-            step, value = max(trial.intermediate_values.items())
-            keys = [(1.0, -float(step), sign * value) for sign in self._signs]
-        else:
-            return
-        self._places[trial._trial_id] = [(*key, float(trial.number)) for key in keys]
-        for rank, place in zip(self._ranks, self._places[trial._trial_id], strict=True):
-            insort(rank, place)
+    def _enter(self, trial_id: int, results: _Results) -> None:
+        if trial_id in self._results:
+            self._reached.subtract(self._results[trial_id].scores.keys())
+        self._results[trial_id] = results
+        self._reached.update(results.scores.keys())
+        if results.values is not None:
+            insort(self._last, max(results.scores, default=0))
+        self._shown.pop(trial_id, None)
+        self._rank(trial_id)
 
-    def _unrank(self, trial_id: int) -> None:
+    def _choose_level(self) -> None:
+        """The largest epoch that at least twice as many trials as are good have come to."""
+        enough = max(self._least, 2 * good(len(self._results)))
+        epochs = sorted(self._reached, reverse=True)
+        # Trials that were complete before that epoch count there, too.
+        sufficient = (e for e in epochs if self._reached[e] + bisect_left(self._last, e) >= enough)
+        level = next(sufficient, epochs[-1] if epochs else 0)
+        if level != self._level:
+            self._level = level
+            self._shown.clear()
+            for trial_id in self._results:
+                self._rank(trial_id)
+
+    def _rank(self, trial_id: int) -> None:
+        """As TPE ranks: complete ones by value; then pruned ones, those that came further first."""
         for rank, place in zip(self._ranks, self._places.pop(trial_id, ()), strict=False):
             del rank[bisect_left(rank, place)]
+        results = self._results[trial_id]
+        value = results.at(self._level)
+        if len(self._signs) > 1:
+            keys = [
+                (0.0, 0.0, sign * own) for sign, own in zip(self._signs, results.values or (), strict=False)
+            ]
+        elif value is not None:
+            keys = [(0.0, 0.0, self._signs[0] * value)]
+        elif results.scores:
+            last = max(results.scores)
+            keys = [(1.0, -float(last), self._signs[0] * results.scores[last])]
+        else:
+            return
+        self._places[trial_id] = [(*key, float(trial_id)) for key in keys]
+        for rank, place in zip(self._ranks, self._places[trial_id], strict=False):
+            insort(rank, place)
+
+    def _disguised(self, trial: FrozenTrial) -> FrozenTrial:
+        results = self._results.get(trial._trial_id)
+        # Optuna knows no intermediate values of several objectives.
+        if results is None or not results.scores or len(self._signs) > 1:
+            return trial
+        shown = self._shown.get(trial._trial_id)
+        if shown is None:
+            shown = self._shown[trial._trial_id] = _shown(trial, results.at(self._level), results.scores)
+        return shown
 
 
-def _pruned(trial: FrozenTrial) -> FrozenTrial:
+def _shown(trial: FrozenTrial, value: float | None, scores: Mapping[int, float]) -> FrozenTrial:
+    """The trial as complete with the value, or without one as pruned after its last score."""
+    last = max(scores)
     return FrozenTrial(
         number=trial.number,
-        state=OptunaState.PRUNED,
-        value=trial.intermediate_values[max(trial.intermediate_values)],
+        state=OptunaState.PRUNED if value is None else OptunaState.COMPLETE,
+        value=scores[last] if value is None else value,
         datetime_start=trial.datetime_start,
         datetime_complete=trial.datetime_start,
         params=trial.params,
         distributions=trial.distributions,
         user_attrs=trial.user_attrs,
         system_attrs=trial.system_attrs,
-        intermediate_values=trial.intermediate_values,
+        intermediate_values={last: scores[last]},
         trial_id=trial._trial_id,
     )
 

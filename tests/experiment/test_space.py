@@ -102,6 +102,9 @@ def test_defaults_lie_inside_the_space() -> None:
     assert found["depth"] == 5
     assert found["optimizer"] == "sgd"
     assert found["learning_rate"] == LEARNING_RATES["sgd"].default
+    steps = {"type": "float", "low": 0.04, "high": 0.5, "step": 0.05}
+    assert defaults(parse_space({"dropout": steps}))["dropout"] == pytest.approx(0.09)
+    assert defaults(parse_space({"width": {"type": "int", "low": 5, "high": 99, "step": 10}}))["width"] == 25
 
 
 @pytest.mark.parametrize(

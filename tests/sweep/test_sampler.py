@@ -6,10 +6,21 @@ import itertools
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState as OptunaState
 
 from harness.errors import ExperimentError
 from harness.experiment.space import configurations, parse_space
-from harness.records import LogRecord, TrialEnded, TrialStarted
+from harness.records import (
+    Dataset,
+    EpochEnded,
+    LogRecord,
+    SegmentEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialStarted,
+)
 from harness.sweep import sampler as module
 from harness.sweep.history import History, TrialHistory, fold
 from harness.sweep.sampler import Sampler, Suggestion
@@ -35,7 +46,7 @@ def run(asked: Sampler, count: int) -> list[Suggestion]:
             break
         found.append(suggestion)
         score = float(suggestion.params["depth"]) - float(suggestion.params["dropout"])
-        asked.finish(number, "complete", 1, [score], score)
+        asked.finish(number, "complete", [score], {1: score})
     return found
 
 
@@ -89,6 +100,16 @@ def test_known_good_configurations_come_first() -> None:
     assert found[1].params["depth"] == 2
 
 
+@pytest.mark.parametrize("kind", ["tpe", "nsga2", "random", "qmc"])
+def test_a_sampler_that_learns_begins_with_the_defaults(kind: str) -> None:
+    first = sampler(CONTINUOUS, kind).ask(0)
+    assert first is not None
+    assert (first.sampled == {"dropout": 0.1, "optimizer": "adam"}) == (kind in ("tpe", "nsga2"))
+    sampled = sampler(CONTINUOUS, kind, start_with=[{}]).ask(0)
+    assert sampled is not None
+    assert sampled.sampled["dropout"] != 0.1
+
+
 def test_a_missing_package_is_named() -> None:
     with pytest.raises(ExperimentError, match="gp needs the package torch"):
         sampler(kind="gp")
@@ -102,7 +123,7 @@ def test_restored_trials_give_the_same_next_suggestion() -> None:
         score = float(suggestion.params["depth"]) - float(suggestion.params["dropout"])
         past = TrialHistory(number, suggestion.params, suggestion.sampled, suggestion.seed, 0)
         past.state, past.score, past.values, past.reached = "complete", score, [score], 1
-        assert again.restore(past)
+        assert again.restore(past, {1: score})
     assert again.ask(14) == whole.ask(14)
 
 
@@ -111,32 +132,38 @@ def test_a_trial_that_does_not_fit_an_edited_space_is_left_out() -> None:
     fits = TrialHistory(0, {"depth": 2}, {"depth": 2, "optimizer": "adam"}, 0, 0)
     outside = TrialHistory(1, {"depth": 1}, {"depth": 1, "optimizer": "adam"}, 0, 0)
     unknown = TrialHistory(2, {"width": 1}, {"width": 1}, 0, 0)
-    assert edited.restore(fits)
-    assert not edited.restore(outside)
-    assert not edited.restore(unknown)
+    assert edited.restore(fits, {})
+    assert not edited.restore(outside, {})
+    assert not edited.restore(unknown, {})
     outside.state, outside.score = "complete", 1.0
-    edited.resume(1)
-    edited.finish(1, "complete", 1, [1.0], 1.0)
+    edited.finish(1, "complete", [1.0], {1: 1.0})
     assert edited.ask(3) is not None
 
 
 def history(values: list[list[float]], sampled: list[dict[str, Any]]) -> History:
-    events: list[Any] = []
-    for number, (scores, chosen) in enumerate(zip(values, sampled, strict=True)):
+    """Complete trials of one epoch in another study."""
+    dataset = Dataset(
+        name="d", folder="d", split="s", digest="0", classes=("a", "b"), image_shape=(8, 8, 1),
+        counts={"train": 1, "validation": 1, "test": 1}, class_counts={},
+    )  # fmt: skip
+    events: list[Any] = [
+        StudyStarted(
+            study="s", study_id="id", session=1, dataset=dataset, seed=0, trials=len(values), versions={},
+            host={}, git_commit=None, time=0,
+            experiment={"objective": {"metric": "val_accuracy", "direction": "maximize"}},
+        )
+    ]  # fmt: skip
+    for number, (found, chosen) in enumerate(zip(values, sampled, strict=True)):
+        metrics = {"val_accuracy": found[0]}
         events += [
             TrialStarted(trial=number, params=chosen, sampled=chosen, seed=0, time=0),
+            EpochEnded(trial=number, attempt=1, epoch=1, metrics=metrics, time=0),
+            SegmentEnded(trial=number, attempt=1, epoch=1, over=True, seconds=1, evaluations=[], time=0),
             TrialEnded(
-                trial=number,
-                state="complete",
-                score=scores[0],
-                values=scores,
-                epoch=1,
-                reason="",
-                failure=None,
-                traceback="",
-                time=0,
+                trial=number, state="complete", score=found[0], values=found, epoch=1, reason="",
+                failure=None, traceback="", time=0,
             ),
-        ]
+        ]  # fmt: skip
     return fold(LogRecord(seq, event) for seq, event in enumerate(events, 1))
 
 
@@ -145,10 +172,10 @@ def test_another_studys_trials_teach_as_far_as_they_fit() -> None:
     good = [{"dropout": 0.05 + 0.001 * index, "optimizer": "adam"} for index in range(15)]
     bad = [{"dropout": 0.3 + 0.01 * index, "optimizer": "sgd"} for index in range(15)]
     strange = [{"dropout": 0.9, "optimizer": "adam"}, {"depth": 3}]
-    scores = [[1.0]] * 15 + [[0.0]] * 15 + [[5.0]] * 2
-    assert asked.learn(history(scores, [*good, *bad, *strange])) == 30
-    found = [asked.ask(number) for number in range(6)]
-    assert sum(s is not None and float(s.params["dropout"]) < 0.2 for s in found) >= 4
+    found = [[1.0]] * 15 + [[0.0]] * 15 + [[5.0]] * 2
+    assert asked.learn(history(found, [*good, *bad, *strange])) == 30
+    chosen = [asked.ask(number) for number in range(6)]
+    assert sum(s is not None and float(s.params["dropout"]) < 0.2 for s in chosen) >= 4
 
 
 def test_several_objectives_are_told_together() -> None:
@@ -157,25 +184,114 @@ def test_several_objectives_are_told_together() -> None:
         suggestion = asked.ask(number)
         assert suggestion is not None
         dropout = float(suggestion.params["dropout"])
-        asked.pause(number, 1, dropout)
-        asked.resume(number)
-        asked.finish(number, "complete" if number % 3 else "failed", 1, [dropout, 1 - dropout], dropout)
+        asked.pause(number, {1: dropout})
+        asked.finish(number, "complete" if number % 3 else "failed", [dropout, 1 - dropout], {1: dropout})
     values = list(itertools.chain(trial.values for trial in asked._study.best_trials))
     assert all(len(pair) == 2 for pair in values)
+
+
+def seen(asked: Sampler) -> dict[int, tuple[OptunaState, float | None]]:
+    """State and value of the trials that are shown, by number."""
+    trials = asked._study.get_trials(deepcopy=False)
+    return {trial.number: (trial.state, trial.value) for trial in trials}
+
+
+def scores(*values: float) -> dict[int, float]:
+    return dict(enumerate(values, 1))
+
+
+def test_trials_are_compared_after_equally_many_epochs() -> None:
+    asked = sampler(CONTINUOUS)  # of two parameters
+    for number in range(40):
+        assert asked.ask(number) is not None
+    complete, pruned = OptunaState.COMPLETE, OptunaState.PRUNED
+    asked.finish(0, "complete", [0.5], scores(0.1, 0.4, 0.5))
+    asked.pause(1, scores(0.2))
+    asked.pause(2, scores(0.3))
+    # The one that was trained to the end does not outrank the others for it.
+    assert [seen(asked)[number] for number in range(3)] == [(complete, 0.1), (complete, 0.2), (complete, 0.3)]
+    assert seen(asked)[3][0] == OptunaState.RUNNING
+    for number in range(3, 20):
+        asked.pause(number, scores(0.01 * number))
+    asked.pause(2, scores(0.3, 0.35))
+    asked.finish(1, "complete", [0.2], scores(0.2))  # stopped early
+    # Three have a result after two epochs, but four are needed where two of twenty are good ones.
+    assert seen(asked)[2] == (complete, 0.3)
+    asked.pause(3, scores(0.03, 0.1, 0.2))
+    assert [seen(asked)[number] for number in range(5)] == [
+        (complete, 0.4), (complete, 0.2), (complete, 0.35), (complete, 0.1), (pruned, 0.04),
+    ]  # fmt: skip
+    asked.finish(3, "failed", None, scores(0.03, 0.1, 0.2))
+    assert seen(asked)[3] == (pruned, None)
+    assert seen(asked)[2] == (complete, 0.3)
+
+
+def test_early_results_are_not_outweighed_by_trials_that_were_trained_to_the_end() -> None:
+    asked = sampler(CONTINUOUS, start_with=[{"dropout": 0.4 + 0.03 * index} for index in range(3)])
+    for number in range(30):
+        suggestion = asked.ask(number)
+        assert suggestion is not None
+        dropout = float(suggestion.params["dropout"])
+        if number < 3:  # the first ones earn their way early
+            asked.finish(number, "complete", [0.6], scores(0.2, 0.5, 0.6))
+        else:
+            asked.pause(number, scores(0.4 - abs(dropout - 0.1)))
+    chosen = [asked.ask(number) for number in range(30, 40)]
+    assert sum(one is not None and float(one.params["dropout"]) < 0.25 for one in chosen) >= 8
+
+
+paths = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from([0.1, 0.2, 0.3, float("nan")]), max_size=4),
+        st.sampled_from(["running", "paused", "complete", "pruned", "failed"]),
+    ),
+    min_size=12,
+    max_size=24,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(paths, st.randoms(use_true_random=False))
+def test_a_restored_study_goes_on_as_if_it_had_never_stopped(
+    paths: list[tuple[list[float], str]], order: Any
+) -> None:
+    """Whatever rungs its trials paused on, in whatever order."""
+    whole, again = sampler(CONTINUOUS, seed=3), sampler(CONTINUOUS, seed=3)
+    asked = [whole.ask(number) for number in range(len(paths))]
+    pending = [(number, epoch) for number, (values, _) in enumerate(paths) for epoch in range(len(values))]
+    order.shuffle(pending)
+    known = [{epoch: value for epoch, value in enumerate(values, 1) if value == value} for values, _ in paths]
+    for number, epoch in sorted(pending, key=lambda one: one[1]):
+        found = {at: value for at, value in known[number].items() if at <= epoch + 1}
+        if found:
+            whole.pause(number, found)
+    for number, (values, state) in enumerate(paths):
+        if state in ("complete", "pruned", "failed"):
+            final = [values[-1]] if state == "complete" and values and values[-1] == values[-1] else None
+            whole.finish(number, state, final, known[number])  # type: ignore[arg-type]
+    for number, (values, state) in enumerate(paths):
+        suggestion = asked[number]
+        assert suggestion is not None
+        past = TrialHistory(number, suggestion.params, suggestion.sampled, suggestion.seed, 0)
+        past.state, past.reached = state, len(values)  # type: ignore[assignment]
+        past.values = [values[-1]] if state == "complete" and values and values[-1] == values[-1] else None
+        assert again.restore(past, known[number])
+    assert again.ask(len(paths)) == whole.ask(len(paths))
 
 
 def test_of_a_large_study_tpe_sees_the_best_and_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BEST", 4)
     monkeypatch.setattr(module, "NEWEST", 6)
     asked = sampler(CONTINUOUS)
-    scores = [0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, *[0.0] * 20]
-    for number, score in enumerate(scores):
+    best = [0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, *[0.0] * 20]
+    for number, score in enumerate(best):
         assert asked.ask(number) is not None
-        if number in (2, 4):  # paused at different rungs: whoever came further ranks higher
-            asked.pause(number, epoch=number, score=score)
+        if number in (2, 4, 6):
+            asked.pause(number, scores(score))
         else:
-            asked.finish(number, "pruned" if number % 2 else "complete", 1, [score], score)
-    seen = [trial.number for trial in asked._study.get_trials(deepcopy=False)]
-    assert seen == [0, 6, 8, 10, *range(21, 27)]  # the complete ones come first, as in TPE
-    asked.finish(4, "complete", 9, [0.95], 0.95)
-    assert [trial.number for trial in asked._study.get_trials(deepcopy=False)][:4] == [0, 4, 6, 8]
+            asked.finish(number, "pruned" if number % 2 else "complete", [score], scores(score))
+    assert list(seen(asked)) == [0, 2, 4, 6, *range(21, 27)]
+    asked.finish(4, "complete", [0.95], scores(0.7, 0.95))
+    asked.finish(6, "failed", None, {})
+    # Now they are compared after two epochs; those that were complete before count, too.
+    assert list(seen(asked))[:4] == [0, 4, 8, 10]
