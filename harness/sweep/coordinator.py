@@ -282,7 +282,7 @@ class Coordinator:
                 raise StudyError(
                     f"The decisions of this study cannot be repeated in order: trial {trial.number} "
                     "would get another configuration now. The space, the studies it learns from or the "
-                    "version of Optuna have changed; start a new study."
+                    "version of harness or Optuna have changed; start a new study."
                 )
         return choice.trial, choice.stop
 

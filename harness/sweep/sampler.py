@@ -93,7 +93,7 @@ class Sampler:
         if not start_with and kind in LEARNING:
             start_with = [defaults(space)]
         self._start_with = start_with
-        self._storage = _SamplersView(maximize, len(space.parameters))
+        self._storage = _SamplersView(maximize, _dimensions(space))
         self._study = optuna.create_study(
             storage=self._storage, directions=["maximize" if larger else "minimize" for larger in maximize]
         )
@@ -232,6 +232,14 @@ class Sampler:
     def _create(self, sampled: Params) -> int:
         template = _running(self._space, sampled)
         return self._storage.create_new_trial(self._study._study_id, template_trial=template)
+
+
+def _dimensions(space: Space) -> int:
+    """How many parameters are searched; alternatives count once, for at most one of them holds."""
+    return sum(
+        any(not isinstance(one.values, Constant) for one in alternatives)
+        for alternatives in space.parameters.values()
+    )
 
 
 def _key(params: Params) -> str:
