@@ -93,7 +93,7 @@ class Sampler:
         if not start_with and kind in LEARNING:
             start_with = [defaults(space)]
         self._start_with = start_with
-        self._storage = _SamplersView(maximize, _dimensions(space))
+        self._storage = _SamplersView(maximize)
         self._study = optuna.create_study(
             storage=self._storage, directions=["maximize" if larger else "minimize" for larger in maximize]
         )
@@ -234,14 +234,6 @@ class Sampler:
         return self._storage.create_new_trial(self._study._study_id, template_trial=template)
 
 
-def _dimensions(space: Space) -> int:
-    """How many parameters are searched; alternatives count once, for at most one of them holds."""
-    return sum(
-        any(not isinstance(one.values, Constant) for one in alternatives)
-        for alternatives in space.parameters.values()
-    )
-
-
 def _key(params: Params) -> str:
     return json.dumps(params, sort_keys=True)
 
@@ -282,23 +274,22 @@ class _Results:
 class _SamplersView(InMemoryStorage):
     """What the sampler sees: trials with comparable results, and not too many.
 
-    With one objective, every trial is shown by its score after the same number of epochs: the largest that
-    enough trials have reached (as in BOHB, Falkner et al. 2018, arXiv:1807.01774). Those that have come so
-    far look complete with that score, the others pruned at their last. By the bare states, the few early
-    trials that were trained to the end would outrank whatever does better after fewer epochs, and a trial
-    that is trained on would look like one without a result.
+    With one objective, every trial is shown by its score after the same number of epochs (as in BOHB, Falkner
+    et al. 2018, arXiv:1807.01774): the largest that twice as many trials have reached as TPE takes for good
+    ones, so that these are chosen among others. Trials that have come so far look complete with that score,
+    the others pruned at their last. By the bare states, the few early trials that were trained to the end
+    would outrank whatever does better after fewer epochs, and a trial that is trained on would look like one
+    without a result.
 
     TPE's cost grows with the trials it sees. It splits them into at most 25 good ones and the rest, of
     which older ones count ever less, so beyond `BEST` + `NEWEST` trials it is shown those only.
     """
 
-    def __init__(self, maximize: Sequence[bool], dimensions: int) -> None:
+    def __init__(self, maximize: Sequence[bool]) -> None:
         super().__init__()
         self.limited = False
         """Whether the sampler that asks now is to see a part only."""
         self._signs = [-1.0 if larger else 1.0 for larger in maximize]
-        self._least = dimensions + 1
-        """Fewer results tell nothing about so many parameters."""
         self._results: dict[int, _Results] = {}
         """By trial id."""
         self._reached: Counter[int] = Counter()
@@ -356,8 +347,7 @@ class _SamplersView(InMemoryStorage):
         self._rank(trial_id)
 
     def _choose_level(self) -> None:
-        """The largest epoch that at least twice as many trials as are good have come to."""
-        enough = max(self._least, 2 * good(len(self._results)))
+        enough = 2 * good(len(self._results))
         epochs = sorted(self._reached, reverse=True)
         # Trials that were complete before that epoch count there, too.
         sufficient = (e for e in epochs if self._reached[e] + bisect_left(self._last, e) >= enough)
