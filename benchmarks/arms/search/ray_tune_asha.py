@@ -6,6 +6,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from benchmarks.arms.job import Job, read_job, tell
 from benchmarks.arms.ray_cluster import run_config, start
@@ -48,6 +49,7 @@ def main() -> None:
             metric="val_accuracy",
             mode="max",
             num_samples=-1,  # until the benchmark ends it
+            search_alg=BasicVariantGenerator(random_state=job.seed),
             max_concurrent_trials=job.workers,
             reuse_actors=True,
             scheduler=ASHAScheduler(max_t=job.epochs, grace_period=MIN_EPOCHS, reduction_factor=REDUCTION),
