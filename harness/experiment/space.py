@@ -200,20 +200,21 @@ def defaults(space: Space) -> Params:
     """One sensible configuration: the catalog's defaults where the space allows them, else its nearest."""
 
     def middle(name: str, among: Distribution) -> Scalar:
-        parameter = name.split("[", maxsplit=1)[0]
-        if parameter == "learning_rate" and "[" in name:
-            optimizer = name.split("[")[1].rstrip("]")
-            if optimizer in LEARNING_RATES:
-                return LEARNING_RATES[optimizer].default
+        parameter, _, label = name.partition("[")
         default = CATALOG[parameter].default if parameter in CATALOG else None
+        if parameter == "learning_rate" and label.rstrip("]") in LEARNING_RATES:
+            default = LEARNING_RATES[label.rstrip("]")].default
         if isinstance(among, Choice):
             return default if default in among.choices else among.choices[0]
         if default is None:
             return among.low
-        clipped = min(max(float(default), among.low), among.high)
+        found = min(max(float(default), among.low), among.high)
         if among.step is not None:
-            clipped = among.low + math.floor((clipped - among.low) / among.step + 1e-9) * among.step
-        return round(clipped) if isinstance(among, IntRange) else clipped
+            steps = round((found - among.low) / among.step)
+            if among.low + steps * among.step > among.high + 1e-9 * among.step:
+                steps -= 1
+            found = round(among.low + steps * among.step, 12)  # as listed values are
+        return round(found) if isinstance(among, IntRange) else found
 
     return resolve(space, middle)[0]
 

@@ -1,8 +1,8 @@
 """Optuna's samplers behind ask, pause and finish.
 
 The study that the sampler sees lives in memory and is rebuilt from the event log, so asking costs
-milliseconds and needs no database. It differs from what is stored in one thing: trials are shown by what
-they scored after equally many epochs, whether they are paused, train on, or have ended.
+milliseconds and needs no database. It differs from what is stored in one thing: a trial that is paused or
+trains on is shown with what it has scored so far, to TPE by the score after equally many epochs.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class Sampler:
         if not start_with and kind in LEARNING:
             start_with = [defaults(space)]
         self._start_with = start_with
-        self._storage = _SamplersView(maximize)
+        self._storage = _SamplersView(maximize, compared=kind == "tpe" and len(maximize) == 1)
+        self._several = len(maximize) > 1
         self._study = optuna.create_study(
             storage=self._storage, directions=["maximize" if larger else "minimize" for larger in maximize]
         )
@@ -161,8 +162,8 @@ class Sampler:
             except ValueError:
                 continue
             learned += 1
-            complete = past.state == "complete"
-            self._storage.end(own, other.scores(past, past.reached), past.values if complete else None)
+            whole = past.state == "complete" or self._several
+            self._storage.end(own, other.scores(past, past.reached), past.values if whole else None)
         return learned
 
     def pause(self, number: int, scores: Mapping[int, float]) -> None:
@@ -173,7 +174,8 @@ class Sampler:
             scores: the first objective by epoch so far, as far as it is finite.
         """
         own = self._own.get(number)
-        if own is not None:
+        # Optuna knows no intermediate values of several objectives.
+        if own is not None and not self._several:
             self._storage.score(own, scores)
 
     def finish(
@@ -181,8 +183,9 @@ class Sampler:
     ) -> None:
         """The trial's terminal state.
 
-        A failed trial counts as pruned without a result, the worst there is: where training diverges,
-        memory runs out or a limit is exceeded, the sampler should not look again.
+        A failed trial, or one whose last objective is not finite, counts as pruned without a result, the
+        worst there is: where training diverges, memory runs out or a limit is exceeded, the sampler should
+        not look again.
 
         Args:
             number: the trial's.
@@ -193,8 +196,11 @@ class Sampler:
         own = self._own.get(number)
         if own is None:
             return
-        complete = state == "complete"
-        self._storage.end(own, {} if state == "failed" else scores, values if complete else None)
+        if state == "pruned":
+            values = None
+        elif state == "failed" or values is None:
+            values, scores = None, {}
+        self._storage.end(own, scores, values)
 
     def _ask(self) -> Trial:
         with warnings.catch_warnings():
@@ -249,7 +255,7 @@ def _by_sampler_names(space: Space, start: Params) -> Params:
     }
 
 
-def good(trials: int) -> int:
+def good_ones(trials: int) -> int:
     """How many of so many trials TPE takes for good ones (in Optuna 5)."""
     return min(math.ceil(trials / 10), 25)
 
@@ -274,26 +280,29 @@ class _Results:
 class _SamplersView(InMemoryStorage):
     """What the sampler sees: trials with comparable results, and not too many.
 
-    With one objective, every trial is shown by its score after the same number of epochs (as in BOHB, Falkner
-    et al. 2018, arXiv:1807.01774): the largest that twice as many trials have reached as TPE takes for good
-    ones, so that these are chosen among others. Trials that have come so far look complete with that score,
-    the others pruned at their last. By the bare states, the few early trials that were trained to the end
-    would outrank whatever does better after fewer epochs, and a trial that is trained on would look like one
-    without a result.
+    To TPE with one objective, every trial is shown by its score after the same number of epochs (as in BOHB,
+    Falkner et al. 2018, arXiv:1807.01774): the largest that twice as many trials have reached as TPE takes
+    for good ones, so that these are chosen among others. Trials that have come so far look complete with that
+    score, the others pruned at their last. By the bare states, the few early trials that were trained to the
+    end would outrank whatever does better after fewer epochs, and a trial that is trained on would look like
+    one without a result. Other samplers keep notes on complete trials, so these must stay what they are: they
+    see trials that have not ended as pruned at their last score.
 
     TPE's cost grows with the trials it sees. It splits them into at most 25 good ones and the rest, of
     which older ones count ever less, so beyond `BEST` + `NEWEST` trials it is shown those only.
     """
 
-    def __init__(self, maximize: Sequence[bool]) -> None:
+    def __init__(self, maximize: Sequence[bool], *, compared: bool) -> None:
         super().__init__()
+        self._compared = compared
+        """Whether trials are shown by their scores after equally many epochs."""
         self.limited = False
         """Whether the sampler that asks now is to see a part only."""
         self._signs = [-1.0 if larger else 1.0 for larger in maximize]
         self._results: dict[int, _Results] = {}
         """By trial id."""
         self._reached: Counter[int] = Counter()
-        """Trials with a score, by epoch."""
+        """How many trials have a score, by epoch."""
         self._last: list[int] = []
         """The last epochs of the complete trials, sorted."""
         self._level = 0
@@ -321,13 +330,16 @@ class _SamplersView(InMemoryStorage):
         if earlier is None or earlier.values is None:
             self.set_trial_state_values(trial_id, OptunaState.FAIL)
         else:
-            self.end(trial_id, earlier.scores, earlier.values)
+            self.set_trial_state_values(trial_id, OptunaState.COMPLETE, earlier.values)
+            self._results[trial_id] = earlier  # but it is no further trial that has come so far
+            self._rank(trial_id)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[OptunaState] | None = None
     ) -> list[FrozenTrial]:
         """All trials, or the part that is shown, in disguise."""
-        self._choose_level()
+        if self._compared:
+            self._choose_level()
         trials = super().get_all_trials(study_id, deepcopy)
         if self.limited and len(trials) > BEST + NEWEST:
             wanted = {int(place[-1]) for rank in self._ranks for place in rank[: BEST // len(self._ranks)]}
@@ -347,10 +359,15 @@ class _SamplersView(InMemoryStorage):
         self._rank(trial_id)
 
     def _choose_level(self) -> None:
-        enough = 2 * good(len(self._results))
-        epochs = sorted(self._reached, reverse=True)
-        # Trials that were complete before that epoch count there, too.
-        sufficient = (e for e in epochs if self._reached[e] + bisect_left(self._last, e) >= enough)
+        good = good_ones(len(self._results))
+        epochs = sorted((epoch for epoch, count in self._reached.items() if count), reverse=True)
+        # Trials that were complete before that epoch count there, too, but not alone.
+        sufficient = (
+            epoch
+            for epoch in epochs
+            if self._reached[epoch] >= good
+            and self._reached[epoch] + bisect_left(self._last, epoch) >= 2 * good
+        )
         level = next(sufficient, epochs[-1] if epochs else 0)
         if level != self._level:
             self._level = level
@@ -364,10 +381,9 @@ class _SamplersView(InMemoryStorage):
             del rank[bisect_left(rank, place)]
         results = self._results[trial_id]
         value = results.at(self._level)
-        if len(self._signs) > 1:
-            keys = [
-                (0.0, 0.0, sign * own) for sign, own in zip(self._signs, results.values or (), strict=False)
-            ]
+        if not self._compared:
+            values = zip(self._signs, results.values or (), strict=False)
+            keys = [(0.0, 0.0, sign * own) for sign, own in values]
         elif value is not None:
             keys = [(0.0, 0.0, self._signs[0] * value)]
         elif results.scores:
@@ -381,16 +397,16 @@ class _SamplersView(InMemoryStorage):
 
     def _disguised(self, trial: FrozenTrial) -> FrozenTrial:
         results = self._results.get(trial._trial_id)
-        # Optuna knows no intermediate values of several objectives.
-        if results is None or not results.scores or len(self._signs) > 1:
+        if results is None or not results.scores or (trial.state.is_finished() and not self._compared):
             return trial
         shown = self._shown.get(trial._trial_id)
         if shown is None:
-            shown = self._shown[trial._trial_id] = _shown(trial, results.at(self._level), results.scores)
+            value = results.at(self._level) if self._compared else None
+            shown = self._shown[trial._trial_id] = _in_disguise(trial, value, results.scores)
         return shown
 
 
-def _shown(trial: FrozenTrial, value: float | None, scores: Mapping[int, float]) -> FrozenTrial:
+def _in_disguise(trial: FrozenTrial, value: float | None, scores: Mapping[int, float]) -> FrozenTrial:
     """The trial as complete with the value, or without one as pruned after its last score."""
     last = max(scores)
     return FrozenTrial(

@@ -104,7 +104,17 @@ def test_defaults_lie_inside_the_space() -> None:
     assert found["learning_rate"] == LEARNING_RATES["sgd"].default
     steps = {"type": "float", "low": 0.04, "high": 0.5, "step": 0.05}
     assert defaults(parse_space({"dropout": steps}))["dropout"] == pytest.approx(0.09)
-    assert defaults(parse_space({"width": {"type": "int", "low": 5, "high": 99, "step": 10}}))["width"] == 25
+    assert defaults(parse_space({"width": {"type": "int", "low": 5, "high": 99, "step": 10}}))["width"] == 35
+    assert defaults(parse_space({"width": {"type": "int", "low": 5, "high": 34, "step": 10}}))["width"] == 25
+    rates = {
+        "sgd": ({"type": "float", "low": 0.001, "high": 0.01}, 0.01),
+        "adam": ({"type": "categorical", "choices": [0.3, 0.5]}, 0.3),
+    }
+    for optimizer, (values, rate) in rates.items():
+        space = parse_space(
+            {"optimizer": [optimizer], "learning_rate": [values | {"when": {"optimizer": optimizer}}]}
+        )
+        assert defaults(space)["learning_rate"] == rate
 
 
 @pytest.mark.parametrize(

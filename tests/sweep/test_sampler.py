@@ -226,6 +226,37 @@ def test_trials_are_compared_after_equally_many_epochs() -> None:
     assert seen(asked)[2] == (complete, 0.3)
 
 
+def test_one_trial_far_ahead_does_not_decide_what_is_compared() -> None:
+    asked = sampler(CONTINUOUS)
+    for number in range(20):
+        assert asked.ask(number) is not None
+        if number < 8:
+            asked.finish(number, "complete", [0.6], scores(0.5, 0.6))  # stopped early
+        else:
+            asked.pause(number, scores(0.1, 0.2, 0.9))
+    asked.pause(19, scores(*[0.1] * 9))
+    assert seen(asked)[8] == (OptunaState.COMPLETE, 0.9)
+    asked.finish(19, "failed", None, scores(*[0.1] * 9))
+    assert seen(asked)[8] == (OptunaState.COMPLETE, 0.9)
+
+
+@pytest.mark.parametrize("kind", ["nsga2", "random"])
+def test_what_is_complete_stays_so_for_samplers_that_keep_notes(kind: str) -> None:
+    asked = sampler(CONTINUOUS, kind)
+    for number in range(4):
+        assert asked.ask(number) is not None
+    asked.finish(0, "complete", [0.5], scores(0.1, 0.4, 0.5))
+    asked.pause(1, scores(0.2, 0.3))
+    asked.pause(2, scores(0.3))
+    asked.finish(2, "failed", None, scores(0.3))
+    assert seen(asked) == {
+        0: (OptunaState.COMPLETE, 0.5),
+        1: (OptunaState.PRUNED, 0.3),
+        2: (OptunaState.PRUNED, None),
+        3: (OptunaState.RUNNING, None),
+    }
+
+
 def test_early_results_are_not_outweighed_by_trials_that_were_trained_to_the_end() -> None:
     asked = sampler(CONTINUOUS, start_with=[{"dropout": 0.4 + 0.03 * index} for index in range(3)])
     for number in range(30):
@@ -276,6 +307,7 @@ def test_a_restored_study_goes_on_as_if_it_had_never_stopped(
         past.state, past.reached = state, len(values)  # type: ignore[assignment]
         past.values = [values[-1]] if state == "complete" and values and values[-1] == values[-1] else None
         assert again.restore(past, known[number])
+    assert seen(again) == seen(whole)
     assert again.ask(len(paths)) == whole.ask(len(paths))
 
 
@@ -293,5 +325,4 @@ def test_of_a_large_study_tpe_sees_the_best_and_the_newest(monkeypatch: pytest.M
     assert list(seen(asked)) == [0, 2, 4, 6, *range(21, 27)]
     asked.finish(4, "complete", [0.95], scores(0.7, 0.95))
     asked.finish(6, "failed", None, {})
-    # Now they are compared after two epochs; those that were complete before count, too.
-    assert list(seen(asked))[:4] == [0, 4, 8, 10]
+    assert list(seen(asked))[:4] == [0, 2, 4, 5]
