@@ -145,7 +145,8 @@ class History:
             trial.state, trial.reached, trial.over = "paused", event.epoch, event.over
             trial.seconds += event.seconds
             trial.evaluations = event.evaluations or trial.evaluations
-            trial.score = self.scores(trial, event.epoch).get(event.epoch)
+            value = trial.epochs.get(event.epoch, {}).get(self._metric, math.nan)
+            trial.score = value if math.isfinite(value) else None
         elif isinstance(event, TrialEnded):
             trial.state, trial.ended = event.state, event.time
             trial.score, trial.values = event.score, event.values
@@ -153,10 +154,14 @@ class History:
 
     def scores(self, trial: TrialHistory, until: int) -> dict[int, float]:
         """The objective by epoch, up to epoch `until`, where it is finite."""
-        assert self.study is not None, "a log begins with StudyStarted"
-        metric = self.study.experiment["objective"]["metric"]
+        metric = self._metric
         known = ((epoch, found.get(metric, math.nan)) for epoch, found in trial.epochs.items())
         return {epoch: value for epoch, value in known if epoch <= until and math.isfinite(value)}
+
+    @property
+    def _metric(self) -> str:
+        assert self.study is not None, "a log begins with StudyStarted"
+        return str(self.study.experiment["objective"]["metric"])
 
     @property
     def maximize(self) -> bool:

@@ -286,7 +286,7 @@ paths = st.lists(
 def test_a_restored_study_goes_on_as_if_it_had_never_stopped(
     paths: list[tuple[list[float], str]], order: Any
 ) -> None:
-    """Whatever rungs its trials paused on, in whatever order."""
+    """Whatever epochs its trials paused at."""
     whole, again = sampler(CONTINUOUS, seed=3), sampler(CONTINUOUS, seed=3)
     asked = [whole.ask(number) for number in range(len(paths))]
     pending = [(number, epoch) for number, (values, _) in enumerate(paths) for epoch in range(len(values))]
