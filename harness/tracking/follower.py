@@ -17,6 +17,9 @@ SHARE = 0.05
 """and for so long that writing takes this share of the time, since the same cores train,"""
 LONGEST_SECONDS = 5.0
 """but for no longer than this: people watch."""
+BEHIND_SHARE = 0.5
+"""The share of the time for writing while there is more than fits into one batch. Not all of it: the thread
+that hands out segments waits for the interpreter meanwhile."""
 LARGEST_BATCH = 500
 """Records that are written together at most, so that there is progress to see."""
 FIRST_BATCH = 20
@@ -112,8 +115,11 @@ class Follower:
             pause, self._error, self._succeeded = FIRST_PAUSE, "", time.monotonic()
             with self._changed:
                 del self._waiting[: len(batch)]
+            seconds = time.monotonic() - began
             if len(batch) < most:
-                self._rest(min(max(BATCH_SECONDS, (time.monotonic() - began) / SHARE), LONGEST_SECONDS))
+                self._rest(min(max(BATCH_SECONDS, seconds / SHARE), LONGEST_SECONDS))
+            else:
+                self._rest(min(seconds / BEHIND_SHARE - seconds, LONGEST_SECONDS))
             most = min(2 * most, LARGEST_BATCH)
 
     def _rest(self, seconds: float) -> None:
