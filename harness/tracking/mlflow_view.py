@@ -332,8 +332,16 @@ class MlflowView:
         assert self._study is not None
         run = self._runs[event.trial]
         name = f"{self._study.study}-trial-{event.trial:05d}".replace(".", "-")
-        model_id = self._existing_model(name, run, event.sha256) if seq <= self._uncertain_until else None
-        if model_id is None:
+        model_id = self._models.get(event.trial)
+        if model_id is None and seq <= self._uncertain_until:
+            model_id = self._existing_model(name, run)
+        outputs = None
+        if model_id is not None:
+            # A segment that was cut off after it had told of its model has been repeated and has written
+            # the file anew, with other bytes: Keras puts the time into it.
+            self._client.set_logged_model_tags(model_id, {"sha256": event.sha256})
+            outputs = self._client.get_run(run).outputs
+        else:
             model_id = self._client.create_logged_model(
                 self._experiment_id,
                 name=name,
@@ -350,16 +358,15 @@ class MlflowView:
             )
             self._client.log_model_artifacts(model_id, str(target))
         self._client.finalize_logged_model(model_id, "READY")
-        outputs = self._client.get_run(run).outputs if seq <= self._uncertain_until else None
         if outputs is None or model_id not in [known.model_id for known in outputs.model_outputs]:
             self._client.log_outputs(run, [LoggedModelOutput(model_id, step=event.epoch)])
         self._models[event.trial] = model_id
         self._client.set_tag(run, "harness.parameters", str(event.parameters))
 
-    def _existing_model(self, name: str, run: str, sha256: str) -> str | None:
+    def _existing_model(self, name: str, run: str) -> str | None:
         found = self._client.search_logged_models([self._experiment_id], f"name = '{name}'")
         for model in found:
-            if model.source_run_id == run and model.tags.get("sha256") == sha256:
+            if model.source_run_id == run:
                 identity: str = model.model_id
                 return identity
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from harness.records import (
     TrialEnded,
     TrialStarted,
 )
+from harness.tracking.audit import tracked_runs
 from harness.tracking.mlflow_view import MlflowView, trial_of_run
 
 pytestmark = pytest.mark.slow
@@ -234,6 +237,36 @@ def test_a_crash_before_the_cursor_was_written_doubles_nothing(
     other = f"{uri}.clean"
     MlflowView(other, "pets", clean).apply(log)
     assert replayed == everything(MlflowClient(other))
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["cursor", "no cursor"])
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_a_model_that_a_repeated_segment_wrote_anew_takes_the_place_of_the_first(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient, sessions: int, told: bool
+) -> None:
+    """A worker, or everything, died between the model and the segment's end; its bytes are others now."""
+    at = next(index for index, record in enumerate(log) if isinstance(record.event, ModelSaved))
+    again = replace(log[at].event, attempt=2, sha256="6" * 64, time=1006)
+    both = [record.event for record in log[: at + 1]] + [again] + [record.event for record in log[at + 1 :]]
+    log = [LogRecord(seq, event) for seq, event in enumerate(both, start=1)]
+    view = MlflowView(uri, "pets", paths)
+    view.apply(log[: at + 1])
+    (paths.folder / "model.keras").write_bytes(b"other weights")
+    if not told:
+        paths.tracking_cursor.unlink()
+    if sessions == 2:
+        view = MlflowView(uri, "pets", paths)
+    view.apply(log if sessions == 2 or not told else log[at + 1 :])
+
+    found = everything(client)
+    assert found["models"] == found["trial-00000"]["outputs"] == 1
+    trial_run = next(run for run in tracked_runs(uri, "pets", "f" * 32) if run.trial == 0)
+    assert trial_run.models == [hashlib.sha256(b"other weights").hexdigest()]
+    experiment = client.get_experiment_by_name("pets")
+    assert experiment is not None
+    model = client.search_logged_models([experiment.experiment_id])[0]
+    assert model.tags["sha256"] == "6" * 64
+    assert str(model.status) == "READY"
 
 
 @pytest.mark.parametrize(
