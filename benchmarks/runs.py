@@ -75,15 +75,12 @@ def in_turns(names: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
             yield repeat, name
 
 
-def run_arm(
-    module: str, job: Job, *, seconds: float | None = None, cores: Sequence[int] | None = None
-) -> Run:
+def run_arm(module: str, job: Job, *, cores: Sequence[int] | None = None) -> Run:
     """Run `python -m module job.json` in a new temporary folder.
 
     Args:
         module: the arm.
         job: what it is to do.
-        seconds: wall time after which it is ended; None: it ends by itself.
         cores: that it may use; None: all.
 
     Raises:
@@ -109,7 +106,7 @@ def run_arm(
             )
             os.sched_setaffinity(0, affinity)
             try:
-                code = process.wait(seconds)
+                code = process.wait(job.seconds)
             except subprocess.TimeoutExpired:
                 code = 0
             finally:

@@ -88,7 +88,9 @@ def coordinator(
         engine=engine,
         log=log,
         history=history,
-        decisions=AsResultsCome(sampler, make_scheduler(experiment), experiment.search.trials),
+        decisions=AsResultsCome(
+            sampler, make_scheduler(experiment), experiment.search.trials, experiment.training.epochs
+        ),
         followers=followers,
     )
 

@@ -3,12 +3,13 @@
     python -m benchmarks.time_to_accuracy path/to/cifar10-images --minutes 10 --repeats 3
 
 Every arm searches until its wall time is over (counted from the start of its process, so with all imports),
-on the same number of worker processes, with at most `--epochs` epochs a configuration. An accuracy counts
-from the moment it was measured. For each repeat are told: each arm's best at the end; the moments at
-which another arm and harness had reached the other's final best; and the test accuracy of each arm's winner,
-which is trained anew in the same bare loop, to the epoch at which it had won, with three seeds. Each
-run goes to a file of its own in `benchmarks/results/time_to_accuracy/`, with its stream of (seconds, best so
-far). All of it takes hours: with `--go-on`, runs of the same settings that are there are not made again.
+on the same number of worker processes, with at most `--epochs` epochs a configuration; harness is told of the
+time by `--timeout`, for which the other tools' searches have no use. An accuracy counts from the moment it
+was measured. For each repeat are told: each arm's best at the end; the moments at which another arm and
+harness had reached the other's final best; and the test accuracy of each arm's winner, which is trained anew
+in the same bare loop, to the epoch at which it had won, with three seeds. Each run goes to a file of its own
+in `benchmarks/results/time_to_accuracy/`, with its stream of (seconds, best so far). All of it takes hours:
+with `--go-on`, runs of the same settings that are there are not made again.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def main() -> None:
     options = parser.parse_args()
 
     for workload, config in datasets(options.images, 10_000, options.workloads).items():
+        minutes = options.digits_minutes if workload == "digits" else options.minutes
         job = Job(
             dataset=prepared(config),
             source=config.model_dump(mode="json"),
@@ -52,8 +54,8 @@ def main() -> None:
             workers=options.workers,
             configurations=[],
             space=SPACES[workload],
+            seconds=60 * minutes,
         )
-        minutes = options.digits_minutes if workload == "digits" else options.minutes
         runs: list[dict[str, Any]] = []
         settings = {"minutes": minutes, "epochs": options.epochs, "workers": options.workers}
         for repeat, arm in in_turns(options.arms, options.repeats):
@@ -61,7 +63,7 @@ def main() -> None:
             found = kept(file, settings) if options.go_on else None
             if found is None:
                 own = replace(job, seed=repeat)
-                run = run_arm(f"benchmarks.arms.search.{arm}", own, seconds=60 * minutes)
+                run = run_arm(f"benchmarks.arms.search.{arm}", own)
                 found = {"arm": arm, "repeat": repeat} | summary(run, 60 * minutes)
                 keep(file, settings, found)
             runs.append(found)
@@ -101,7 +103,7 @@ def summary(run: Run, seconds: float) -> dict[str, Any]:
 def test_accuracy(job: Job, params: dict[str, Any], epochs: int) -> float:
     """The mean over seeds of the winner trained anew."""
     # The time is nobody's, so all cores may serve one process.
-    again = replace(job, configurations=[params], epochs=epochs, workers=1)
+    again = replace(job, configurations=[params], epochs=epochs, workers=1, seconds=None)
     run = run_arm("benchmarks.arms.retrain", again)
     return statistics.mean(line["accuracy"] for line in run.stream)
 

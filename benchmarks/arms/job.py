@@ -34,6 +34,8 @@ class Job:
     """The list to train; empty where the arm searches."""
     space: dict[str, Any]
     """To search; empty where the list is fixed."""
+    seconds: float | None = None
+    """After which the benchmark will end the arm; None: it ends by itself."""
 
     def write(self, folder: Path) -> Path:
         file = folder / "job.json"

@@ -254,7 +254,7 @@ def summary(result: SweepResult) -> list[str]:
         for state in ("complete", "pruned", "failed", "paused", "running", "waiting")
         if state in states
     )
-    lines = [f"{name}: {result.ended.reason} ({counts}) in {_clock(result.seconds)}"]
+    lines = [f"{name}: {result.ended.reason} ({counts or 'nothing had begun'}) in {_clock(result.seconds)}"]
     champion = best(history)
     if champion is not None:
         metric = history.study.experiment["objective"]["metric"]
@@ -265,6 +265,8 @@ def summary(result: SweepResult) -> list[str]:
             f"      harness export --study {name}",
             "      harness ui",
         ]
+    elif not result.ended.complete:
+        lines.append("best  none yet: no trial has been trained to its end")
     return lines
 
 

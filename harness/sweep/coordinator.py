@@ -42,7 +42,7 @@ from harness.records import (
     WorkerEvent,
 )
 from harness.sweep.budget import Budget, reason_to_stop
-from harness.sweep.decisions import AsResultsCome, InOrder, Outcome
+from harness.sweep.decisions import AsResultsCome, InOrder, Outcome, TimeLeft
 from harness.sweep.event_log import EventLog
 from harness.sweep.history import MICROBATCHES, History, TrialHistory
 from harness.sweep.leftovers import remove_checkpoints, remove_unfinished
@@ -139,6 +139,8 @@ class Coordinator:
     stop: Stop = field(default_factory=Stop)
     gave_up: bool = False
     """The sweep ended because the network's code fails in every trial."""
+    _began: float = 0.0
+    """When this session's training began, on the monotonic clock."""
     _idle: set[int] = field(default_factory=set)
     _running: dict[int, Segment] = field(default_factory=dict)
     """Segments by worker."""
@@ -179,12 +181,11 @@ class Coordinator:
             StudyError: in ordered mode, earlier decisions cannot be repeated.
         """
         self._take_up()
-        began = time.monotonic()
+        self._began = time.monotonic()
         asked_to_stop = False
         while True:
             if self.stop.reason is None:
-                elapsed = self.history.spent + time.monotonic() - began
-                self.stop.reason = reason_to_stop(self.plan.budget, self.history, elapsed)
+                self.stop.reason = reason_to_stop(self.plan.budget, self.history, self._elapsed())
             if self.stop.reason is None:
                 self._hand_out()
                 if self._idle and not self._busy():
@@ -199,6 +200,14 @@ class Coordinator:
                 self._handle(event)
             self._replace_silent()
         return self._finish()
+
+    def _elapsed(self) -> float:
+        """Seconds that the study has taken, without the time between its sessions."""
+        return self.history.spent + time.monotonic() - self._began
+
+    def _left(self) -> TimeLeft | None:
+        limit = self.plan.budget.timeout
+        return None if limit is None else TimeLeft(limit - self._elapsed(), limit)
 
     def _listen(self) -> list[EngineEvent]:
         began = time.monotonic()
@@ -271,7 +280,7 @@ class Coordinator:
         postponed, self._postponed = self._postponed, None
         if postponed is not None:
             return postponed
-        choice = self.decisions.choose()
+        choice = self.decisions.choose(self._left())
         if choice is None:
             return None
         if choice.suggestion is not None:
@@ -551,6 +560,7 @@ class Coordinator:
             scores=self.history.scores(trial, epoch),
             state=state,
             final=self._final_values(trial) if state in ("complete", "pruned") else None,
+            seconds=trial.epoch_seconds,
         )
 
     def _final_values(self, trial: TrialHistory) -> list[float] | None:

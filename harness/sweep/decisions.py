@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness.records import TrialState
 from harness.sweep.history import History, TrialHistory
-from harness.sweep.scheduler import Scheduler, Values
+from harness.sweep.scheduler import Promotion, Scheduler, Values
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweep.sampler import Sampler, Suggestion
@@ -40,13 +40,38 @@ class Outcome:
     """How the trial ended; None if it is paused."""
     final: list[float] | None = None
     """All objectives as they are, once the trial has ended."""
+    seconds: float | None = None
+    """What an epoch of the trial takes; None if none has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLeft:
+    """Of a study with a time limit."""
+
+    seconds: float
+    limit: float
+
+    @property
+    def share(self) -> float:
+        """Of the limit, from 1 at the beginning to 0 at the end."""
+        return max(0.0, min(1.0, self.seconds / self.limit))
+
+
+LAST_MOMENT = 1.5
+"""The last training to the end begins when so many times its seconds are left: soon it would be too late."""
+SAFETY = 1.05
+"""For what an epoch takes beside its own seconds."""
 
 
 class Decisions(Protocol):
     """Told what came of each segment, asked for the next one."""
 
-    def choose(self) -> Choice | None:
-        """The next segment; None if there is none before another outcome is known."""
+    def choose(self, left: TimeLeft | None) -> Choice | None:
+        """The next segment; None if there is none before another outcome is known.
+
+        Args:
+            left: until the study's time limit; None without one.
+        """
 
     def learn(self, outcome: Outcome) -> None:
         """Take in what came of a segment."""
@@ -64,31 +89,57 @@ class AsResultsCome:
     scheduler: Scheduler
     trials: int
     """The study's total."""
+    max_epochs: int
     started: int = 0
     """Trials so far."""
     exhausted: bool = False
+    _seconds: dict[int, float] = field(default_factory=dict)
+    """What an epoch takes, by trial."""
 
-    def choose(self) -> Choice | None:
-        """A promotion if one was earned, else a new trial."""
+    def choose(self, left: TimeLeft | None) -> Choice | None:
+        """A promotion if one was earned, else a new trial.
+
+        Shortly before a time limit, the best paused trials that can still be trained to the end come first:
+        whoever gives a sweep so many minutes wants a model at their end.
+        """
         all_started = self.exhausted or self.started >= self.trials
-        promotion = self.scheduler.promotion(all_started=all_started)
+        promotion = self._last_chance(left.seconds) if left else None
+        promotion = promotion or self.scheduler.promotion(all_started=all_started)
         if promotion is not None:
             return Choice(promotion.trial, promotion.stop)
         if all_started:
             return None
-        suggestion = self.sampler.ask(self.started)
+        suggestion = self.sampler.ask(self.started, thrift=left.share if left else 0.0)
         if suggestion is None:
             self.exhausted = True
-            return self.choose()  # what has been tried may still earn a promotion
+            return self.choose(left)  # what has been tried may still earn a promotion
         number = self.started
         self.started += 1
         return Choice(number, self.scheduler.start(number), suggestion)
+
+    def _last_chance(self, left: float) -> Promotion | None:
+        """The first of the scheduler's candidates that can still end, if it is now or never."""
+        for candidate in self.scheduler.candidates():
+            if candidate.trial in self._seconds:
+                whole = SAFETY * (self.max_epochs - candidate.start) * self._seconds[candidate.trial]
+                if whole <= left:
+                    if left > LAST_MOMENT * whole:
+                        return None
+                    self.scheduler.go_on(candidate.trial, candidate.start, candidate.stop)
+                    return candidate
+        return None
+
+    def _time(self, trial: int, seconds: float | None) -> None:
+        if seconds is not None:
+            self._seconds[trial] = seconds
+            self.sampler.time(trial, seconds)
 
     def learn(self, outcome: Outcome) -> None:
         """Tell scheduler and sampler at once."""
         if outcome.state in (None, "complete"):
             # A trial that stopped early takes its place at the rung it was on its way to.
             self.scheduler.report(outcome.trial, outcome.stop, outcome.values)
+        self._time(outcome.trial, outcome.seconds)
         if outcome.state is not None:
             self.scheduler.end(outcome.trial, outcome.state)
             self.sampler.finish(outcome.trial, outcome.state, outcome.final, outcome.scores)
@@ -107,13 +158,14 @@ class AsResultsCome:
         for trial in history.trials.values():
             self.started += 1
             left_out += not self.sampler.restore(trial, history.scores(trial, trial.reached))
+            self._time(trial.number, trial.epoch_seconds)
             target = trial.target or 0
             first = self.scheduler.start(trial.number)
             if trial.state != "failed":
                 for epoch in sorted(epoch for epoch in trial.epochs if epoch <= trial.reached):
                     self.scheduler.report(trial.number, epoch, values_at(trial, epoch))
                     if target > epoch:
-                        self.scheduler.restore(trial.number, epoch, target)
+                        self.scheduler.go_on(trial.number, epoch, target)
             if trial.state == "complete" and trial.reached < target:
                 self.scheduler.report(trial.number, target, values_at(trial, trial.reached))
             if trial.state in ("complete", "pruned", "failed"):
@@ -152,13 +204,13 @@ class InOrder:
         """Whether every configuration of the space has been tried."""
         return self.decisions.exhausted
 
-    def choose(self) -> Choice | None:
-        """The next segment, or None until the oldest one has ended."""
+    def choose(self, left: TimeLeft | None) -> Choice | None:
+        """The next segment, or None until the oldest one has ended; what time is left must not matter."""
         while len(self._out) >= self.window:
             if not self._use_oldest():
                 return None
         while True:
-            choice = self.decisions.choose()
+            choice = self.decisions.choose(None)
             if choice is not None:
                 self._out.append((choice.trial, choice.stop))
                 return choice

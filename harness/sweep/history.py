@@ -76,6 +76,12 @@ class TrialHistory:
     failure: FailureKind | None = None
     traceback: str = ""
 
+    @property
+    def epoch_seconds(self) -> float | None:
+        """What an epoch takes, without what was compiled in the first one; None before one has ended."""
+        known = [found["epoch_seconds"] for found in self.epochs.values() if "epoch_seconds" in found]
+        return min(known, default=None)
+
 
 @dataclass(slots=True)
 class History:

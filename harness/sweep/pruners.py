@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness.records import TrialState
@@ -63,7 +64,7 @@ class StopOnly:
         else:
             self._study.tell(self._trials[trial], state=OptunaState.FAIL)
 
-    def restore(self, trial: int, epoch: int, stop: int) -> None:
+    def go_on(self, trial: int, epoch: int, stop: int) -> None:
         """It is on its way already."""
         self._going = [(going, at) for going, at in self._going if (going, at) != (trial, epoch)]
 
@@ -73,6 +74,10 @@ class StopOnly:
             return None
         trial, epoch = self._going.pop(0)
         return Promotion(trial, start=epoch, stop=epoch + 1)
+
+    def candidates(self) -> Iterator[Promotion]:
+        """Nothing pauses for long."""
+        return iter(())
 
 
 def make_pruner(config: SchedulerConfig) -> optuna.pruners.BasePruner:

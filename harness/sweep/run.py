@@ -152,7 +152,9 @@ def run_sweep(
             follow(started)
         plan = _plan(experiment, paths, dataset, history, evaluate_test=evaluate_test)
         watcher.opened(history, plan, engine.workers)
-        as_results_come = AsResultsCome(sampler, make_scheduler(experiment), total)
+        as_results_come = AsResultsCome(
+            sampler, make_scheduler(experiment), total, experiment.training.epochs
+        )
         coordinator = Coordinator(
             plan=plan,
             engine=engine,

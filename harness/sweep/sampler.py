@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import optuna
@@ -47,6 +48,7 @@ from harness.experiment.space import (
 )
 from harness.records import Params, Scalar, TrialState
 from harness.seeds import seed_from
+from harness.sweep.costs import EpochCosts, Floats
 from harness.sweep.history import History, TrialHistory
 from harness.tracking.optuna_space import distributions_of
 
@@ -100,6 +102,8 @@ class Sampler:
         )
         self._own: dict[int, int] = {}
         """This study's trial ids by the trials' numbers; a repeated suggestion has no number."""
+        self._seconds: dict[int, float] = {}
+        """What an epoch took, by this study's trial ids."""
         self._tried: dict[str, int] = {}
         """Numbers by configuration."""
         self._unlisted: list[tuple[Params, Params]] | None = None
@@ -107,13 +111,21 @@ class Sampler:
         self.repeats = 0
         """Suggestions that had been tried before and were not trained again."""
 
-    def ask(self, number: int) -> Suggestion | None:
-        """The configuration of trial `number`; None if every one of the space has been tried."""
+    def ask(self, number: int, thrift: float = 0.0) -> Suggestion | None:
+        """The configuration of trial `number`; None if every one of the space has been tried.
+
+        Args:
+            number: the trial's.
+            thrift: how much the costs of epochs count, from 0 (not at all) to 1 (TPE then weighs the expected
+                improvement per second).
+        """
         if self._kind == "grid":
             return self._untried(number)
         for attempt in range(ATTEMPTS):
             kind = self._kind if attempt < ATTEMPTS // 2 else "random"
             self._study.sampler = make_sampler(kind, self._seed, f"trial {number}, attempt {attempt}")
+            if thrift and isinstance(self._study.sampler, _ThriftyTPE):
+                self._study.sampler.spare(self._costs(), thrift)
             self._storage.limited = kind in ("tpe", "random")
             if attempt == 0 and number < len(self._start_with):
                 self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[number]))
@@ -201,6 +213,19 @@ class Sampler:
         elif state == "failed" or values is None:
             values, scores = None, {}
         self._storage.end(own, scores, values)
+
+    def time(self, number: int, seconds: float) -> None:
+        """An epoch of the trial took so many seconds."""
+        own = self._own.get(number)
+        if own is not None and seconds > 0:
+            self._seconds[own] = seconds
+
+    def _costs(self) -> EpochCosts | None:
+        newest = sorted(self._seconds)[-NEWEST:]
+        trials = [self._storage.get_trial(one) for one in newest]
+        if not any(trial.distributions for trial in trials):
+            return None
+        return EpochCosts(trials, [self._seconds[one] for one in newest])
 
     def _ask(self) -> Trial:
         with warnings.catch_warnings():
@@ -424,6 +449,26 @@ def _in_disguise(trial: FrozenTrial, value: float | None, scores: Mapping[int, f
     )
 
 
+class _ThriftyTPE(TPESampler):
+    """TPE that can prefer what costs less.
+
+    Where time is limited, what counts is the expected improvement per second (Snoek et al. 2012,
+    arXiv:1206.2944), or rather per second^a with `a` falling from 1 to 0 while the time runs out (Lee et al.
+    2020, arXiv:2003.10870): cheap configurations teach much at first, and the best may be expensive.
+    """
+
+    _thrift = 0.0
+    _costs: EpochCosts | None = None
+
+    def spare(self, costs: EpochCosts | None, thrift: float) -> None:
+        """Weigh improvements by costs to the power of `thrift`."""
+        self._costs, self._thrift = costs, thrift
+
+    def _compute_acquisition_func(self, samples: dict[str, Floats], mpe_below: Any, mpe_above: Any) -> Floats:
+        gain: Floats = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
+        return gain - self._thrift * self._costs.effect(samples) if self._costs else gain
+
+
 def check_sampler(kind: str, space: Space) -> None:
     """Raises ExperimentError if the sampler lacks a package, or cannot list the space."""
     size = space.size() if kind == "grid" else 0
@@ -462,7 +507,7 @@ def make_sampler(kind: str, seed: int, call: str) -> BaseSampler:
         if kind == "gp":
             return GPSampler(seed=own, deterministic_objective=False)
         # Conditional parameters make groups of trials that share a sub-space.
-        return TPESampler(seed=own, multivariate=True, group=True, constant_liar=True)
+        return _ThriftyTPE(seed=own, multivariate=True, group=True, constant_liar=True)
 
 
 def suggest(trial: Trial, name: str, among: Distribution) -> Scalar:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol, TypeAlias
@@ -36,13 +36,19 @@ class Scheduler(Protocol):
     def end(self, trial: int, state: TrialState) -> None:
         """The trial is over and cannot go on; if it failed, its results no longer take a place."""
 
-    def restore(self, trial: int, epoch: int, stop: int) -> None:
-        """Before a restart, the trial had gone on from the rung at `epoch` towards `stop`."""
+    def go_on(self, trial: int, epoch: int, stop: int) -> None:
+        """The trial goes on from the rung at `epoch` towards `stop`, without `promotion` having said so."""
 
     def promotion(self, *, all_started: bool) -> Promotion | None:
         """The paused trial to go on with, taken as promoted from now on; None: nothing for now.
 
         `all_started` says that no new trial will start.
+        """
+
+    def candidates(self) -> Iterator[Promotion]:
+        """Paused trials that are worth training to the end, the most promising first.
+
+        They are not taken as promoted before `go_on` says so.
         """
 
 
@@ -133,12 +139,16 @@ class FullTraining:
     def end(self, trial: int, state: TrialState) -> None:
         """There is nothing to remember."""
 
-    def restore(self, trial: int, epoch: int, stop: int) -> None:
+    def go_on(self, trial: int, epoch: int, stop: int) -> None:
         """There are no rungs."""
 
     def promotion(self, *, all_started: bool) -> Promotion | None:
         """Nothing ever pauses."""
         return None
+
+    def candidates(self) -> Iterator[Promotion]:
+        """Nothing ever pauses."""
+        return iter(())
 
 
 def rung_epochs(min_epochs: int, max_epochs: int, reduction: int) -> list[int]:
@@ -210,8 +220,8 @@ class Asha:
                 self._results[epoch].remove(trial)
                 self._promoted[epoch].discard(trial)
 
-    def restore(self, trial: int, epoch: int, stop: int) -> None:
-        """Record a promotion made before a restart."""
+    def go_on(self, trial: int, epoch: int, stop: int) -> None:
+        """Record a promotion."""
         if epoch in self._promoted:
             self._promoted[epoch].add(trial)
             self._heading[trial] = stop
@@ -233,20 +243,36 @@ class Asha:
         self._heading[chosen.trial] = chosen.stop
         return chosen
 
+    def candidates(self) -> Iterator[Promotion]:
+        """Whoever is in the share of its rung so far, from the highest rung downwards."""
+        for index in reversed(range(len(self.rungs) - 1)):
+            epoch = self.rungs[index]
+            for trial in self._in_share(index, max(1, self._share(index))):
+                yield Promotion(trial, start=epoch, stop=self.max_epochs)
+
     def _earned(self, index: int, *, settled: bool) -> int | None:
         """The best of the trials waiting on a rung that may go on."""
-        epoch = self.rungs[index]
-        results, promoted = self._results[epoch], self._promoted[epoch]
-        share = len(self._results[self.rungs[0]]) // self.reduction ** (index + 1)
+        epoch, share = self.rungs[index], self._share(index)
         if settled:
             # A small study must still bring its best trial to the end.
             share = max(share, 1)
         else:
-            share = min(share, len(results) // self.reduction)
-            if len(promoted) >= share:
+            share = min(share, len(self._results[epoch]) // self.reduction)
+            if len(self._promoted[epoch]) >= share:
                 return None
-        waiting = (one for one in results.best(share) if one not in promoted and one not in self._over)
-        return next(waiting, None)
+        return next(self._in_share(index, share), None)
+
+    def _share(self, index: int) -> int:
+        """How many trials of a rung may go on, by the results on the first rung so far."""
+        part: int = self.reduction ** (index + 1)
+        return len(self._results[self.rungs[0]]) // part
+
+    def _in_share(self, index: int, share: int) -> Iterator[int]:
+        """Of the best `share` trials on a rung, those that wait there, best first."""
+        epoch = self.rungs[index]
+        for trial in self._results[epoch].best(share):
+            if trial not in self._promoted[epoch] and trial not in self._over:
+                yield trial
 
 
 @dataclass(slots=True)
@@ -285,8 +311,8 @@ class Screen:
             self._results.pop(trial, None)
             self._promoted.discard(trial)
 
-    def restore(self, trial: int, epoch: int, stop: int) -> None:
-        """The trial went on before a restart."""
+    def go_on(self, trial: int, epoch: int, stop: int) -> None:
+        """The trial goes on."""
         if epoch == self._rung:
             self._promoted.add(trial)
 
@@ -294,11 +320,16 @@ class Screen:
         """One of the best, once every trial has been screened."""
         if not all_started or self._heading:
             return None
+        promotion = next(self.candidates(), None)
+        if promotion is not None:
+            self._promoted.add(promotion.trial)
+        return promotion
+
+    def candidates(self) -> Iterator[Promotion]:
+        """The best so far that have not gone on."""
         for trial in best_first(self._results)[: self.keep]:
             if trial not in self._promoted and trial not in self._over:
-                self._promoted.add(trial)
-                return Promotion(trial, start=self._rung, stop=self.max_epochs)
-        return None
+                yield Promotion(trial, start=self._rung, stop=self.max_epochs)
 
 
 class Hyperband:
@@ -337,9 +368,9 @@ class Hyperband:
         """The bracket goes on without it."""
         self.bracket(trial).end(trial, state)
 
-    def restore(self, trial: int, epoch: int, stop: int) -> None:
-        """Record a promotion made before a restart."""
-        self.bracket(trial).restore(trial, epoch, stop)
+    def go_on(self, trial: int, epoch: int, stop: int) -> None:
+        """Record a promotion."""
+        self.bracket(trial).go_on(trial, epoch, stop)
 
     def promotion(self, *, all_started: bool) -> Promotion | None:
         """The first that any bracket has."""
@@ -347,3 +378,8 @@ class Hyperband:
             if promotion := bracket.promotion(all_started=all_started):
                 return promotion
         return None
+
+    def candidates(self) -> Iterator[Promotion]:
+        """Those of one bracket after the other."""
+        for bracket in self.brackets:
+            yield from bracket.candidates()

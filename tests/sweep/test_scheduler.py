@@ -206,6 +206,28 @@ def test_a_screening_sees_everything_before_the_best_go_on() -> None:
     assert screen.promotion(all_started=True) == Promotion(2, start=1, stop=9)
 
 
+def test_the_candidates_for_the_last_minutes_are_the_best_that_wait_on_the_highest_rung() -> None:
+    asha = Asha(min_epochs=1, max_epochs=9, reduction=3)
+    for trial, score in enumerate((0.1, 0.2, 0.3, 0.4, 0.5, 0.6)):
+        asha.start(trial)
+        asha.report(trial, 1, (score,))
+    assert asha.promotion(all_started=False) == Promotion(5, start=1, stop=3)
+    assert list(asha.candidates()) == [Promotion(4, start=1, stop=9)]
+    asha.report(5, 3, (0.9,))
+    assert list(asha.candidates()) == [Promotion(5, start=3, stop=9), Promotion(4, start=1, stop=9)]
+    asha.go_on(5, 3, 9)
+    asha.end(4, "complete")
+    assert list(asha.candidates()) == []
+
+    screen = Screen(min_epochs=1, max_epochs=9, keep=2)
+    for trial, score in enumerate((0.3, 0.9, 0.5)):
+        screen.start(trial)
+        screen.report(trial, 1, (score,))
+    assert list(screen.candidates()) == [Promotion(1, start=1, stop=9), Promotion(2, start=1, stop=9)]
+    screen.go_on(1, 1, 9)
+    assert [one.trial for one in screen.candidates()] == [2]
+
+
 def test_hyperband_deals_trials_out_as_the_paper_does() -> None:
     """R = 27 with η = 3: brackets of 27, 12, 6 and 4 trials that begin at epochs 1, 3, 9 and 27."""
     hyperband = Hyperband(1, 27, 3)
