@@ -88,9 +88,7 @@ def coordinator(
         engine=engine,
         log=log,
         history=history,
-        decisions=AsResultsCome(
-            sampler, make_scheduler(experiment), experiment.search.trials, experiment.training.epochs
-        ),
+        decisions=AsResultsCome(sampler, make_scheduler(experiment), experiment.search.trials),
         followers=followers,
     )
 

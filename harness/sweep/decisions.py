@@ -89,7 +89,6 @@ class AsResultsCome:
     scheduler: Scheduler
     trials: int
     """The study's total."""
-    max_epochs: int
     started: int = 0
     """Trials so far."""
     exhausted: bool = False
@@ -121,7 +120,7 @@ class AsResultsCome:
         """The first of the scheduler's candidates that can still end, if it is now or never."""
         for candidate in self.scheduler.candidates():
             if candidate.trial in self._seconds:
-                whole = SAFETY * (self.max_epochs - candidate.start) * self._seconds[candidate.trial]
+                whole = SAFETY * (candidate.stop - candidate.start) * self._seconds[candidate.trial]
                 if whole <= left:
                     if left > LAST_MOMENT * whole:
                         return None

@@ -152,9 +152,7 @@ def run_sweep(
             follow(started)
         plan = _plan(experiment, paths, dataset, history, evaluate_test=evaluate_test)
         watcher.opened(history, plan, engine.workers)
-        as_results_come = AsResultsCome(
-            sampler, make_scheduler(experiment), total, experiment.training.epochs
-        )
+        as_results_come = AsResultsCome(sampler, make_scheduler(experiment), total)
         coordinator = Coordinator(
             plan=plan,
             engine=engine,

@@ -46,7 +46,7 @@ class Scheduler(Protocol):
         """
 
     def candidates(self) -> Iterator[Promotion]:
-        """Paused trials that are worth training to the end, the most promising first.
+        """Paused trials that are worth training to the end, which is their `stop`; the most promising first.
 
         They are not taken as promoted before `go_on` says so.
         """

@@ -124,7 +124,7 @@ def coordinator(
     engine = engine or InlineEngine(2, run=simulate)
     engine.start()
     as_results_come = AsResultsCome(
-        Sampler(space(), "tpe", 0, maximize=[True]), scheduler or Asha(1, epochs, 3), trials, epochs
+        Sampler(space(), "tpe", 0, maximize=[True]), scheduler or Asha(1, epochs, 3), trials
     )
     return Coordinator(
         plan=SweepPlan(

@@ -27,7 +27,7 @@ SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
 
 def decisions(scheduler: Scheduler) -> AsResultsCome:
     sampler = Sampler(parse_space(SPACE), "random", 0, maximize=[True])
-    return AsResultsCome(sampler, scheduler, ENDLESS, EPOCHS)
+    return AsResultsCome(sampler, scheduler, ENDLESS)
 
 
 def sweep(
