@@ -207,7 +207,9 @@ class Coordinator:
 
     def _left(self) -> TimeLeft | None:
         limit = self.plan.budget.timeout
-        return None if limit is None else TimeLeft(limit - self._elapsed(), limit)
+        if limit is None:
+            return None
+        return TimeLeft(limit - self._elapsed(), limit, self._longest_epoch or 0.0)
 
     def _listen(self) -> list[EngineEvent]:
         began = time.monotonic()

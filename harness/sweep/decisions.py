@@ -50,6 +50,8 @@ class TimeLeft:
 
     seconds: float
     limit: float
+    longest_epoch: float = 0.0
+    """Seconds of the session's longest epoch, compiling included: another segment may take as long."""
 
     @property
     def share(self) -> float:
@@ -58,7 +60,7 @@ class TimeLeft:
 
 
 LAST_MOMENT = 1.5
-"""The last training to the end begins when so many times its seconds are left: soon it would be too late."""
+"""The last training to the end begins when so many times its seconds, and the longest epoch's, are left."""
 SAFETY = 1.05
 """For what an epoch takes beside its own seconds."""
 
@@ -102,7 +104,7 @@ class AsResultsCome:
         whoever gives a sweep so many minutes wants a model at their end.
         """
         all_started = self.exhausted or self.started >= self.trials
-        promotion = self._last_chance(left.seconds) if left else None
+        promotion = self._last_chance(left) if left else None
         promotion = promotion or self.scheduler.promotion(all_started=all_started)
         if promotion is not None:
             return Choice(promotion.trial, promotion.stop)
@@ -116,13 +118,13 @@ class AsResultsCome:
         self.started += 1
         return Choice(number, self.scheduler.start(number), suggestion)
 
-    def _last_chance(self, left: float) -> Promotion | None:
+    def _last_chance(self, left: TimeLeft) -> Promotion | None:
         """The first of the scheduler's candidates that can still end, if it is now or never."""
         for candidate in self.scheduler.candidates():
             if candidate.trial in self._seconds:
                 whole = SAFETY * (candidate.stop - candidate.start) * self._seconds[candidate.trial]
-                if whole <= left:
-                    if left > LAST_MOMENT * whole:
+                if whole <= left.seconds:
+                    if left.seconds > LAST_MOMENT * whole + left.longest_epoch:
                         return None
                     self.scheduler.go_on(candidate.trial, candidate.start, candidate.stop)
                     return candidate

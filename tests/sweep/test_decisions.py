@@ -93,7 +93,7 @@ def test_the_best_that_wait_come_first_and_only_when_it_is_time() -> None:
     early = deciding.choose(TimeLeft(26, 100))  # the best needs 8 epochs of 2 s and a twentieth: 16.8 s
     assert early is not None
     assert early.suggestion is not None
-    now = deciding.choose(TimeLeft(25, 100))
+    now = deciding.choose(TimeLeft(26, 100, longest_epoch=1.0))
     assert now is not None
     assert (now.trial, now.stop, now.suggestion) == (1, EPOCHS, None)
     other = deciding.choose(TimeLeft(9, 100))
