@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.command import harness
 from benchmarks.runs import in_turns
 from benchmarks.tables import publish, table
-from harness.engine.local import usable_cores
+from harness.machine import usable_cores
 
 ARMS: dict[str, list[str]] = {"as results come": [], "ordered": ["--ordered"]}
 

@@ -32,7 +32,7 @@ from benchmarks.arms.job import Job
 from benchmarks.configurations import CONFIGURATIONS, WORKLOADS, datasets
 from benchmarks.runs import Run, in_turns, prepared, run_arm
 from benchmarks.tables import publish, table
-from harness.engine.local import usable_cores
+from harness.machine import usable_cores
 
 ARMS = ("bare", "optuna_mlflow", "keras_tuner", "ray_tune", "harness")
 

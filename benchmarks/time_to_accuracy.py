@@ -26,7 +26,7 @@ from benchmarks.arms.job import Job
 from benchmarks.configurations import SPACES, WORKLOADS, datasets
 from benchmarks.runs import Run, in_turns, prepared, run_arm
 from benchmarks.tables import RESULTS, publish, table
-from harness.engine.local import usable_cores
+from harness.machine import usable_cores
 
 RUNS = RESULTS / "time_to_accuracy"
 ARMS = ("random", "keras_tuner_hyperband", "optuna_hyperband", "ray_tune_asha", "harness")

@@ -14,20 +14,23 @@ PACKAGE = Path(__file__).parent.parent / "harness"
 ALLOWED: dict[str, set[str]] = {
     "clock": set(),
     "errors": set(),
+    "machine": set(),
     "records": set(),
     "seeds": set(),
     "paths": {"errors"},
     "experiment": {"errors", "records"},
-    "data": {"errors", "experiment", "paths", "records"},
-    "model": {"records"},
+    "data": {"errors", "experiment", "machine", "paths", "records"},
+    "model": {"errors", "records"},
     "train": {"clock", "data", "errors", "experiment", "model", "paths", "records", "seeds"},
     "tracking": {"errors", "experiment", "paths", "records"},
-    "engine": {"errors", "paths", "records", "train"},
-    "sweep": {"clock", "data", "engine", "errors", "experiment", "paths", "records", "seeds", "tracking"},
+    "engine": {"errors", "machine", "model", "paths", "records", "train"},
+    "sweep": {
+        "clock", "data", "engine", "errors", "experiment", "machine", "paths", "records", "seeds", "tracking",
+    },
     "analysis": {"experiment", "paths", "records", "sweep", "tracking"},
-    "deploy": {"data", "errors", "paths", "records"},
+    "deploy": {"data", "errors", "model", "paths", "records"},
     "cli": {"analysis", "deploy", "errors", "experiment", "paths", "records", "sweep", "tracking"},
-}
+}  # fmt: skip
 HEAVY_ONLY_IN: dict[str, set[str]] = {
     "tensorflow": {"model", "train", "deploy", "engine"},
     "keras": {"model", "train", "deploy"},

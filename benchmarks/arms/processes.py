@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.arms.job import Job
-from harness.engine.local import usable_cores
+from harness.machine import usable_cores
 
 
 def threads_of(job: Job) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -58,6 +60,77 @@ WorkersOption = Annotated[
         "measured once for this machine and kind of network.",
     ),
 ]
+TrialsOption = Annotated[
+    int | None,
+    typer.Option("--trials", "-n", min=1, help="The study's total of trials.  [default: 50]"),
+]
+
+
+def _limit(kind: type[int] | type[float], low: float) -> Callable[[str], Limit]:
+    """What reads a limit: a number of this kind, at least `low`, or `none`."""
+
+    def read(text: str) -> Limit:
+        if text == NO_LIMIT:
+            return text
+        try:
+            value = kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is neither a number nor {NO_LIMIT}.") from None
+        if not low <= value < math.inf:
+            raise typer.BadParameter(f"{text} is not at least {low:g}.")
+        return value
+
+    return read
+
+
+NO_LIMIT = "none"
+"""What lifts a limit that the study has recorded."""
+Limit: TypeAlias = int | float | str
+TimeoutOption = Annotated[
+    Any,
+    typer.Option(
+        "--timeout",
+        parser=_limit(float, 0.001),
+        metavar="SECONDS|none",
+        help="Seconds of all the study's sessions together, after which no further epoch starts.",
+    ),
+]
+TargetOption = Annotated[
+    Any,
+    typer.Option(
+        "--target",
+        parser=_limit(float, -math.inf),
+        metavar="SCORE|none",
+        help="End when a trial is this good.",
+    ),
+]
+PatienceOption = Annotated[
+    Any,
+    typer.Option(
+        "--patience",
+        parser=_limit(int, 1),
+        metavar="TRIALS|none",
+        help="End when so many trials in a row brought no improvement on those before, after equally many "
+        "epochs.",
+    ),
+]
+MinGainOption = Annotated[
+    float | None,
+    typer.Option("--min-gain", min=0, help="What counts as an improvement for --patience.  [default: 0]"),
+]
+OrderedOption = Annotated[
+    bool,
+    typer.Option("--ordered", help="Decide in a fixed order: the whole study can be repeated exactly."),
+]
+MaxEpochsOption = Annotated[
+    Any,
+    typer.Option(
+        "--max-epochs-total",
+        parser=_limit(int, 1),
+        metavar="EPOCHS|none",
+        help="Epochs of all trials together.",
+    ),
+]
 StudyArgument = Annotated[
     str | None, typer.Argument(help="The study's name; by default the one last active.")
 ]
@@ -75,13 +148,14 @@ def overrides(settings: list[str] | None, **options: object) -> list[str]:
 
     Args:
         settings: what was given with `--set`.
-        options: values by key, with `__` for the dots; None where the option was not given.
+        options: values by key, with `__` for the dots; None where the option was not given, `NO_LIMIT` where
+            there is to be none.
     """
     import json
 
     named = [
         # JSON is YAML, and quotes text whatever it looks like.
-        f"{key.replace('__', '.')}={json.dumps(value, ensure_ascii=False)}"
+        f"{key.replace('__', '.')}={json.dumps(None if value == NO_LIMIT else value, ensure_ascii=False)}"
         for key, value in options.items()
         if value is not None
     ]

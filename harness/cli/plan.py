@@ -8,9 +8,9 @@ from harness.cli.options import (
     ExperimentArgument,
     JsonOption,
     SetOption,
+    TrialsOption,
     overrides,
 )
-from harness.cli.sweep import TrialsOption
 
 
 def plan(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from harness.cli.options import StudyArgument, WorkersOption, number_of_workers
-from harness.cli.sweep import (
+from typing import Any
+
+from harness.cli.options import (
+    NO_LIMIT,
     MaxEpochsOption,
     MinGainOption,
     PatienceOption,
+    StudyArgument,
     TargetOption,
     TimeoutOption,
     TrialsOption,
+    WorkersOption,
+    number_of_workers,
 )
 
 
@@ -23,7 +28,10 @@ def resume(
     max_epochs_total: MaxEpochsOption = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Go on with an interrupted study, exactly where it was; or give a finished one more trials."""
+    """Go on with an interrupted study, exactly where it was; or give a finished one more trials.
+
+    The limits that it was started with still hold; an option changes one, `none` lifts it.
+    """
     from harness.cli.studies import open_study
     from harness.cli.sweeping import run_and_report
     from harness.errors import StudyError
@@ -33,16 +41,17 @@ def resume(
     if history.study is None:
         raise StudyError(f"The study {paths.folder.name} never began: its event log is empty.")
     recorded = history.study.experiment
-    # The budget that ended the last session must not end this one at once: each is given anew, for all of the
-    # study.
-    search = recorded["search"] | {
+    given: dict[str, Any] = {
+        "trials": trials,
         "timeout": timeout,
         "target": target,
         "patience": patience,
-        "min_gain": min_gain or 0.0,
+        "min_gain": min_gain,
         "max_epochs_total": max_epochs_total,
     }
-    if trials is not None:
-        search["trials"] = trials
-    experiment = restore(recorded | {"search": search})
+    # What was recorded holds until it is told otherwise.
+    changed = {
+        name: None if value == NO_LIMIT else value for name, value in given.items() if value is not None
+    }
+    experiment = restore(recorded | {"search": recorded["search"] | changed})
     run_and_report(experiment, study=paths.folder.name, workers=number_of_workers(workers), resume=True)

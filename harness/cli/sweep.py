@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from harness.cli.options import (
     DatasetOption,
     EpochsOption,
     ExperimentArgument,
+    MaxEpochsOption,
+    MinGainOption,
+    OrderedOption,
+    PatienceOption,
     SetOption,
     StudyOption,
+    TargetOption,
+    TimeoutOption,
+    TrialsOption,
     WorkersOption,
     number_of_workers,
     overrides,
 )
-
-TrialsOption = Annotated[
-    int | None,
-    typer.Option("--trials", "-n", min=1, help="The study's total of trials.  [default: 50]"),
-]
-TimeoutOption = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout",
-        min=0.001,
-        help="Seconds of all the study's sessions together, after which no further epoch starts.",
-    ),
-]
-TargetOption = Annotated[float | None, typer.Option("--target", help="End when a trial is this good.")]
-PatienceOption = Annotated[
-    int | None,
-    typer.Option("--patience", min=1, help="End when so many trials in a row brought no improvement."),
-]
-MinGainOption = Annotated[
-    float | None,
-    typer.Option("--min-gain", min=0, help="What counts as an improvement for --patience.  [default: 0]"),
-]
-OrderedOption = Annotated[
-    bool,
-    typer.Option("--ordered", help="Decide in a fixed order: the whole study can be repeated exactly."),
-]
-MaxEpochsOption = Annotated[
-    int | None,
-    typer.Option("--max-epochs-total", min=1, help="Epochs of all trials together."),
-]
 
 
 def sweep(

@@ -30,7 +30,6 @@ def run_and_report(
     """
     from harness.cli.display import open_display
     from harness.errors import SweepFailedError, UnreachableError
-    from harness.sweep.history import best
     from harness.sweep.run import run_sweep
 
     with open_display() as display:
@@ -53,14 +52,16 @@ def run_and_report(
     if result.at_fault:
         raise SweepFailedError(result.ended.reason)
     if not result.ended.complete:
-        again = f"Go on with: harness resume {started.study}"
-        display.note(again)
+        more = f" {result.limit.raised_by}" if result.limit else ""
+        display.note(f"Go on with: harness resume {started.study}{more}")
         if result.ended.reason in ("interrupted", "terminated"):
             raise typer.Exit(INTERRUPTED)
-    elif best(result.history) is None and not evaluate_test:
-        reasons = {trial.reason for trial in result.history.trials.values() if trial.reason}
+    elif not any(trial.state == "complete" for trial in result.history.trials.values()):
+        reasons = sorted({trial.reason for trial in result.history.trials.values() if trial.reason})
+        what = "The trial" if started.trials == 1 else "No trial"
         raise SweepFailedError(
-            f"No trial of {started.study} succeeded. The trials ended with: {'; '.join(sorted(reasons)[:3])}."
+            f"{what} of {started.study} {'failed' if started.trials == 1 else 'succeeded'}: "
+            f"{'; '.join(reason.rstrip('.') for reason in reasons[:3])}."
         )
     if missing:
         raise UnreachableError(missing)

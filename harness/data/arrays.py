@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,29 @@ from harness.records import Dataset
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesOnDisk:
+    """Chosen images of a pool; a slice or indices of them are read when asked for, as uint8 (n, H, W, C)."""
+
+    pool: Images
+    """Memory-mapped, uint8 (M, H, W, C)."""
+    indices: npt.NDArray[np.int64]
+    """Which of the pool they are, (N,)."""
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, wanted: slice | npt.NDArray[np.integer[Any]]) -> Images:
+        chosen: Images = self.pool[self.indices[wanted]]
+        return chosen
+
+    @property
+    def nbytes(self) -> int:
+        """What all of them would take in memory."""
+        return len(self.indices) * int(np.prod(self.pool.shape[1:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +52,11 @@ class Arrays:
         """Images uint8 (N, H, W, C) and labels int32 (N,)."""
         return self._part("train")
 
-    def train_pool(self) -> tuple[Images, npt.NDArray[np.int64], Labels]:
-        """Images on disk, which of them are the training images (N,), and the labels of those (N,)."""
-        pool, indices = self._pools["train"], self._indices["train"]
+    def on_disk(self, part: Part) -> tuple[ImagesOnDisk, Labels]:
+        """The images of a part, of which none is read yet, and their labels int32 (N,)."""
+        pool, indices = self._pools[part], self._indices[part]
         labels: Any = _load(self._folder / f"{pool}_labels.npy")
-        return _load(self._folder / f"{pool}_images.npy"), indices, labels[indices]
+        return ImagesOnDisk(_load(self._folder / f"{pool}_images.npy"), indices), labels[indices]
 
     def validation(self) -> tuple[Images, Labels]:
         """Like `train`; of length 0 where there are none."""
@@ -43,13 +66,11 @@ class Arrays:
         """Like `train`; of length 0 where there are none. Open it once, at the end."""
         return self._part("test")
 
-    def _part(self, part: str) -> tuple[Images, Labels]:
-        pool, indices = self._pools[part], self._indices[part]
-        images: Any = _load(self._folder / f"{pool}_images.npy")
-        labels: Any = _load(self._folder / f"{pool}_labels.npy")
-        if len(indices) == len(images) and np.array_equal(indices, np.arange(len(images))):
-            return images, np.asarray(labels)
-        return images[indices], labels[indices]
+    def _part(self, part: Part) -> tuple[Images, Labels]:
+        images, labels = self.on_disk(part)
+        if np.array_equal(images.indices, np.arange(len(images.pool))):
+            return images.pool, labels
+        return images[:], labels
 
 
 def load(dataset: Dataset) -> Arrays:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from harness.model.keras_setup import import_keras
+
 
 def load_error(file: Path) -> str:
     """Why the `.keras` file cannot be loaded, in a sentence fragment; empty if it can."""
@@ -22,15 +24,18 @@ def load_error(file: Path) -> str:
 
 
 def quiet_keras() -> Any:
-    """Keras, without what TensorFlow's C++ side says to standard error while it is imported."""
+    """Keras, without what TensorFlow's C++ side says to standard error while it is imported.
+
+    Raises:
+        HarnessError: the user's own settings make that impossible.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     sys.stderr.flush()
     kept = os.dup(2)
     silent = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(silent, 2)
-        import keras
+        keras = import_keras()
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for GPUs, and says so

@@ -20,11 +20,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
-from harness.engine.local import usable_cores, visible_gpus, worker_environment
+from harness.engine.local import SAFE_PATH, worker_environment
 from harness.engine.memory import GIB
 from harness.errors import EngineError, HarnessError
+from harness.machine import usable_cores, usable_memory, visible_gpus
 from harness.paths import cache, make_folder, write_text
 from harness.records import Params, Precision
 
@@ -88,7 +87,7 @@ def calibrate(
         "seconds": SECONDS,
     }
     rates = {}
-    counts = candidates(usable_cores(), len(gpus), psutil.virtual_memory().total)
+    counts = candidates(usable_cores(), len(gpus), usable_memory())
     for done, count in enumerate(counts):
         rates[count] = _together(count, gpus, task, partial(progress, LABEL, done, len(counts)))
     progress(LABEL, len(counts), len(counts))
@@ -136,7 +135,7 @@ def _together(count: int, gpus: Sequence[str], task: dict[str, Any], wait: Calla
         for worker in range(count):
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "harness.engine.throughput"],
+                    [sys.executable, *SAFE_PATH, "-m", "harness.engine.throughput"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,

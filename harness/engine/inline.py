@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.engine.protocol import EngineEvent, Reported, WorkerReady
+from harness.model.keras_setup import import_keras
 from harness.records import Segment, WorkerEvent
 
 Run = Callable[[Segment, Callable[[WorkerEvent], None], Callable[[], bool]], None]
@@ -57,6 +58,10 @@ class InlineEngine:
         """Never: there is no process to replace."""
         return False
 
+    def cpu_seconds(self, worker: int) -> float:
+        """None of its own: whatever it does is done within `poll`."""
+        return 0.0
+
     def restart(self, worker: int) -> None:
         """The slot drops what it had and is ready again."""
         self._waiting = [(owner, segment) for owner, segment in self._waiting if owner != worker]
@@ -68,6 +73,7 @@ class InlineEngine:
 
 
 def _trainer() -> Run:
+    import_keras()
     from harness.train.failures import describe
     from harness.train.segment import Workbench, run_segment
 

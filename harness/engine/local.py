@@ -16,9 +16,10 @@ from typing import IO
 
 import psutil
 
-from harness.engine.memory import GIB, WorkerMemory, own_memory, worker_memory
+from harness.engine.memory import GIB, GROWTH, WorkerMemory, own_memory, worker_memory
 from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError
+from harness.machine import usable_cores, visible_gpus
 from harness.paths import StudyPaths, make_folder
 from harness.records import Segment, event_from_dict, to_dict
 
@@ -27,6 +28,8 @@ LOOK_SECONDS = 0.5
 """How often the workers' memory is looked at."""
 LOG_TAIL_LINES = 12
 WORKER_MODULE = "harness.engine.worker"
+SAFE_PATH = ("-P",)
+"""Python's option that keeps the working directory off `sys.path`: a `random.py` there is not ours to run."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,8 @@ class _Process:
     """File descriptor of the worker's reports."""
     partial: bytes = b""
     log: IO[str] | None = field(default=None)
+    settled: int | None = None
+    """Bytes of its own that it held after its first segment."""
 
 
 class LocalEngine:
@@ -48,11 +53,11 @@ class LocalEngine:
         gpus: Sequence[str] | None = None,
         memory: WorkerMemory | None = None,
     ) -> None:
-        self._memory = memory or worker_memory(workers)
         self._looked = 0.0
         self._paths = paths
         self._workers = workers
         self._gpus = visible_gpus() if gpus is None else list(gpus)
+        self._memory = memory or worker_memory(workers, len(self._gpus))
         self._processes: dict[int, _Process] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -87,14 +92,28 @@ class LocalEngine:
         return events + self._too_large()
 
     def has_grown(self, worker: int) -> bool:
-        """Whether the worker uses more memory than a fresh one should."""
+        """Whether the worker uses much memory, and much more than after its first segment.
+
+        What it needs from the beginning, a fresh one would need as well.
+        """
         running = self._processes.get(worker)
         if running is None:
             return False
         try:
-            return own_memory(running.process.pid) > self._memory.recycle
+            used = own_memory(running.process.pid)
         except psutil.Error:
             return False
+        if running.settled is None:
+            running.settled = used
+        return used > max(self._memory.recycle, GROWTH * running.settled)
+
+    def cpu_seconds(self, worker: int) -> float:
+        """The processor time that the worker's process has used, with the processes that it has ended."""
+        running = self._processes.get(worker)
+        try:
+            return sum(psutil.Process(running.process.pid).cpu_times()[:4]) if running else 0.0
+        except psutil.Error:
+            return 0.0
 
     def restart(self, worker: int) -> None:
         """Kill what is left of the worker and start another."""
@@ -115,7 +134,7 @@ class LocalEngine:
         read_end, write_end = os.pipe()
         log = self._paths.worker_log(worker).open("a", encoding="utf-8")
         threads = max(1, usable_cores() // self._workers)
-        command = [sys.executable, "-m", WORKER_MODULE]
+        command = [sys.executable, *SAFE_PATH, "-m", WORKER_MODULE]
         try:
             process = subprocess.Popen(
                 [
@@ -226,31 +245,6 @@ def worker_environment(worker: int, threads: int, gpus: Sequence[str]) -> dict[s
     if gpus:
         environment["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
     return environment
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def visible_gpus() -> list[str]:
-    """The GPUs the driver lists, as CUDA_VISIBLE_DEVICES names them; TensorFlow is not needed."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name for name in chosen.split(",") if name and name != "-1"]
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "--list-gpus"],  # noqa: S607 - wherever the driver put it
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [str(index) for index, _ in enumerate(listed.stdout.splitlines())] if not listed.returncode else []
 
 
 def default_workers(trials: int) -> int:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import psutil
+
+from harness.machine import gpu_memory, usable_memory
 
 GIB = 2**30
 PROGRAMS = 0.25
 DATA = 0.25
 RECYCLE = 0.8
 """Of a worker's share."""
+GROWTH = 1.5
+"""What a worker may hold of what it held after its first segment, before it counts as grown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +25,35 @@ class WorkerMemory:
     programs: int
     """Compiled programs that are kept for later trials."""
     data: int
-    """Training images; a larger set is streamed."""
+    """Training and validation images; what is larger is read from disk, batch by batch."""
     recycle: int
-    """Beyond it a worker is replaced by a fresh one when its segment has ended, and what leaked is gone."""
+    """Beyond it a worker that has grown is replaced by a fresh one when its segment has ended, and what
+    leaked is gone."""
     limit: int | None
     """Beyond it a worker is killed, and its trial counts as out of memory; None: never."""
 
 
-def worker_memory(workers: int, limit: float | None = None, data: float | None = None) -> WorkerMemory:
-    """A worker's share of this machine's memory.
+def worker_memory(
+    workers: int, gpus: int = 0, limit: float | None = None, data: float | None = None
+) -> WorkerMemory:
+    """A worker's share of this machine's memory, and of its GPU's.
 
     Args:
-        workers: processes that share it.
+        workers: processes that share the machine.
+        gpus: GPUs that are dealt out to the workers in turn.
         limit: GiB beyond which a worker is killed.
-        data: GiB of training images that may be resident in each worker.
+        data: GiB of images that may be resident in each worker.
     """
-    share = psutil.virtual_memory().total / workers
+    share = usable_memory() / workers
     if limit is not None:
         share = min(share, limit * GIB)
+    images = DATA * share
+    device = gpu_memory() if gpus else None
+    if device is not None:  # training images are resident there
+        images = min(images, DATA * device / math.ceil(workers / gpus))
     return WorkerMemory(
         programs=int(PROGRAMS * share),
-        data=int(DATA * share if data is None else data * GIB),
+        data=int(images if data is None else data * GIB),
         recycle=int(RECYCLE * share),
         limit=None if limit is None else int(limit * GIB),
     )

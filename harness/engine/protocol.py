@@ -63,6 +63,9 @@ class Engine(Protocol):
     def has_grown(self, worker: int) -> bool:
         """Whether the worker has come to use so much memory that it should be replaced between segments."""
 
+    def cpu_seconds(self, worker: int) -> float:
+        """The processor time that the worker has used since it started; 0 if it is gone."""
+
     def restart(self, worker: int) -> None:
         """End this worker if it still lives, and start a fresh one in its place."""
 

@@ -19,6 +19,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from harness.errors import HarnessError
+from harness.model.keras_setup import import_keras
 from harness.records import Segment, SegmentFailed, WorkerEvent, segment_from_dict, to_dict
 
 
@@ -79,7 +81,14 @@ def _tell_failure(
 
 
 def prepare_tensorflow(threads: int) -> None:
-    """Import TensorFlow with `threads` threads an operation; on a GPU take memory as it is needed."""
+    """Import TensorFlow with `threads` threads an operation; on a GPU take memory as it is needed.
+
+    If that cannot be, the process ends with a sentence on standard error.
+    """
+    try:
+        import_keras()
+    except HarnessError as error:
+        sys.exit(str(error))
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)

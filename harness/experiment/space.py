@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from harness.errors import ExperimentError
@@ -147,10 +149,10 @@ def resolve(space: Space, suggest: Suggest) -> tuple[Params, Params]:
 
 
 def configurations(space: Space) -> Iterator[tuple[Params, Params]]:
-    """Every configuration of a space without continuous parameters, as `resolve` gives them.
+    """Every configuration of a space, as `resolve` gives them, one after the other.
 
-    Raises:
-        ExperimentError: a parameter is continuous.
+    Of a continuous range these are all numbers that a float can be, from its lower end on: far too many to
+    list, but whoever knows some of them finds another.
     """
     names = list(space.parameters)
 
@@ -165,12 +167,7 @@ def configurations(space: Space) -> Iterator[tuple[Params, Params]]:
             if isinstance(alternative.values, Constant):
                 yield from extend(position + 1, params | {name: alternative.values.value}, sampled)
             else:
-                values = _listed(alternative.values)
-                if values is None:
-                    raise ExperimentError(
-                        f"space.{name}: a grid needs a list of values or a step, not a continuous range."
-                    )
-                for value in values:
+                for value in _every(alternative.values):
                     yield from extend(
                         position + 1, params | {name: value}, sampled | {alternative.sampled_as: value}
                     )
@@ -180,20 +177,65 @@ def configurations(space: Space) -> Iterator[tuple[Params, Params]]:
     yield from extend(0, {}, {})
 
 
+def drawn_at_random(rng: random.Random) -> Suggest:
+    """What gives `resolve` a value for each parameter, every one equally likely, or log-uniformly so."""
+
+    def draw(_: str, among: Distribution) -> Scalar:
+        if isinstance(among, Choice):
+            return rng.choice(among.choices)
+        if isinstance(among, IntRange):
+            if among.log:
+                return min(max(round(_log_uniform(rng, among.low, among.high)), among.low), among.high)
+            return rng.randrange(among.low, among.high + 1, among.step or 1)
+        if among.step is not None:
+            return _stepped(among, rng.randint(0, _steps(among)))
+        found = _log_uniform(rng, among.low, among.high) if among.log else rng.uniform(among.low, among.high)
+        return min(max(found, among.low), among.high)
+
+    return draw
+
+
+def _log_uniform(rng: random.Random, low: float, high: float) -> float:
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def _every(values: Distribution) -> Iterator[Any]:
+    """All values, in order."""
+    if isinstance(values, Choice):
+        yield from values.choices
+    elif isinstance(values, IntRange):
+        yield from range(values.low, values.high + 1, values.step or 1)
+    elif values.step is not None:
+        yield from (_stepped(values, index) for index in range(_steps(values) + 1))
+    else:
+        value = values.low
+        while value <= values.high:
+            yield value
+            value = math.nextafter(value, math.inf)
+
+
+def _steps(values: FloatRange) -> int:
+    """How many steps there are from the lowest to the highest value."""
+    assert values.step is not None
+    return int((values.high - values.low) / values.step + 1e-9)
+
+
+def _stepped(values: FloatRange, index: int) -> float:
+    """The value `index` steps above the lowest, as a person would write it: 0.3, not 0.30000000000000004."""
+    return min(float(Decimal(str(values.low)) + index * Decimal(str(values.step))), values.high)
+
+
 def _listed(values: Distribution | Constant) -> list[Any] | None:
     """All values, in order; None for a continuous range, and for one that is as good as continuous."""
     if isinstance(values, Constant):
         return [values.value]
-    if isinstance(values, Choice):
-        return list(values.choices)
     if isinstance(values, IntRange):
-        step = values.step or 1
-        too_many = (values.high - values.low) // step > MAX_LISTED
-        return None if too_many else list(range(values.low, values.high + 1, step))
-    if values.step is None:
+        steps = (values.high - values.low) // (values.step or 1)
+    elif isinstance(values, FloatRange) and values.step is None:
         return [values.low] if values.low == values.high else None
-    count = int((values.high - values.low) / values.step + 1e-9) + 1
-    return [min(round(values.low + index * values.step, 12), values.high) for index in range(count)]
+    else:
+        steps = _steps(values) if isinstance(values, FloatRange) else len(values.choices)
+    return None if steps > MAX_LISTED else list(_every(values))
 
 
 def defaults(space: Space) -> Params:
@@ -213,7 +255,7 @@ def defaults(space: Space) -> Params:
             steps = round((found - among.low) / among.step)
             if among.low + steps * among.step > among.high + 1e-9 * among.step:
                 steps -= 1
-            found = round(among.low + steps * among.step, 12)  # as listed values are
+            found = among.low + steps * among.step if isinstance(among, IntRange) else _stepped(among, steps)
         return round(found) if isinstance(among, IntRange) else found
 
     return resolve(space, middle)[0]

@@ -66,7 +66,8 @@ def build_plugin(params: Params, image_shape: tuple[int, int, int], num_classes:
 def _find(name: str) -> Any:
     module, _, function = name.partition(":")
     if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        # Last, so that a file there never takes the place of a module that harness or TensorFlow needs.
+        sys.path.append(str(Path.cwd()))
     try:
         found = getattr(importlib.import_module(module), function, None)
     except Exception as error:

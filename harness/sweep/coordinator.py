@@ -41,13 +41,15 @@ from harness.records import (
     TrialState,
     WorkerEvent,
 )
-from harness.sweep.budget import Budget, reason_to_stop
+from harness.sweep import silence
+from harness.sweep.budget import Budget, UsedUp, used_up
 from harness.sweep.decisions import AsResultsCome, InOrder, Outcome, TimeLeft
 from harness.sweep.event_log import EventLog
 from harness.sweep.history import MICROBATCHES, History, TrialHistory
 from harness.sweep.leftovers import remove_checkpoints, remove_unfinished
 from harness.sweep.placement import Placement
 from harness.sweep.scheduler import Values
+from harness.sweep.silence import EpochTimes
 
 if TYPE_CHECKING:
     from harness.sweep.sampler import Suggestion
@@ -57,11 +59,6 @@ RETRIES = 2
 """How often a segment is tried again after its worker was lost."""
 ALIKE_FAILURES = 3
 """Equal failures of the code, before anything was trained, after which the sweep gives up."""
-SILENCE_SECONDS = 900.0
-"""How long a worker may say nothing before any epoch of the study has been timed."""
-SILENCE_START = 120.0
-SILENCE_EPOCHS = 10.0
-"""Afterwards: so many seconds for compiling, and so many times the longest epoch so far."""
 START_FAILURES = 3
 """Workers that may die before their first segment, in a row, before the sweep gives up."""
 
@@ -91,7 +88,7 @@ class SweepPlan:
     max_trial_seconds: float | None = None
     """Training time after which a trial is ended at its next epoch."""
     hang_seconds: float | None = None
-    """How long a worker may say nothing; None: by the longest epoch so far."""
+    """How long a worker may say nothing, whatever it does; None: see `harness.sweep.silence`."""
     evaluate_test: bool = False
     generation: int = 1
     plugin: bool = False
@@ -139,6 +136,8 @@ class Coordinator:
     stop: Stop = field(default_factory=Stop)
     gave_up: bool = False
     """The sweep ended because the network's code fails in every trial."""
+    limit: UsedUp | None = None
+    """The part of the budget that has ended the sweep."""
     _began: float = 0.0
     """When this session's training began, on the monotonic clock."""
     _idle: set[int] = field(default_factory=set)
@@ -160,7 +159,9 @@ class Coordinator:
     """When each busy worker last said something (or was given its segment), by `_listened`."""
     _listened: float = 0.0
     """Seconds spent listening: while the event log's disk is full, nobody hears the workers."""
-    _longest_epoch: float | None = None
+    _times: EpochTimes = field(default_factory=EpochTimes)
+    _watched: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """By silent worker: since when it is watched, by `_listened`, and its processor seconds by then."""
     _start_failures: int = 0
     _alike: dict[str, int] = field(default_factory=dict)
     """Failures of code before anything was trained, by message."""
@@ -168,6 +169,8 @@ class Coordinator:
     """What workers keep repeating while a disk is full."""
     _out_of_time: set[int] = field(default_factory=set)
     """Trials that have trained for longer than they may."""
+    _stopped: set[int] = field(default_factory=set)
+    """Trials that a pruner has stopped, and whose end is still to be written down."""
 
     def __post_init__(self) -> None:
         """Nothing is compiled yet, and nothing waits."""
@@ -184,10 +187,13 @@ class Coordinator:
         self._began = time.monotonic()
         asked_to_stop = False
         while True:
+            self._end_stopped()
             if self.stop.reason is None:
-                self.stop.reason = reason_to_stop(self.plan.budget, self.history, self._elapsed())
+                self.limit = used_up(self.plan.budget, self.history, self._elapsed())
+                self.stop.reason = self.limit.reason if self.limit else None
             if self.stop.reason is None:
                 self._hand_out()
+                self._end_stopped()
                 if self._idle and not self._busy():
                     break  # nothing is left to hand out
             elif not self._busy() or self.stop.now:
@@ -209,7 +215,7 @@ class Coordinator:
         limit = self.plan.budget.timeout
         if limit is None:
             return None
-        return TimeLeft(limit - self._elapsed(), limit, self._longest_epoch or 0.0)
+        return TimeLeft(limit - self._elapsed(), limit, self._times.longest or 0.0)
 
     def _listen(self) -> list[EngineEvent]:
         began = time.monotonic()
@@ -224,7 +230,7 @@ class Coordinator:
                 self._complete(trial)
         if isinstance(self.decisions, InOrder):
             return  # every decision is taken again, in its order
-        restored = self.decisions.restore(self.history, self._values_at)
+        restored = self.decisions.restore(self.history, self.log.records, self._values_at)
         for number, stop in restored.unfinished:
             self._placement.add(self._segment(self.history.trials[number], stop))
         if restored.left_out:
@@ -356,15 +362,23 @@ class Coordinator:
 
     def _replace_silent(self) -> None:
         """A worker that has said nothing for much longer than an epoch hangs: it is as good as lost."""
-        limit = self.plan.hang_seconds
-        if limit is None:
-            limit = SILENCE_SECONDS
-            if self._longest_epoch is not None:
-                limit = SILENCE_START + SILENCE_EPOCHS * self._longest_epoch
         for worker in self._busy():
-            if self._listened - self._heard[worker] > limit:
-                said = f"Worker {worker} said nothing for {limit:.0f} s."
+            segment = self._running.get(worker) or self._writing[worker][0]
+            limit = self.plan.hang_seconds or self._times.limit(segment)
+            if self._listened - self._heard[worker] <= limit:
+                self._watched.pop(worker, None)
+            elif self.plan.hang_seconds is not None or self._is_idle(worker):
+                said = f"Worker {worker} said nothing for {self._listened - self._heard[worker]:.0f} s."
                 self._worker_lost(WorkerLost(worker, said, "hang"))
+
+    def _is_idle(self, worker: int) -> bool:
+        """Whether a silent worker has been watched for a while and hardly used a processor."""
+        now, used = self._listened, self.engine.cpu_seconds(worker)
+        since, used_then = self._watched.setdefault(worker, (now, used))
+        if now - since < silence.WATCHED_SECONDS:
+            return False
+        del self._watched[worker]  # if it is at work, it is watched once more
+        return used - used_then < silence.BUSY * (now - since)
 
     def _worker_lost(self, event: WorkerLost) -> None:
         self._idle.discard(event.worker)
@@ -473,8 +487,7 @@ class Coordinator:
                 self._said.add(event.message)
                 self.note(event.message)
         elif isinstance(event, EpochEnded):
-            seconds = event.metrics.get("epoch_seconds", 0.0)
-            self._longest_epoch = max(self._longest_epoch or 0.0, seconds)
+            self._times.learn(segment, event.metrics.get("epoch_seconds", 0.0))
             self._emit(event)
             self._limit_time(worker, segment)
         elif isinstance(event, CheckpointSaved):
@@ -489,7 +502,7 @@ class Coordinator:
 
     def _limit_time(self, worker: int, segment: Segment) -> None:
         limit = self.plan.max_trial_seconds
-        if limit is None or segment.trial in self._out_of_time:
+        if limit is None:
             return
         epochs = self.history.trials[segment.trial].epochs.values()
         if sum(metrics.get("epoch_seconds", 0.0) for metrics in epochs) > limit:
@@ -498,11 +511,11 @@ class Coordinator:
 
     def _trained(self, segment: Segment, event: TrainingEnded | SegmentEnded) -> None:
         """What came of the training is known, so the next decision can use it, whatever is still written."""
-        if segment.trial in self._out_of_time:
-            return
         trial = self.history.trials[segment.trial]
         if event.over:
             self._learn(self._outcome(trial, segment.stop, event.epoch, "complete"))
+        elif segment.trial in self._out_of_time:
+            self._learn(self._outcome(trial, segment.stop, event.epoch, "pruned"))
         elif event.epoch == segment.stop:
             self._learn(self._outcome(trial, segment.stop, event.epoch))
         # Otherwise it was stopped on request, and goes on when the study is resumed.
@@ -516,7 +529,18 @@ class Coordinator:
         elif segment.trial in self._out_of_time:
             limit = self.plan.max_trial_seconds
             self._end_trial(trial.number, "pruned", reason=f"trained for more than {limit:g} s")
-            self._learn(self._outcome(trial, segment.stop, event.epoch, "pruned"))
+
+    def _end_stopped(self) -> None:
+        """End the trials that a pruner has stopped, as soon as nothing of them is being written any more."""
+        self._stopped.update(self.decisions.take_stopped())
+        if not self._stopped:
+            return
+        unfinished = {segment.trial for segment in self._unfinished()}
+        for number in sorted(self._stopped - unfinished):
+            self._stopped.discard(number)
+            trial = self.history.trials[number]
+            if trial.state == "paused":
+                self._end_trial(number, "pruned", reason=f"stopped by the pruner at epoch {trial.reached}")
 
     def _learn(self, outcome: Outcome) -> None:
         """Let the decisions know what came of a segment, once."""

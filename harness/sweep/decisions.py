@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from harness.records import TrialState
+from harness.records import LogRecord, SegmentEnded, SegmentStarted, TrialEnded, TrialStarted, TrialState
 from harness.sweep.history import History, TrialHistory
 from harness.sweep.scheduler import Promotion, Scheduler, Values
 
@@ -82,6 +82,9 @@ class Decisions(Protocol):
     def exhausted(self) -> bool:
         """Whether every configuration of the space has been tried."""
 
+    def take_stopped(self) -> list[int]:
+        """Trials that a result has stopped for good since the last call."""
+
 
 @dataclass(slots=True)
 class AsResultsCome:
@@ -96,6 +99,7 @@ class AsResultsCome:
     exhausted: bool = False
     _seconds: dict[int, float] = field(default_factory=dict)
     """What an epoch takes, by trial."""
+    _stopped: list[int] = field(default_factory=list)
 
     def choose(self, left: TimeLeft | None) -> Choice | None:
         """A promotion if one was earned, else a new trial.
@@ -139,7 +143,9 @@ class AsResultsCome:
         """Tell scheduler and sampler at once."""
         if outcome.state in (None, "complete"):
             # A trial that stopped early takes its place at the rung it was on its way to.
-            self.scheduler.report(outcome.trial, outcome.stop, outcome.values)
+            stopped = self.scheduler.report(outcome.trial, outcome.stop, outcome.values)
+            if stopped and outcome.state is None:
+                self._stopped.append(outcome.trial)
         self._time(outcome.trial, outcome.seconds)
         if outcome.state is not None:
             self.scheduler.end(outcome.trial, outcome.state)
@@ -147,33 +153,79 @@ class AsResultsCome:
         elif outcome.scores:
             self.sampler.pause(outcome.trial, outcome.scores)
 
-    def restore(self, history: History, values_at: Callable[[TrialHistory, int], Values]) -> Restored:
+    def take_stopped(self) -> list[int]:
+        """Trials that a result has stopped for good since the last call."""
+        stopped, self._stopped = self._stopped, []
+        return stopped
+
+    def restore(
+        self,
+        history: History,
+        records: Sequence[LogRecord],
+        values_at: Callable[[TrialHistory, int], Values],
+    ) -> Restored:
         """Take over what a study's log holds.
+
+        The scheduler hears it in the log's order: what an Optuna pruner says of a trial depends on what was
+        known by then.
 
         Args:
             history: the study so far.
+            records: its event log.
             values_at: a trial's objectives at one of its epochs.
         """
-        unfinished: list[tuple[int, int]] = []
         left_out = 0
         for trial in history.trials.values():
             self.started += 1
             left_out += not self.sampler.restore(trial, history.scores(trial, trial.reached))
             self._time(trial.number, trial.epoch_seconds)
-            target = trial.target or 0
-            first = self.scheduler.start(trial.number)
-            if trial.state != "failed":
-                for epoch in sorted(epoch for epoch in trial.epochs if epoch <= trial.reached):
-                    self.scheduler.report(trial.number, epoch, values_at(trial, epoch))
-                    if target > epoch:
-                        self.scheduler.go_on(trial.number, epoch, target)
-            if trial.state == "complete" and trial.reached < target:
-                self.scheduler.report(trial.number, target, values_at(trial, trial.reached))
+        firsts, ended, stopped = self._replay(history, records, values_at)
+        unfinished: list[tuple[int, int]] = []
+        for trial in history.trials.values():
+            target = trial.target or firsts[trial.number]
             if trial.state in ("complete", "pruned", "failed"):
-                self.scheduler.end(trial.number, trial.state)
-            elif trial.reached < (target or first):
-                unfinished.append((trial.number, target or first))
+                if trial.number not in ended:  # it has ended since the log was opened
+                    self.scheduler.end(trial.number, trial.state)
+            elif trial.reached < target:
+                unfinished.append((trial.number, target))
+            elif trial.number in stopped:
+                self._stopped.append(trial.number)
         return Restored(unfinished, left_out)
+
+    def _replay(
+        self,
+        history: History,
+        records: Sequence[LogRecord],
+        values_at: Callable[[TrialHistory, int], Values],
+    ) -> tuple[dict[int, int], set[int], set[int]]:
+        """Tell the scheduler of every start, result and end.
+
+        Returns:
+            The first epoch that each trial was to reach; trials that have ended; trials that their last
+            result stopped.
+        """
+        firsts: dict[int, int] = {}
+        stops: dict[int, int] = {}
+        ended: set[int] = set()
+        stopped: set[int] = set()
+        for record in records:
+            event = record.event
+            if isinstance(event, TrialStarted):
+                firsts[event.trial] = self.scheduler.start(event.trial)
+            elif isinstance(event, SegmentStarted):
+                stops[event.trial] = event.stop
+                stopped.discard(event.trial)
+                if event.start > 0:
+                    self.scheduler.go_on(event.trial, event.start, event.stop)
+            elif isinstance(event, SegmentEnded) and (event.over or event.epoch == stops[event.trial]):
+                # A trial that stopped early takes its place at the rung it was on its way to.
+                values = values_at(history.trials[event.trial], event.epoch)
+                if self.scheduler.report(event.trial, stops[event.trial], values) and not event.over:
+                    stopped.add(event.trial)
+            elif isinstance(event, TrialEnded):
+                self.scheduler.end(event.trial, event.state)
+                ended.add(event.trial)
+        return firsts, ended, stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +269,10 @@ class InOrder:
                 return choice
             if not self._out or not self._use_oldest():
                 return None
+
+    def take_stopped(self) -> list[int]:
+        """Trials that a result has stopped for good since the last call."""
+        return self.decisions.take_stopped()
 
     def learn(self, outcome: Outcome) -> None:
         """Keep it until its turn comes."""

@@ -98,6 +98,9 @@ class History:
     """Seconds of wall time of the sessions before the latest one."""
     trials: dict[int, TrialHistory] = field(default_factory=dict)
     """By number, in order."""
+    results: list[tuple[int, int]] = field(default_factory=list)
+    """What every whole segment came to, in the order in which they ended: the trial and its epoch, or 0 where
+    its training was over."""
     ended: StudyEnded | None = None
     """How the latest session ended; None while it runs, or if it was cut off."""
     last_seq: int = 0
@@ -149,10 +152,10 @@ class History:
             trial.model = event
         elif isinstance(event, SegmentEnded):
             trial.state, trial.reached, trial.over = "paused", event.epoch, event.over
+            self.results.append((event.trial, 0 if event.over else event.epoch))
             trial.seconds += event.seconds
             trial.evaluations = event.evaluations or trial.evaluations
-            value = trial.epochs.get(event.epoch, {}).get(self._metric, math.nan)
-            trial.score = value if math.isfinite(value) else None
+            trial.score = self.score_after(trial, event.epoch)
         elif isinstance(event, TrialEnded):
             trial.state, trial.ended = event.state, event.time
             trial.score, trial.values = event.score, event.values
@@ -163,6 +166,16 @@ class History:
         metric = self._metric
         known = ((epoch, found.get(metric, math.nan)) for epoch, found in trial.epochs.items())
         return {epoch: value for epoch, value in known if epoch <= until and math.isfinite(value)}
+
+    def score_after(self, trial: TrialHistory, epoch: int) -> float | None:
+        """The objective after an epoch; None if it is not known or not finite."""
+        value = trial.epochs.get(epoch, {}).get(self._metric, math.nan)
+        return value if math.isfinite(value) else None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of wall time until the last record, without the time between sessions."""
+        return self.spent + max(0, self.last_time - self.session_began) / 1000
 
     @property
     def _metric(self) -> str:

@@ -42,17 +42,21 @@ class StopOnly:
         self._trials[trial] = self._study.ask()
         return self._min_epochs
 
-    def report(self, trial: int, epoch: int, values: Values) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> bool:
         """Ask the pruner."""
         if epoch < self._min_epochs:
-            return
+            return False
         known, value = self._trials[trial], self._sign * values[0]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a step that is reported twice
             known.report(value, epoch)
         self._values[trial] = value
-        if epoch < self._max_epochs and not known.should_prune():
-            self._going.append((trial, epoch))
+        if epoch >= self._max_epochs:
+            return False
+        if known.should_prune():
+            return True
+        self._going.append((trial, epoch))
+        return False
 
     def end(self, trial: int, state: TrialState) -> None:
         """Complete trials are what the others are compared with."""

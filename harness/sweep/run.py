@@ -11,7 +11,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -20,16 +21,18 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from harness.clock import now_ms
 from harness.data.prepare import prepare
 from harness.engine.calibration import calibrate
-from harness.engine.local import LocalEngine, default_workers, usable_cores
+from harness.engine.local import LocalEngine, default_workers
 from harness.engine.memory import worker_memory
 from harness.errors import ExperimentError, HarnessError, StudyError
 from harness.experiment.load import dump, restore
 from harness.experiment.parameters import complete, signature
 from harness.experiment.schema import Experiment
 from harness.experiment.space import defaults
+from harness.machine import usable_cores, visible_gpus
 from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
 from harness.records import Dataset, LogRecord, Progress, StudyEnded, StudyStarted
-from harness.sweep.budget import Budget
+from harness.sweep.budget import LIMITS, UsedUp, budget_of, used_up
+from harness.sweep.budget import describe as describe_limits
 from harness.sweep.coordinator import Coordinator, Stop, SweepPlan
 from harness.sweep.decisions import AsResultsCome, InOrder
 from harness.sweep.event_log import EventLog, read
@@ -74,7 +77,7 @@ class Watcher(Protocol):
         """Something was written to the event log."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
     """How a sweep ended."""
 
@@ -84,8 +87,10 @@ class SweepResult:
     """Wall time of this session."""
     at_fault: bool
     """The sweep gave up because the network's code fails in every trial."""
-    behind: tuple[str, ...]
+    behind: tuple[str, ...] = ()
     """Sentences about views that could not be brought up to date."""
+    limit: UsedUp | None = None
+    """What keeps the study from going on."""
 
 
 def run_sweep(
@@ -126,21 +131,22 @@ def run_sweep(
         history = fold(log.records) if log else History()
         if log:
             stack.callback(log.close)
-            _check_same(experiment, history, name)
+            experiment = _taken_up(experiment, history, watcher)
+            if (nothing := _nothing_to_do(experiment, history)) is not None:
+                return nothing
         tidy_study(paths, history)
         stack.enter_context(_signals(stop))
         total = experiment.search.trials
         wanted = workers or experiment.search.workers or default_workers(total)
-        dataset: Dataset | None = None
+        prepared = cache(partial(_prepare_data, experiment, history, watcher, stop))
         if wanted == "auto":
-            dataset = _prepare_data(experiment, history, watcher, stop)
-            wanted = _measured_workers(experiment, dataset, watcher, stop)
+            wanted = _measured_workers(experiment, prepared(), watcher, stop)
         engine = _engine(experiment, paths, min(total, wanted))
         stack.callback(engine.close)
 
         engine.start()  # workers import TensorFlow while everything else is prepared
         sampler = _make_sampler(experiment, watcher)
-        dataset = dataset or _prepare_data(experiment, history, watcher, stop)
+        dataset = prepared()
         if log is None:
             log = _open_log(paths, watcher, stop)
             stack.callback(log.close)
@@ -170,7 +176,41 @@ def run_sweep(
             engine.close()
             behind = _close(followers, lambda: _is_hurried(stop, coordinator, ended))
         _tell_repeats(sampler, watcher)
-        return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
+        return SweepResult(
+            history=history,
+            ended=ended,
+            seconds=time.monotonic() - began,
+            at_fault=coordinator.gave_up,
+            behind=behind,
+            limit=coordinator.limit,
+        )
+
+
+def _taken_up(experiment: Experiment, history: History, watcher: Watcher) -> Experiment:
+    """The experiment with the study's recorded limits, which hold until the file or an option changes them.
+
+    Raises:
+        ExperimentError: what decides results differs from what the study began with.
+    """
+    if history.study is None:
+        return experiment
+    _check_same(experiment, history)
+    recorded, given = history.study.experiment["search"], experiment.search.model_fields_set
+    kept = {name: recorded[name] for name in ("trials", *LIMITS) if name in recorded and name not in given}
+    found = experiment.model_copy(update={"search": experiment.search.model_copy(update=kept)})
+    limits = describe_limits(budget_of(found.search.model_dump()), history)
+    if limits:
+        watcher.note(f"limits  {limits}")
+    return found
+
+
+def _nothing_to_do(experiment: Experiment, history: History) -> SweepResult | None:
+    """The result of a session that has nothing to do, because an earlier one has used up a limit."""
+    limit = used_up(budget_of(experiment.search.model_dump()), history, history.elapsed)
+    if limit is None or history.ended is None or history.ended.complete:
+        return None
+    ended = replace(history.ended, reason=limit.reason)
+    return SweepResult(history=history, ended=ended, seconds=0.0, at_fault=False, limit=limit)
 
 
 def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, stop: Stop) -> Dataset:
@@ -184,10 +224,9 @@ def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, st
 
 
 def _engine(experiment: Experiment, paths: StudyPaths, workers: int) -> LocalEngine:
-    search = experiment.search
-    return LocalEngine(
-        paths, workers, memory=worker_memory(workers, search.worker_memory, search.data_memory)
-    )
+    search, gpus = experiment.search, visible_gpus()
+    memory = worker_memory(workers, len(gpus), search.worker_memory, search.data_memory)
+    return LocalEngine(paths, workers, gpus, memory)
 
 
 def _measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher, stop: Stop) -> int:
@@ -287,13 +326,7 @@ def _plan(
         objectives=experiment.objectives(),
         limits={str(name): limit for name, limit in experiment.limits.items()},
         generation=history.generation,
-        budget=Budget(
-            timeout=search.timeout,
-            max_epochs_total=search.max_epochs_total,
-            target=search.target,
-            patience=search.patience,
-            min_gain=search.min_gain,
-        ),
+        budget=budget_of(search.model_dump()),
         max_trial_seconds=search.max_trial_seconds,
         hang_seconds=search.hang_seconds,
         evaluate_test=evaluate_test,
@@ -375,10 +408,10 @@ def _remove_if_empty(paths: StudyPaths) -> None:
     paths.folder.rmdir()
 
 
-def _check_same(experiment: Experiment, history: History, name: str) -> None:
+def _check_same(experiment: Experiment, history: History) -> None:
     """What decides results must not change under a study's feet."""
-    if history.study is None:
-        return
+    assert history.study is not None
+    name = history.study.study
     # An older study says nothing of what there was no choice of yet.
     before, now = dump(restore(history.study.experiment)), dump(experiment)
     changed = [

@@ -11,10 +11,11 @@ import datetime
 import importlib.util
 import json
 import math
+import random
 import warnings
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -44,6 +45,7 @@ from harness.experiment.space import (
     Space,
     configurations,
     defaults,
+    drawn_at_random,
     resolve,
 )
 from harness.records import Params, Scalar, TrialState
@@ -61,6 +63,8 @@ BEST, NEWEST = 100, 400
 """Trials that TPE sees of a large study."""
 LARGEST_LIST = 100_000
 """Configurations that are listed at most."""
+DRAWS = 1000
+"""Random draws from a larger space, before all of its configurations are gone through in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,9 @@ class Sampler:
         self._tried: dict[str, int] = {}
         """Numbers by configuration."""
         self._unlisted: list[tuple[Params, Params]] | None = None
-        """Configurations of a finite space still to look at, once they have been listed."""
+        """Configurations of a small space still to look at; None before they were needed."""
+        self._is_listed = False
+        """Whether the space is small enough for that."""
         self.repeats = 0
         """Suggestions that had been tried before and were not trained again."""
 
@@ -248,17 +254,32 @@ class Sampler:
         self._storage.repeat(own, self._own[earlier])
 
     def _untried(self, number: int) -> Suggestion | None:
-        """A configuration from the whole list that has not been tried, in a random order."""
-        if self._unlisted is None:
-            size = self._space.size()
-            every = list(configurations(self._space)) if size is not None and size <= LARGEST_LIST else []
-            order = np.random.default_rng(seed_from(self._seed, "grid")).permutation(len(every))
-            self._unlisted = [every[index] for index in order]
-        while self._unlisted:
-            suggestion = self._suggestion(number, *self._unlisted.pop())
+        """A configuration that has not been tried; None if there is provably none."""
+        for chosen, sampled in self._candidates(number):
+            suggestion = self._suggestion(number, chosen, sampled)
             if _key(suggestion.params) not in self._tried:
                 return self._accept(number, suggestion, self._create(suggestion.sampled))
         return None
+
+    def _candidates(self, number: int) -> Iterator[tuple[Params, Params]]:
+        """Configurations that may not have been tried yet; all others have been.
+
+        Where they can be listed, in a random order. Else drawn at random, and where that finds only what is
+        known (when most choices lead to few configurations and a rare one to many), all there are.
+        """
+        if self._unlisted is None:
+            size = self._space.size()
+            self._is_listed = size is not None and size <= LARGEST_LIST
+            every = list(configurations(self._space)) if self._is_listed else []
+            order = np.random.default_rng(seed_from(self._seed, "grid")).permutation(len(every))
+            self._unlisted = [every[index] for index in order]
+        while self._unlisted:
+            yield self._unlisted.pop()
+        if not self._is_listed:
+            draw = drawn_at_random(random.Random(seed_from(self._seed, "untried", number)))  # noqa: S311
+            for _ in range(DRAWS):
+                yield resolve(self._space, draw)
+            yield from configurations(self._space)
 
     def _create(self, sampled: Params) -> int:
         template = _running(self._space, sampled)

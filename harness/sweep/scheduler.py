@@ -30,8 +30,8 @@ class Scheduler(Protocol):
     def start(self, trial: int) -> int:
         """A new trial is on its way; returns the epoch at which its first segment ends."""
 
-    def report(self, trial: int, epoch: int, values: Values) -> None:
-        """The trial has a result at the epoch where its segment ended."""
+    def report(self, trial: int, epoch: int, values: Values) -> bool:
+        """The trial has a result at the epoch where its segment ended; whether that stops it for good."""
 
     def end(self, trial: int, state: TrialState) -> None:
         """The trial is over and cannot go on; if it failed, its results no longer take a place."""
@@ -133,8 +133,9 @@ class FullTraining:
         """The last epoch."""
         return self.max_epochs
 
-    def report(self, trial: int, epoch: int, values: Values) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> bool:
         """Nothing is decided by results."""
+        return False
 
     def end(self, trial: int, state: TrialState) -> None:
         """There is nothing to remember."""
@@ -203,13 +204,14 @@ class Asha:
         self._heading[trial] = self.rungs[0]
         return self.rungs[0]
 
-    def report(self, trial: int, epoch: int, values: Values) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> bool:
         """Enter a result; an epoch that is not a rung (an interrupted segment) decides nothing."""
         if epoch in self._results:
             if self._heading.get(trial) == epoch:
                 del self._heading[trial]
             if not any(map(math.isnan, values)):
                 self._results[epoch].enter(trial, values)
+        return False
 
     def end(self, trial: int, state: TrialState) -> None:
         """It is not promoted any more; a failed one leaves its places to the next best."""
@@ -296,12 +298,13 @@ class Screen:
         self._heading.add(trial)
         return self._rung
 
-    def report(self, trial: int, epoch: int, values: Values) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> bool:
         """Enter a result of the screening."""
         if epoch == self._rung:
             self._heading.discard(trial)
             if epoch < self.max_epochs and not any(map(math.isnan, values)):
                 self._results[trial] = values
+        return False
 
     def end(self, trial: int, state: TrialState) -> None:
         """A failed one leaves its place to the next best."""
@@ -360,9 +363,9 @@ class Hyperband:
         """The first rung of its bracket."""
         return self.bracket(trial).start(trial)
 
-    def report(self, trial: int, epoch: int, values: Values) -> None:
+    def report(self, trial: int, epoch: int, values: Values) -> bool:
         """Enter a result in its bracket."""
-        self.bracket(trial).report(trial, epoch, values)
+        return self.bracket(trial).report(trial, epoch, values)
 
     def end(self, trial: int, state: TrialState) -> None:
         """The bracket goes on without it."""

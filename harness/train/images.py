@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from harness.data.arrays import Arrays, Images
+from harness.data.arrays import Arrays, Images, ImagesOnDisk
 from harness.train.order import Order
 
 CHUNK_BYTES = 64 << 20
@@ -52,19 +52,15 @@ class StreamedImages:
     """Images on disk, of which some batches are in memory at a time; every batch is the same as resident."""
 
     def __init__(
-        self,
-        pool: Images,
-        indices: npt.NDArray[np.int64],
-        labels: npt.NDArray[np.int32],
-        chunk_bytes: int = CHUNK_BYTES,
+        self, images: ImagesOnDisk, labels: npt.NDArray[np.int32], chunk_bytes: int = CHUNK_BYTES
     ) -> None:
-        self._pool, self._indices, self._labels = pool, indices, labels
+        self._images, self._labels = images, labels
         self._chunk_bytes = chunk_bytes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gather")
 
     def chunks(self, order: Order) -> Iterator[Chunk]:
         """As many chunks as needed, the next one gathered while one is trained on."""
-        batch_bytes = order.shape[1] * int(np.prod(self._pool.shape[1:]))
+        batch_bytes = order.shape[1] * int(np.prod(self._images.pool.shape[1:]))
         steps = max(1, self._chunk_bytes // batch_bytes)
         parts = [order[start : start + steps] for start in range(0, len(order), steps)]
         coming = self._thread.submit(self._gather, parts[0])
@@ -77,14 +73,34 @@ class StreamedImages:
     def _gather(self, part: Order) -> Chunk:
         chosen = part.ravel()
         places = np.arange(len(chosen), dtype=np.int32).reshape(part.shape)
-        return Chunk(
-            tf.constant(self._pool[self._indices[chosen]]), tf.constant(self._labels[chosen]), places
-        )
+        return Chunk(tf.constant(self._images[chosen]), tf.constant(self._labels[chosen]), places)
 
 
-def training_images(arrays: Arrays, resident_bytes: int) -> TrainingImages:
-    """The training split, resident if it takes no more than `resident_bytes`, else streamed."""
-    pool, indices, labels = arrays.train_pool()
-    if len(indices) * int(np.prod(pool.shape[1:])) <= resident_bytes:
-        return ResidentImages(*arrays.train())
-    return StreamedImages(pool, indices, labels)
+@dataclass(frozen=True, slots=True)
+class SplitImages:
+    """What a worker trains on and evaluates with."""
+
+    train: TrainingImages
+    train_labels: npt.NDArray[np.int32]
+    """Of the training images, (N,)."""
+    validation: Images | ImagesOnDisk
+    """In memory, or read batch by batch."""
+    validation_labels: npt.NDArray[np.int32]
+
+
+def split_images(arrays: Arrays, resident_bytes: int) -> SplitImages:
+    """Training and validation images, resident as far as they take no more than `resident_bytes` together.
+
+    The training images come first: they are read more often, and in random order.
+    """
+    images, labels = arrays.on_disk("train")
+    resident = images.nbytes <= resident_bytes
+    train: TrainingImages = ResidentImages(*arrays.train()) if resident else StreamedImages(images, labels)
+    left = resident_bytes - (images.nbytes if resident else CHUNK_BYTES)
+    validation, validation_labels = arrays.on_disk("validation")
+    return SplitImages(
+        train=train,
+        train_labels=labels,
+        validation=arrays.validation()[0] if validation.nbytes <= left else validation,
+        validation_labels=validation_labels,
+    )

@@ -43,9 +43,9 @@ def trained_model(program: Program, arrays: Arrays, validation: Logits) -> Train
         validation: logits of the whole validation split, float32 (N, K); of length 0 without one.
     """
     split = "validation" if len(validation) else "train"
-    images = arrays.train()[0] if split == "train" else validation
-    count = min(REFERENCE_IMAGES, len(images))
-    indices = np.linspace(0, len(images) - 1, count).astype(np.int64)
+    images = arrays.on_disk("train")[0]
+    among = len(images) if split == "train" else len(validation)
+    indices = np.linspace(0, among - 1, min(REFERENCE_IMAGES, among)).astype(np.int64)
     logits = program.predict(images[indices]) if split == "train" else validation[indices]
     return TrainedModel(
         network=program.stock_network,

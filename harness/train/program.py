@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from harness.data.arrays import Images, ImagesOnDisk
 from harness.model.augmentation import augment, mix
 from harness.model.families import ImageShape, build, with_probabilities
 from harness.model.optimizers import OPTIMIZERS
@@ -219,7 +220,7 @@ class Program:
             steps, images = steps + len(chunk.order), images + chunk.order.size
         return EpochTotals(loss=float(loss) / steps, accuracy=int(correct) / images)
 
-    def predict(self, images: npt.NDArray[np.uint8] | tf.Tensor) -> npt.NDArray[np.float32]:
+    def predict(self, images: Images | ImagesOnDisk) -> npt.NDArray[np.float32]:
         """Logits, float32 (N, num_classes), for uint8 images (N, H, W, C)."""
         _rewrite_graphs(self._rewritten)
         if self._evaluated is not self.network:

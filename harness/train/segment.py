@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import psutil
 
 from harness.clock import now_ms
-from harness.data.arrays import Arrays, Images, load
+from harness.data.arrays import Arrays, ImagesOnDisk, load
 from harness.errors import StudyError
 from harness.experiment.parameters import signature
 from harness.model.preprocessing import PixelStatistics
@@ -33,7 +32,7 @@ from harness.records import (
 )
 from harness.seeds import seed_from
 from harness.train import checkpoint as checkpoints
-from harness.train.images import TrainingImages, training_images
+from harness.train.images import SplitImages, split_images
 from harness.train.measure import check_limits, measure
 from harness.train.metrics import Logits, evaluation, summary
 from harness.train.model_file import trained_model
@@ -59,7 +58,7 @@ class Workbench:
     programs_memory: int = 2 << 30
     """Bytes beyond which the programs used longest ago are dropped before another is made."""
     data_memory: int = 2 << 30
-    """Bytes of training images up to which they are resident."""
+    """Bytes of training and validation images up to which they are resident."""
     programs: dict[str, Program] = field(default_factory=dict)
     """By signature, the one used last at the end."""
     sizes: dict[str, int] = field(default_factory=dict)
@@ -69,10 +68,7 @@ class Workbench:
     """The trial that the program used last still holds, as it was at the end of its segment."""
     data_key: tuple[str, str] | None = None
     arrays: Arrays | None = None
-    images: TrainingImages | None = None
-    labels: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
-    """Of the training images."""
-    validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]] | None = None
+    images: SplitImages | None = None
     statistics: PixelStatistics | None = None
     writer: Writer = field(default_factory=Writer)
     files: Future[None] | None = None
@@ -83,10 +79,8 @@ class Workbench:
         key = (dataset.digest, dataset.split)
         if self.data_key != key or self.arrays is None:
             self.arrays = load(dataset)
-            pool, indices, self.labels = self.arrays.train_pool()
-            self.images = training_images(self.arrays, self.data_memory)
-            self.validation = self.arrays.validation()
-            self.statistics = _statistics(pool, indices)
+            self.images = split_images(self.arrays, self.data_memory)
+            self.statistics = _statistics(self.arrays.on_disk("train")[0])
             self.programs.clear()
             self.sizes.clear()
             self.resident = None
@@ -187,7 +181,7 @@ def run_segment(
     evaluations: list[Evaluation] = []
     if over:
         with program.averaged():
-            evaluations = _evaluations(program, segment, arrays, logits)
+            evaluations = _evaluations(program, segment, bench, logits)
             trained = trained_model(program, arrays, logits)
         save_model = partial(write_model, segment, epoch, trained, observe, should_stop)
     else:
@@ -262,24 +256,23 @@ def _train_epoch(
 ) -> tuple[dict[str, float], Logits]:
     """Train one epoch and evaluate; its metrics by name, and the logits of the validation split."""
     assert bench.images is not None
-    assert bench.validation is not None
     params = segment.params
     began = time.monotonic()
-    order = epoch_order(bench.labels, params, segment.seed, epoch)
+    order = epoch_order(bench.images.train_labels, params, segment.seed, epoch)
     rates = learning_rates(params, epoch, segment.max_epochs, len(order))
     totals = program.train_epoch(
-        bench.images.chunks(order),
+        bench.images.train.chunks(order),
         rates,
         seed_from(segment.seed, epoch),
         params,
-        class_weights(bench.labels, params, len(segment.dataset.classes)),
+        class_weights(bench.images.train_labels, params, len(segment.dataset.classes)),
     )
     trained = time.monotonic()
     metrics = {"loss": totals.loss, "accuracy": totals.accuracy}
-    images, labels = bench.validation
+    labels = bench.images.validation_labels
     with program.averaged():
-        logits = program.predict(images)
-    if len(images):
+        logits = program.predict(bench.images.validation)
+    if len(labels):
         metrics |= {f"val_{name}": value for name, value in summary(logits, labels).items()}
     metrics |= {
         "learning_rate": float(rates[-1]),
@@ -289,13 +282,14 @@ def _train_epoch(
     return metrics, logits
 
 
-def _statistics(pool: Images, indices: npt.NDArray[np.int64]) -> PixelStatistics:
-    """Mean and standard deviation of every channel of the pool's images at `indices`."""
-    counts = np.zeros((pool.shape[3], 256), np.int64)
-    for start in range(0, len(indices), STATISTICS_IMAGES):
-        images = pool[indices[start : start + STATISTICS_IMAGES]]
-        for channel in range(pool.shape[3]):
-            counts[channel] += np.bincount(images[..., channel].ravel(), minlength=256)
+def _statistics(images: ImagesOnDisk) -> PixelStatistics:
+    """Mean and standard deviation of every channel."""
+    channels = images.pool.shape[3]
+    counts = np.zeros((channels, 256), np.int64)
+    for start in range(0, len(images), STATISTICS_IMAGES):
+        some = images[start : start + STATISTICS_IMAGES]
+        for channel in range(channels):
+            counts[channel] += np.bincount(some[..., channel].ravel(), minlength=256)
     values = np.arange(256)
     means = [float((own * values).sum() / own.sum()) for own in counts]
     deviations = [
@@ -310,13 +304,17 @@ def _no_longer_improves(losses: list[float], patience: int) -> bool:
     return 0 < patience < len(losses) - int(np.argmin(losses))
 
 
-def _evaluations(program: Program, segment: Segment, arrays: Arrays, validation: Logits) -> list[Evaluation]:
+def _evaluations(
+    program: Program, segment: Segment, bench: Workbench, validation: Logits
+) -> list[Evaluation]:
+    assert bench.arrays is not None
+    assert bench.images is not None
     found = []
     classes = segment.dataset.classes
     if len(validation):
-        found.append(evaluation("validation", validation, arrays.validation()[1], classes))
+        found.append(evaluation("validation", validation, bench.images.validation_labels, classes))
     if segment.evaluate_test:
-        images, labels = arrays.test()
+        images, labels = bench.arrays.on_disk("test")
         if len(images):
             found.append(evaluation("test", program.predict(images), labels, classes))
     return found

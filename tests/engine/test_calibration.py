@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.engine.calibration import Calibration, calibrate, candidates
-from harness.engine.local import usable_cores
 from harness.engine.memory import GIB
 from harness.errors import EngineError
 from harness.experiment.parameters import complete
+from harness.machine import usable_cores
 
 SMALL = {"family": "cnn", "depth": 1, "width": 4, "batch_size": 16}
 

@@ -289,15 +289,31 @@ def test_a_set_beyond_the_memory_for_data_is_streamed_with_the_same_numbers(
     assert found[0] == found[1]
 
 
-def test_a_worker_that_has_grown_is_known(tmp_path: Path) -> None:
+def test_a_worker_that_has_grown_is_known_but_not_one_that_was_large_from_the_start(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    Path("leaking.py").write_text(
+        "import keras, numpy\n"
+        "kept = []\n"
+        "def build(params, image_shape, num_classes):\n"
+        "    kept.append(numpy.ones(params['kept_bytes'], numpy.uint8))\n"
+        "    x = keras.Input(image_shape)\n"
+        "    return keras.Model(x, keras.layers.Dense(num_classes)(keras.layers.Flatten()(x)))\n"
+    )
     memory = WorkerMemory(programs=1, data=1, recycle=1, limit=None)
     engine = LocalEngine(StudyPaths(tmp_path), 1, memory=memory)
     engine.start()
+    grown: list[bool] = []
     try:
         wait_for(engine, WorkerReady)
-        assert engine.has_grown(0)
+        for trial, kept in enumerate((1, 1, 2 * own_memory(engine._processes[0].process.pid))):
+            params = complete({"kept_bytes": kept}, "leaking:build")
+            engine.submit(0, segment(dataset, tmp_path, trial=trial, params=params))
+            wait_for(engine, SegmentEnded)
+            grown.append(engine.has_grown(0))
     finally:
         engine.close()
+    assert grown == [False, False, True]
     assert not engine.has_grown(0)
 
 

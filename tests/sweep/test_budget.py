@@ -7,17 +7,45 @@ from typing import Any
 import pytest
 
 from harness.records import Dataset, Event, LogRecord, StudyEnded, StudyStarted
-from harness.sweep.budget import Budget, reason_to_stop
+from harness.sweep.budget import Budget, describe, used_up
 from harness.sweep.history import History, TrialHistory, fold
 
+METRIC = "val_accuracy"
 
-def history(scores: list[float | None], state: Any = "complete") -> History:
-    found = History()
+
+def study_started(**changes: Any) -> StudyStarted:
+    dataset = Dataset(
+        name="d",
+        folder="d",
+        split="s",
+        digest="0",
+        classes=("a", "b"),
+        image_shape=(8, 8, 1),
+        counts={"train": 1, "validation": 1, "test": 1},
+        class_counts={},
+    )
+    values: dict[str, Any] = {
+        "study": "s", "study_id": "id", "session": 1, "dataset": dataset, "seed": 0, "trials": 1,
+        "versions": {}, "host": {}, "git_commit": None, "time": 0,
+        "experiment": {"objective": {"metric": METRIC, "direction": "maximize"}},
+    }  # fmt: skip
+    return StudyStarted(**(values | changes))
+
+
+def history(scores: list[float | None], state: Any = "complete", epoch: int = 2) -> History:
+    """Trials with these scores after `epoch` epochs, ended one after the other."""
+    found = History(study=study_started())
     for number, score in enumerate(scores):
-        trial = TrialHistory(number, {}, {}, 0, 0, state=state, score=score)
-        trial.epochs = {1: {}, 2: {}}
-        found.trials[number] = trial
+        add_result(found, number, epoch, score, state)
     return found
+
+
+def add_result(found: History, number: int, epoch: int, score: float | None, state: Any = "paused") -> None:
+    trial = found.trials.setdefault(number, TrialHistory(number, {}, {}, 0, 0))
+    trial.state, trial.score, trial.reached = state, score, epoch
+    trial.epochs |= {one: {} for one in range(1, epoch + 1)}
+    trial.epochs[epoch] = {} if score is None else {METRIC: score}
+    found.results.append((number, 0 if state == "complete" else epoch))
 
 
 @pytest.mark.parametrize(
@@ -39,30 +67,66 @@ def history(scores: list[float | None], state: Any = "complete") -> History:
 def test_a_budget_ends_a_sweep_when_it_is_used_up(
     budget: Budget, scores: list[Any], reason: str | None
 ) -> None:
-    assert reason_to_stop(budget, history(scores), elapsed=5) == reason
+    found = used_up(budget, history(scores), elapsed=5)
+    assert (found.reason if found else None) == reason
 
 
 def test_a_paused_trial_does_not_reach_the_target() -> None:
-    assert reason_to_stop(Budget(target=0.5), history([0.9], state="paused"), elapsed=0) is None
+    assert used_up(Budget(target=0.5), history([0.9], state="paused"), elapsed=0) is None
+
+
+def test_trials_at_the_first_rung_are_not_held_against_whole_trainings() -> None:
+    """0.9 after nine epochs is no improvement on 0.5 after one that others fell short of."""
+    found = History(study=study_started())
+    add_result(found, 0, 1, 0.3)
+    add_result(found, 0, 9, 0.9, "complete")
+    for number, score in enumerate((0.31, 0.32, 0.33, 0.34), start=1):
+        add_result(found, number, 1, score)
+    assert used_up(Budget(patience=3), found, elapsed=0) is None
+    for number, score in enumerate((0.1, 0.2, 0.34), start=5):
+        add_result(found, number, 1, score)
+    limit = used_up(Budget(patience=3), found, elapsed=0)
+    assert limit is not None
+    assert limit.reason == "the last 3 trials brought no improvement"
+
+
+def test_a_promoted_trial_that_improves_begins_the_count_anew() -> None:
+    found = History(study=study_started())
+    for number, score in enumerate((0.5, 0.4, 0.4)):
+        add_result(found, number, 1, score)
+    add_result(found, 0, 3, 0.7)
+    assert used_up(Budget(patience=2), found, elapsed=0) is None
+    add_result(found, 1, 3, 0.6)
+    add_result(found, 1, 9, 0.6, "complete")  # the first whole one: nothing to compare it with
+    assert used_up(Budget(patience=1), found, elapsed=0) is None
+
+
+@pytest.mark.parametrize(
+    ("budget", "raised_by"),
+    [
+        (Budget(timeout=4), "--timeout 8"),
+        (Budget(max_epochs_total=2), "--max-epochs-total 4"),
+        (Budget(target=0.4), "--target none"),
+        (Budget(patience=1), "--patience 2"),
+    ],
+)
+def test_a_limit_knows_what_raises_it(budget: Budget, raised_by: str) -> None:
+    limit = used_up(budget, history([0.5, 0.4]), elapsed=5)
+    assert limit is not None
+    assert limit.raised_by == raised_by
+
+
+def test_limits_are_described_with_what_is_used_of_them() -> None:
+    found = history([0.5, 0.4])
+    assert describe(Budget(timeout=60, max_epochs_total=1000, target=0.0, patience=5), found) == (
+        "time 60 s (0 s used), epochs 1,000 (4 used), target 0, patience 5 trials"
+    )
+    assert not describe(Budget(), found)
 
 
 def test_the_time_limit_counts_all_sessions_but_not_the_time_between() -> None:
-    dataset = Dataset(
-        name="d",
-        folder="d",
-        split="s",
-        digest="0",
-        classes=("a", "b"),
-        image_shape=(8, 8, 1),
-        counts={"train": 1, "validation": 1, "test": 1},
-        class_counts={},
-    )
-
     def began(session: int, time: int) -> StudyStarted:
-        return StudyStarted(
-            study="s", study_id="id", session=session, experiment={}, dataset=dataset, seed=0, trials=1,
-            versions={}, host={}, git_commit=None, time=time,
-        )  # fmt: skip
+        return study_started(session=session, time=time)
 
     def ended(time: int) -> StudyEnded:
         return StudyEnded(reason="interrupted", complete=False, time=time)
@@ -76,4 +140,7 @@ def test_the_time_limit_counts_all_sessions_but_not_the_time_between() -> None:
         ended(7_000_000),
         began(4, 9_900_000),
     ]
-    assert fold(LogRecord(seq, event) for seq, event in enumerate(events, start=1)).spent == 6.5
+    found = fold(LogRecord(seq, event) for seq, event in enumerate(events, start=1))
+    assert (found.spent, found.elapsed) == (6.5, 6.5)
+    found.apply(LogRecord(len(events) + 1, ended(9_901_000)))
+    assert (found.spent, found.elapsed) == (6.5, 7.5)

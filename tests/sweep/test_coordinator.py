@@ -29,7 +29,7 @@ from harness.records import (
     TrialEnded,
     WorkerEvent,
 )
-from harness.sweep import coordinator as module
+from harness.sweep import silence
 from harness.sweep.coordinator import RETRIES, Coordinator, Stop, SweepPlan
 from harness.sweep.decisions import AsResultsCome, InOrder
 from harness.sweep.event_log import EventLog, read
@@ -604,8 +604,8 @@ class SilentEngine(InlineEngine):
 def test_a_silent_worker_is_replaced_and_its_segment_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SILENCE_SECONDS", 0.05)
-    monkeypatch.setattr(module, "SILENCE_START", 0.05)
+    for name in ("FIRST_SECONDS", "START_SECONDS", "WATCHED_SECONDS"):
+        monkeypatch.setattr(silence, name, 0.05)
     running = coordinator(tmp_path, engine=SilentEngine(2, run=simulate))
     finish(running)
     silent = running.history.trials[2]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.data.arrays import ImagesOnDisk
 from harness.experiment.parameters import complete
 from harness.model.preprocessing import PixelStatistics
 from harness.train.images import ResidentImages, StreamedImages, TrainingImages
@@ -23,7 +24,7 @@ LABELS = (np.arange(90) % 10).astype(np.int32)
 def test_every_batch_is_the_same(batch_size: int, chunk_bytes: int) -> None:
     order = batches(90, batch_size, seed=3, epoch=1)
     (whole,) = ResidentImages(POOL[INDICES], LABELS).chunks(order)
-    streamed = list(StreamedImages(POOL, INDICES, LABELS, chunk_bytes).chunks(order))
+    streamed = list(StreamedImages(ImagesOnDisk(POOL, INDICES), LABELS, chunk_bytes).chunks(order))
     assert sum(len(chunk.order) for chunk in streamed) == len(order)
     for name in ("images", "labels"):
         expected = np.asarray(getattr(whole, name))[whole.order]
@@ -58,7 +59,7 @@ def test_training_on_a_stream_is_the_same_to_the_last_bit() -> None:
 
     resident, weights = train(ResidentImages(POOL[INDICES], LABELS))
     for chunk_bytes in (1, 3 * 16 * 64):
-        streamed, other = train(StreamedImages(POOL, INDICES, LABELS, chunk_bytes))
+        streamed, other = train(StreamedImages(ImagesOnDisk(POOL, INDICES), LABELS, chunk_bytes))
         assert streamed == resident
         for mine, theirs in zip(other, weights, strict=True):
             np.testing.assert_array_equal(mine, theirs)

@@ -1,0 +1,128 @@
+"""What this process may use of its machine: cores, memory, GPUs, also inside of a container.
+
+A container's limits (Docker's `--cpus` and `--memory`, Kubernetes' limits, Slurm's cgroups) are those of
+control groups. The number of processors and the size of the memory that the system reports know nothing of
+them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import psutil
+
+PROC = Path("/proc/self")
+NVIDIA_SMI_SECONDS = 10
+
+
+def usable_cores() -> int:
+    """Cores that this process may keep busy: by its affinity, and by its container's quota, rounded down."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota(PROC)
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def usable_memory() -> int:
+    """Bytes of memory that this process and its children may use together."""
+    limit = memory_limit(PROC)
+    total: int = psutil.virtual_memory().total
+    return total if limit is None else min(total, limit)
+
+
+def cpu_quota(proc: Path) -> float | None:
+    """Cores that the control groups of a process grant it; None without such a limit.
+
+    Args:
+        proc: the process's folder, such as `/proc/self`.
+    """
+    quotas: list[float] = []
+    for group in _groups(proc, ""):
+        quota, _, period = _text(group / "cpu.max").partition(" ")
+        if quota.isdecimal() and period.isdecimal():
+            quotas.append(int(quota) / int(period))
+    for group in _groups(proc, "cpu"):
+        quota, period = _text(group / "cpu.cfs_quota_us"), _text(group / "cpu.cfs_period_us")
+        if quota.isdecimal() and period.isdecimal():  # a quota of -1 is none
+            quotas.append(int(quota) / int(period))
+    return min(quotas, default=None)
+
+
+def memory_limit(proc: Path) -> int | None:
+    """Bytes that the control groups of a process grant it; None without such a limit.
+
+    Args:
+        proc: the process's folder, such as `/proc/self`.
+    """
+    files = [group / name for group in _groups(proc, "") for name in ("memory.max", "memory.high")]
+    files += [group / "memory.limit_in_bytes" for group in _groups(proc, "memory")]
+    limits = [int(text) for text in map(_text, files) if text.isdecimal()]
+    return min(limits, default=None)
+
+
+def _groups(proc: Path, controller: str) -> Iterator[Path]:
+    """The folders of the control group that a process is in, and of those around it.
+
+    Args:
+        proc: the process's folder.
+        controller: of version 1, such as `cpu`; empty for the one hierarchy of version 2.
+    """
+    paths = {
+        name: path
+        for _, names, path in (line.split(":", 2) for line in _text(proc / "cgroup").splitlines())
+        for name in names.split(",")
+    }
+    for line in _text(proc / "mountinfo").splitlines():
+        mounted, _, kind = line.partition(" - ")
+        fields, (system, _, options) = mounted.split(), kind.split(maxsplit=2)
+        fits = system == "cgroup" and controller in options.split(",") if controller else system == "cgroup2"
+        if not fits or controller not in paths:
+            continue
+        root, top = PurePosixPath(fields[3]), Path(fields[4])
+        own = PurePosixPath(paths[controller])
+        # What is mounted may be a part of the hierarchy, and the path may be told from outside of it.
+        inside = own.relative_to(root) if own.is_relative_to(root) else PurePosixPath()
+        group = top / inside
+        yield group
+        while group != top:
+            group = group.parent
+            yield group
+        return
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them; TensorFlow is not needed."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name for name in chosen.split(",") if name and name != "-1"]
+    return [str(index) for index, _ in enumerate(_nvidia_smi("--list-gpus"))]
+
+
+def gpu_memory() -> int | None:
+    """Bytes of the smallest GPU's memory; None where there is no GPU or its driver does not tell."""
+    told = _nvidia_smi("--query-gpu=memory.total", "--format=csv,noheader,nounits")
+    sizes = [int(line) << 20 for line in told if line.strip().isdecimal()]
+    return min(sizes, default=None)
+
+
+def _nvidia_smi(*arguments: str) -> list[str]:
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", *arguments],  # noqa: S607 - wherever the driver put it
+            capture_output=True,
+            text=True,
+            timeout=NVIDIA_SMI_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []
