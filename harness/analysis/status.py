@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from harness.sweep.budget import budget_of, used_up
 from harness.sweep.history import History, best
 
 
@@ -32,17 +33,32 @@ class Status:
     ended: str | None
     """Why the last session ended; None while it runs, or when it was cut off."""
     complete: bool
+    running: str | None
+    """Who runs it now, in words; None if nobody does."""
+    next: str | None
+    """The command with which the study goes on; None while it runs, and when it is complete."""
     failures: dict[str, str]
     """Kind and reason by trial, for failed trials."""
 
 
-def status(history: History) -> Status:
-    """Summarise; raises ValueError if the log is empty."""
+def status(history: History, running: str | None = None) -> Status:
+    """Summarise.
+
+    Args:
+        history: of the study, which must have begun.
+        running: who runs it now, in words; None if nobody does.
+
+    Raises:
+        ValueError: the log is empty.
+    """
     study = history.study
     if study is None:
         raise ValueError("the study never began")
     winner = best(history)
     trials = history.trials.values()
+    complete = bool(history.ended and history.ended.complete)
+    limit = used_up(budget_of(study.experiment.get("search", {})), history, history.elapsed)
+    resume = f"harness resume {study.study}{f' {limit.raised_by}' if limit else ''}"
     return Status(
         study=study.study,
         experiment=study.experiment["name"],
@@ -57,7 +73,9 @@ def status(history: History) -> Status:
         idle=max(0.0, time.time() - history.last_time / 1000),
         sessions=history.sessions,
         ended=history.ended.reason if history.ended else None,
-        complete=bool(history.ended and history.ended.complete),
+        complete=complete and not running,
+        running=running,
+        next=None if complete or running else resume,
         failures={
             str(trial.number): f"{trial.failure}: {trial.reason}"
             for trial in trials

@@ -6,8 +6,9 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from contextlib import contextmanager, suppress
+from io import TextIOBase
+from typing import IO, TYPE_CHECKING, Protocol, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from harness.cli import printable
 from harness.records import EpochEnded, LogRecord, SegmentEnded, SegmentFailed, SegmentStarted, TrialEnded
-from harness.sweep.history import best
+from harness.sweep.history import best, best_of
 
 if TYPE_CHECKING:
     from harness.sweep.coordinator import SweepPlan
@@ -42,10 +43,36 @@ class Display(Protocol):
     def ended(self, result: SweepResult) -> None: ...  # noqa: D102
 
 
+class _Lasting(TextIOBase):
+    """A stream that may lose its reader: a closed terminal, or the end of a pipe, must not end a sweep."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write, as long as there is somebody to read it."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Likewise."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 @contextmanager
 def open_display() -> Iterator[Display]:
     """The display that fits standard error; it lets go of the terminal at the end."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(file=cast("IO[str]", _Lasting(sys.stderr)), highlight=False, soft_wrap=True)
     if not console.is_terminal or os.environ.get("TERM") == "dumb":
         yield PlainDisplay()
         return
@@ -74,7 +101,7 @@ class PlainDisplay:
 
     def note(self, message: str) -> None:
         """The sentence."""
-        print(printable(message), file=sys.stderr, flush=True)
+        print(printable(message), file=_Lasting(sys.stderr), flush=True)
 
     def opened(self, history: History, plan: SweepPlan, workers: int) -> None:
         """What runs on what."""
@@ -122,6 +149,8 @@ class LiveDisplay:
         self._workers: dict[int, tuple[int, int] | None] = {}
         """Trial and target epoch by worker; None while it is idle."""
         self._began = time.monotonic()
+        self._seen_before = 0
+        """Trials with a result from earlier sessions."""
         self._preparing: Progress | None = None
         self._live: Live | None = None
 
@@ -150,6 +179,7 @@ class LiveDisplay:
         self._stop_preparing()
         self._history, self._plan = history, plan
         self._began = time.monotonic()
+        self._seen_before = _seen(list(history.trials.values()))
         self.note(headline(history, plan, workers))
         self._live = Live(
             get_renderable=self._panel,
@@ -193,27 +223,31 @@ class LiveDisplay:
             self._preparing = None
 
     def _panel(self) -> Group:
+        """Drawn by a thread of its own: it works on copies of what the sweep's thread adds to."""
         assert self._history is not None
         assert self._plan is not None
         history, plan = self._history, self._plan
+        trials = list(history.trials.values())
         elapsed = time.monotonic() - self._began
-        seen = sum(1 for trial in history.trials.values() if trial.state not in ("running", "waiting"))
+        seen = _seen(trials)
+        new = seen - self._seen_before
+        left = _clock(elapsed / new * (plan.trials - seen)) if new > 0 else "–"
         bar = Progress(
             TextColumn("trials"),
             BarColumn(bar_width=40),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TextColumn(f"elapsed {_clock(elapsed)}"),
-            TextColumn(f"left {_clock(elapsed / seen * (plan.trials - seen)) if seen else '–'}"),
+            TextColumn(f"left {left}"),
         )
         bar.add_task("", completed=seen, total=plan.trials)
         workers = Table.grid(padding=(0, 2))
-        for worker, running in sorted(self._workers.items()):
+        for worker, running in sorted(self._workers.copy().items()):
             if running is None:
                 workers.add_row(f"worker {worker}", "idle")
                 continue
             number, stop = running
             trial = history.trials[number]
-            epoch = max(trial.epochs, default=0)
+            epoch = max(list(trial.epochs), default=0)
             workers.add_row(
                 f"worker {worker}",
                 f"trial {number}",
@@ -221,7 +255,8 @@ class LiveDisplay:
                 f"{plan.metric} {score_text(trial, epoch, plan)}" if epoch else "starting",
                 Text(_params_text(trial), style="dim", no_wrap=True, overflow="ellipsis"),
             )
-        return Group(bar, workers, Text(_best_line(history, plan), no_wrap=True, overflow="ellipsis"))
+        line = _best_line(trials, plan)
+        return Group(bar, workers, Text(line, no_wrap=True, overflow="ellipsis"))
 
 
 def _epoch_text(metrics: dict[str, float]) -> str:
@@ -281,13 +316,18 @@ def _best_text(history: History) -> str:
     return f"  best {champion.score:.4f} (trial {champion.number})" if champion else ""
 
 
-def _best_line(history: History, plan: SweepPlan) -> str:
-    champion = best(history)
+def _seen(trials: list[TrialHistory]) -> int:
+    """How many have a result."""
+    return sum(trial.state not in ("running", "waiting") for trial in trials)
+
+
+def _best_line(trials: list[TrialHistory], plan: SweepPlan) -> str:
+    champion = best_of(trials, maximize=plan.maximize)
     if champion is None:
-        ahead = [trial for trial in history.trials.values() if trial.score is not None]
+        ahead = [trial for trial in trials if trial.score is not None]
         if not ahead:
             return "best  nothing yet"
-        sign = 1 if history.maximize else -1
+        sign = 1 if plan.maximize else -1
         leader = max(ahead, key=lambda trial: (trial.reached, sign * (trial.score or 0)))
         return (
             f"ahead  trial {leader.number}  {plan.metric} {leader.score:.4f} after {leader.reached} of "

@@ -14,8 +14,6 @@ def report(study: StudyArgument = None, out: OutOption = None) -> None:
     from harness.errors import StudyError
 
     paths, history = open_study(study)
-    if history.study is None:
-        raise StudyError(f"The study {paths.folder.name} never began, so there is nothing to report.")
     target = out or Path(f"{paths.folder.name}.html")
     if not target.parent.is_dir():
         raise StudyError(f"The folder {target.parent} does not exist. Choose another --out.")

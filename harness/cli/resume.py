@@ -34,12 +34,10 @@ def resume(
     """
     from harness.cli.studies import open_study
     from harness.cli.sweeping import run_and_report
-    from harness.errors import StudyError
     from harness.experiment.load import restore
 
     paths, history = open_study(study)
-    if history.study is None:
-        raise StudyError(f"The study {paths.folder.name} never began: its event log is empty.")
+    assert history.study is not None
     recorded = history.study.experiment
     given: dict[str, Any] = {
         "trials": trials,

@@ -10,6 +10,7 @@ def status(study: StudyArgument = None, json_: JsonOption = False) -> None:
     from harness.analysis.status import status as summarise
     from harness.cli.studies import open_study
     from harness.cli.tables import print_status
+    from harness.sweep.lock import owner
 
     paths, history = open_study(study)
-    print_status(paths, summarise(history), as_json=json_)
+    print_status(paths, summarise(history, owner(paths)), as_json=json_)

@@ -13,7 +13,7 @@ def open_study(name: str | None) -> tuple[StudyPaths, History]:
     """The paths and the folded log of a study, by default of the one last active.
 
     Raises:
-        StudyError: there is no such study, or its log is damaged.
+        StudyError: there is no such study, it never began, or its log is damaged.
     """
     from harness.errors import StudyError
     from harness.paths import StudyPaths, home, study_names
@@ -29,4 +29,10 @@ def open_study(name: str | None) -> tuple[StudyPaths, History]:
         known = f"Studies here: {', '.join(names[-8:])}." if names else "There is no study here yet."
         raise StudyError(f"There is no study called {name!r} in {home()}. {known}")
     paths = StudyPaths.of(name)
-    return paths, fold(read(paths.log))
+    history = fold(read(paths.log))
+    if history.study is None:
+        raise StudyError(
+            f"The study {name} never began: it was killed before anything was written to its event log. "
+            f"Start it anew with `harness sweep --study {name}`, or delete {paths.folder}."
+        )
+    return paths, history

@@ -82,10 +82,12 @@ def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
         return
     states = ", ".join(f"{count} {state}" for state, count in found.states.items())
     seen = sum(found.states.values())
-    if found.ended is not None:
-        standing = f"ended: {found.ended}" if found.complete else f"can be resumed: {found.ended}"
+    if found.running:
+        standing = f"run by {found.running}, last word {_ago(found.idle)}"
+    elif found.ended is None:
+        standing = f"not running: it was cut off, last word {_ago(found.idle)}"
     else:
-        standing = f"last word {_ago(found.idle)}"
+        standing = f"ended: {found.ended}" if found.complete else f"can be resumed: {found.ended}"
     lines = {
         "study": f"{found.study}  ({found.experiment} on {found.dataset})",
         "trials": f"{seen} of {found.trials}  ({states or 'none yet'})",
@@ -97,8 +99,8 @@ def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
         "state": standing,
         "folder": str(paths.folder),
     }
-    if not found.complete and found.ended is not None:
-        lines["next"] = f"harness resume {found.study}"
+    if found.next:
+        lines["next"] = found.next
     for trial, reason in found.failures.items():
         lines[f"trial {trial}"] = f"failed ({reason.replace(': ', '): ', 1)}"
     _print_pairs(lines)

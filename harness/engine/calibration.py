@@ -13,6 +13,7 @@ import platform
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,8 @@ SECONDS = 2.0
 """Of training by each number of workers."""
 LABEL = "measuring numbers of workers"
 WAIT_SECONDS = 0.2
+ANSWER_SECONDS = 180.0
+"""After which a process that has not answered is given up: its configuration is too slow to be measured."""
 A_GPU = (1, 2, 4)
 """Workers that are tried on one GPU."""
 NEAR = 0.95
@@ -94,8 +97,8 @@ def calibrate(
     if not any(rates.values()):
         raise EngineError(
             "The best number of workers could not be measured: a typical configuration of this experiment "
-            "cannot be trained on random images. Choose a number with --workers; `harness train` shows "
-            "what is wrong."
+            f"cannot be trained on random images, or not within {ANSWER_SECONDS:.0f} s. Choose a number with "
+            "--workers; `harness train` shows what is wrong."
         )
     with contextlib.suppress(OSError, HarnessError):  # then it is measured again the next time
         make_folder(file.parent)
@@ -165,9 +168,12 @@ def _tell(stream: IO[str] | None, line: str) -> None:
 
 
 def _heard(stream: IO[str] | None, wait: Callable[[], None]) -> str:
-    """The next line, empty if the process is gone; `wait` is called again and again until then."""
+    """The next line, empty if the process is gone or takes too long; `wait` is called again and again."""
     assert stream is not None
+    deadline = time.monotonic() + ANSWER_SECONDS
     while not select.select([stream], [], [], WAIT_SECONDS)[0]:
+        if time.monotonic() > deadline:
+            return ""
         wait()
     return stream.readline().strip()
 

@@ -7,33 +7,29 @@ line, so that several begin at once, trains for the time it was given, and print
 from __future__ import annotations
 
 import json
-import sys
 import time
 
+from harness.engine.channel import own_channel
 from harness.engine.worker import prepare_tensorflow
 
 
 def main() -> None:
     """Measure once."""
-    task = json.loads(sys.stdin.readline())
+    requests, answers = own_channel()
+    task = json.loads(requests.readline())
     prepare_tensorflow(task["threads"])
     from harness.train.rehearsal import rehearsal
 
     train = rehearsal(task["params"], tuple(task["image_shape"]), task["classes"], task["precision"])
     train()  # traced
     train()
-    _say("ready")
-    if not sys.stdin.readline():
+    print("ready", file=answers, flush=True)
+    if not requests.readline():
         return  # nobody waits for the result any more
     began, images = time.monotonic(), 0
     while time.monotonic() - began < task["seconds"]:
         images += train()
-    _say(str(images / (time.monotonic() - began)))
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    print(images / (time.monotonic() - began), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
+from harness.engine.channel import own_channel
 from harness.errors import HarnessError
 from harness.model.keras_setup import import_keras
 from harness.records import Segment, SegmentFailed, WorkerEvent, segment_from_dict, to_dict
@@ -40,7 +41,8 @@ def main() -> None:
 
     segments: queue.Queue[Segment] = queue.Queue()
     stop = threading.Event()
-    threading.Thread(target=_listen, args=(segments, stop), daemon=True).start()
+    requests, _ = own_channel()
+    threading.Thread(target=_listen, args=(requests, segments, stop), daemon=True).start()
 
     reports = os.fdopen(options.reports, "w", encoding="utf-8")
 
@@ -98,9 +100,9 @@ def prepare_tensorflow(threads: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _listen(segments: queue.Queue[Segment], stop: threading.Event) -> None:
+def _listen(requests: IO[str], segments: queue.Queue[Segment], stop: threading.Event) -> None:
     """Queue what the coordinator sends; leave with it when it goes."""
-    for line in sys.stdin:
+    for line in requests:
         message = json.loads(line)
         if "segment" in message:
             stop.clear()

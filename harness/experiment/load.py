@@ -71,10 +71,33 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Experiment:
             problems += [
                 (path, text) for path, _, text in (line.partition(": ") for line in str(error).split("\n"))
             ]
+    if experiment is not None and experiment.search.ordered:
+        problems += _not_repeatable(experiment)
     if problems:
         raise ExperimentError("\n".join(f"{_where(file, lines, path)}: {text}" for path, text in problems))
     assert experiment is not None
     return experiment
+
+
+def _not_repeatable(experiment: Experiment) -> list[tuple[str, str]]:
+    """Key paths and sentences on what a clock decides, so that an ordered study could not be repeated."""
+    problems = []
+    if experiment.search.max_trial_seconds is not None:
+        problems.append(
+            (
+                "search.max_trial_seconds",
+                "an ordered study cannot end trials by the clock, which no seed repeats",
+            )
+        )
+    measured = "an ordered study cannot decide by latency_ms, which is measured anew every time"
+    if "latency_ms" in experiment.limits:
+        problems.append(("limits.latency_ms", measured))
+    problems += [
+        (f"also.{index}.metric", measured)
+        for index, one in enumerate(experiment.also)
+        if one.metric == "latency_ms"
+    ]
+    return problems
 
 
 def single(experiment: Experiment) -> Experiment:

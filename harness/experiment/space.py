@@ -468,7 +468,7 @@ def _range(  # noqa: PLR0912 - one check after the other
             raise ValueError("low, high and step must be whole numbers")
         if parameter.name == "kernel_size" and (step or 1) % 2:
             step = 2
-        return IntRange(low, high, step, bool(log))
+        return IntRange(low, high - (high - low) % (step or 1), step, bool(log))
     return FloatRange(float(low), float(high), None if step is None else float(step), bool(log))
 
 

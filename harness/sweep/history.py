@@ -202,10 +202,11 @@ def fold(records: Iterable[LogRecord]) -> History:
 
 def best(history: History) -> TrialHistory | None:
     """The complete trial with the best finite score; of equals the one that was started first."""
-    sign = 1 if history.maximize else -1
-    scored = [
-        (sign * trial.score, -trial.number)
-        for trial in history.trials.values()
-        if trial.state == "complete" and trial.score is not None
-    ]
-    return history.trials[-max(scored)[1]] if scored else None
+    return best_of(history.trials.values(), maximize=history.maximize)
+
+
+def best_of(trials: Iterable[TrialHistory], *, maximize: bool) -> TrialHistory | None:
+    """The complete one with the best finite score; of equals the one that was started first."""
+    sign = 1 if maximize else -1
+    scored = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
+    return max(scored, key=lambda trial: (sign * (trial.score or 0.0), -trial.number), default=None)

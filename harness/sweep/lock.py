@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import socket
@@ -15,6 +17,10 @@ from filelock import FileLock, Timeout
 from harness.errors import StudyError
 from harness.paths import StudyPaths, write_text
 
+ANOTHER_LOOK_SECONDS = 0.5
+"""For so long a study that seems to be held is waited for: who only asks whether it is (`status`, `verify`)
+holds it for an instant."""
+
 
 @contextmanager
 def study_lock(paths: StudyPaths) -> Iterator[None]:
@@ -22,10 +28,10 @@ def study_lock(paths: StudyPaths) -> Iterator[None]:
 
     The operating system lets go of the lock when its owner dies, however it dies.
     """
-    owner_file = paths.lock.with_name("owner.json")
+    owner_file = _owner_file(paths)
     lock = FileLock(paths.lock)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=ANOTHER_LOOK_SECONDS)
     except Timeout:
         raise StudyError(
             f"The study {paths.folder.name} is being run by {_describe(owner_file)}. "
@@ -45,14 +51,30 @@ def study_lock(paths: StudyPaths) -> Iterator[None]:
 
 
 def is_held(paths: StudyPaths) -> bool:
-    """Whether a living coordinator holds the study."""
-    lock = FileLock(paths.lock)
+    """Whether a living coordinator holds the study.
+
+    It is asked by a shared lock, so that several who ask do not take one another for a coordinator.
+    """
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
+        descriptor = os.open(paths.lock, os.O_RDONLY)
+    except OSError:  # nobody has ever run it
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(descriptor)
     return False
+
+
+def owner(paths: StudyPaths) -> str | None:
+    """Who runs the study now, in words; None if nobody does."""
+    return _describe(_owner_file(paths)) if is_held(paths) else None
+
+
+def _owner_file(paths: StudyPaths) -> Path:
+    return paths.lock.with_name("owner.json")
 
 
 def _describe(owner_file: Path) -> str:

@@ -380,7 +380,10 @@ def _wait_for_room(watcher: Watcher, stop: Stop) -> Callable[[OSError], None]:
 
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
-    """First ctrl-C or SIGTERM: finish the running epochs. Second: stop at once."""
+    """First ctrl-C, SIGTERM or hang-up: finish the running epochs. Second: stop at once.
+
+    Whoever wants a sweep to outlive its terminal starts it with `nohup`, which has hang-ups ignored.
+    """
 
     def on_signal(number: int, _: FrameType | None) -> None:
         if stop.reason is None:
@@ -388,7 +391,10 @@ def _signals(stop: Stop) -> Iterator[None]:
         else:
             stop.now = True
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    answered = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        answered.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in answered}
     try:
         yield
     finally:

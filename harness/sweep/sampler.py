@@ -91,7 +91,7 @@ class Sampler:
         maximize: Sequence[bool],
         start_with: Sequence[Params] = (),
     ) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # its advice is for whoever uses it directly
         check_sampler(kind, space)
         self._space = space
         self._kind = kind
@@ -536,7 +536,9 @@ def suggest(trial: Trial, name: str, among: Distribution) -> Scalar:
     if isinstance(among, IntRange):
         return trial.suggest_int(name, among.low, among.high, step=among.step or 1, log=among.log)
     if isinstance(among, FloatRange):
-        return trial.suggest_float(name, among.low, among.high, step=among.step, log=among.log)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a last step that is a rounding error away from the range's end
+            return trial.suggest_float(name, among.low, among.high, step=among.step, log=among.log)
     chosen = trial.suggest_categorical(name, among.choices)
     assert chosen is not None
     return chosen

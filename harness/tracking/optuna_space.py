@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -18,7 +20,9 @@ def as_optuna(among: Distribution) -> BaseDistribution:
     if isinstance(among, IntRange):
         return IntDistribution(among.low, among.high, log=among.log, step=among.step or 1)
     if isinstance(among, FloatRange):
-        return FloatDistribution(among.low, among.high, log=among.log, step=among.step)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a last step that is a rounding error away from the range's end
+            return FloatDistribution(among.low, among.high, log=among.log, step=among.step)
     return CategoricalDistribution(among.choices)
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness.engine.inline import InlineEngine
 from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
-from harness.experiment.space import Space, parse_space
+from harness.experiment.parameters import complete
+from harness.experiment.schema import SchedulerConfig
+from harness.experiment.space import Space, configurations, parse_space
 from harness.records import (
     Checkpoint,
     CheckpointSaved,
@@ -30,12 +37,14 @@ from harness.records import (
     WorkerEvent,
 )
 from harness.sweep import silence
+from harness.sweep.budget import Budget
 from harness.sweep.coordinator import RETRIES, Coordinator, Stop, SweepPlan
 from harness.sweep.decisions import AsResultsCome, InOrder
 from harness.sweep.event_log import EventLog, read
 from harness.sweep.history import History, best, fold
+from harness.sweep.pruners import StopOnly, make_pruner
 from harness.sweep.sampler import Sampler
-from harness.sweep.scheduler import Asha, FullTraining, Scheduler
+from harness.sweep.scheduler import Asha, FullTraining, Scheduler, Screen
 
 Observe = Callable[[WorkerEvent], None]
 
@@ -103,8 +112,11 @@ def coordinator(
     stop: Stop | None = None,
     window: int = 0,
     followers: Sequence[Callable[[LogRecord], None]] = (),
-    **limits: float,
+    searched: Space | None = None,
+    sampler: str = "tpe",
+    **limits: Any,
 ) -> Coordinator:
+    folder.mkdir(exist_ok=True)
     log = EventLog(folder / "events.jsonl")
     history = fold(log.records)
     started = StudyStarted(
@@ -124,7 +136,7 @@ def coordinator(
     engine = engine or InlineEngine(2, run=simulate)
     engine.start()
     as_results_come = AsResultsCome(
-        Sampler(space(), "tpe", 0, maximize=[True]), scheduler or Asha(1, epochs, 3), trials
+        Sampler(searched or space(), sampler, 0, maximize=[True]), scheduler or Asha(1, epochs, 3), trials
     )
     return Coordinator(
         plan=SweepPlan(
@@ -532,6 +544,208 @@ def test_a_trial_may_not_train_for_longer_than_its_limit(tmp_path: Path) -> None
         assert 10 * trial.number * len(trial.epochs) > 55
 
 
+def slow_by(factor: float) -> Callable[[Segment, Observe, Callable[[], bool]], None]:
+    """Epochs of `factor` seconds times the trial's number; `TrainingEnded` is told, as by a real worker."""
+
+    def run(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
+        def watched(event: WorkerEvent) -> None:
+            if isinstance(event, EpochEnded):
+                event = replace(event, metrics=event.metrics | {"epoch_seconds": factor * segment.trial})
+            elif isinstance(event, SegmentEnded):
+                observe(
+                    TrainingEnded(
+                        trial=event.trial, attempt=event.attempt, epoch=event.epoch, over=event.over, time=0
+                    )
+                )
+            observe(event)
+
+        simulate(segment, watched, should_stop)
+
+    return run
+
+
+@pytest.mark.parametrize("window", [0, 2])
+@pytest.mark.parametrize("limit", [1.0, 8.0, 8.5, 20.0, 54.0])
+def test_whatever_crosses_its_time_limit_in_its_last_epoch_is_known_all_the_same(
+    tmp_path: Path, window: int, limit: float
+) -> None:
+    """In order, an outcome that is never learned would end the study with trials missing."""
+    running = coordinator(
+        tmp_path,
+        window=window,
+        scheduler=Asha(1, 9, 3),
+        engine=InlineEngine(2, run=slow_by(1.0)),
+        max_trial_seconds=limit,
+    )
+    assert finish(running).complete
+    assert sorted(event.trial for event in ends(read(tmp_path / "events.jsonl"))) == list(range(12))
+    if limit > 54:
+        assert "complete" in {trial.state for trial in running.history.trials.values()}
+
+
+def spaces() -> st.SearchStrategy[dict[str, Any]]:
+    """Small spaces: lists, steps, ranges down to a few floats, and parameters that depend on others."""
+    number = st.floats(0.0, 0.5)
+
+    def entry(low: float, width: float) -> dict[str, Any]:
+        return {"type": "float", "low": low, "high": min(low + width, 0.9)}
+
+    dropout = st.one_of(
+        number,
+        st.lists(number, min_size=1, max_size=3, unique=True),
+        st.builds(entry, number, st.sampled_from([0.0, 5e-324, 1e-16, 0.4])),
+        st.builds(lambda low: {"type": "float", "low": low, "high": 0.5, "step": 0.25}, st.floats(0.0, 0.4)),
+    )
+    optimizer = st.lists(
+        st.sampled_from(["sgd", "momentum", "adam", "lion", "rmsprop"]), min_size=1, max_size=5, unique=True
+    )
+    momentum = st.one_of(
+        st.none(),
+        st.just({"type": "float", "low": 0.8, "high": 0.9}),
+        st.lists(number, min_size=1, max_size=2),
+    )
+    depth = st.one_of(st.just(2), st.just({"type": "int", "low": 1, "high": 2}))
+
+    def space_of(drop: Any, optimizers: list[str], moment: Any, deep: Any) -> dict[str, Any]:
+        found = {"depth": deep, "dropout": drop, "optimizer": optimizers}
+        if moment is not None and "momentum" in optimizers:
+            if isinstance(moment, list):
+                moment = {"type": "categorical", "choices": list(dict.fromkeys(moment))}
+            found["momentum"] = {**moment, "when": {"optimizer": ["momentum"]}}
+        return found
+
+    return st.builds(space_of, dropout, optimizer, momentum, depth)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    entries=spaces(),
+    trials=st.integers(1, 30),
+    sampler=st.sampled_from(["random", "tpe", "qmc"]),
+    scheduler=st.sampled_from(["asha", "none", "screen", "median"]),
+    window=st.integers(0, 3),
+    limits=st.fixed_dictionaries(
+        {},
+        optional={
+            "max_trial_seconds": st.floats(1.0, 100.0),
+            "budget": st.builds(
+                Budget,
+                max_epochs_total=st.none() | st.integers(1, 100),
+                target=st.none() | st.floats(0.3, 1.0),
+                patience=st.none() | st.integers(1, 10),
+            ),
+        },
+    ),
+)
+def test_a_study_that_says_complete_has_all_its_trials_or_there_are_no_more(
+    tmp_path_factory: pytest.TempPathFactory,
+    entries: dict[str, Any],
+    trials: int,
+    sampler: str,
+    scheduler: str,
+    window: int,
+    limits: dict[str, Any],
+) -> None:
+    searched = parse_space(entries)
+    schedulers: dict[str, Callable[[], Scheduler]] = {
+        "asha": lambda: Asha(1, 3, 3),
+        "none": lambda: FullTraining(3),
+        "screen": lambda: Screen(1, 3, 2),
+        "median": lambda: StopOnly(make_pruner(SchedulerConfig(kind="median")), 1, 3, maximize=True),
+    }
+    running = coordinator(
+        tmp_path_factory.mktemp("study"),
+        trials=trials,
+        epochs=3,
+        searched=searched,
+        sampler=sampler,
+        scheduler=schedulers[scheduler](),
+        window=window,
+        engine=InlineEngine(2, run=slow_by(1.0)),
+        **limits,
+    )
+    ended = finish(running)
+    found = running.history.trials
+    if not ended.complete:
+        assert limits["budget"] != Budget()
+        return
+    assert {trial.state for trial in found.values()} <= {"complete", "pruned"}
+    if len(found) < trials:
+        every = list(islice(configurations(searched), trials + 1))
+        assert len(found) == len({json.dumps(complete(params), sort_keys=True) for params, _ in every})
+        assert "all" in ended.reason
+        assert "configurations" in ended.reason
+
+
+def test_a_space_of_one_conditional_range_and_a_list_does_not_end(tmp_path: Path) -> None:
+    searched = parse_space(
+        {
+            "optimizer": ["sgd", "momentum", "adam", "lion", "rmsprop"],
+            "momentum": {"type": "float", "low": 0.8, "high": 0.99, "when": {"optimizer": ["momentum"]}},
+        }
+    )
+    running = coordinator(tmp_path, trials=80, searched=searched, scheduler=FullTraining(1))
+    assert finish(running).reason == "all 80 trials have ended"
+    assert len(running.history.trials) == 80
+
+
+class Pruning:
+    """An Optuna pruner on a simulated sweep, with the trials that it stops."""
+
+    def __init__(self) -> None:
+        self.config = SchedulerConfig(kind="median", startup_trials=2)
+
+    def __call__(self) -> StopOnly:
+        return StopOnly(make_pruner(self.config), 1, 9, maximize=True)
+
+
+def test_what_a_pruner_stops_is_ended_at_once_and_for_good(tmp_path: Path) -> None:
+    running = coordinator(tmp_path, trials=20, scheduler=Pruning()(), engine=InlineEngine(1, run=simulate))
+    finish(running)
+    records = read(tmp_path / "events.jsonl")
+    stopped = {end.trial: end for end in ends(records) if end.state == "pruned"}
+    assert stopped
+    last_start = max(record.seq for record in records if isinstance(record.event, SegmentStarted))
+    for record in records:
+        if isinstance(record.event, TrialEnded) and record.event.state == "pruned":
+            assert record.event.reason == f"stopped by the pruner at epoch {record.event.epoch}"
+    early = [r for r in records if isinstance(r.event, TrialEnded) and r.event.trial in stopped]
+    assert sum(record.seq < last_start for record in early) >= len(stopped) - 1
+
+
+def test_what_a_pruner_has_stopped_does_not_go_on_after_a_resume(tmp_path: Path) -> None:
+    """Stopped after every segment, and cut off before the trial's end is written."""
+    whole = coordinator(
+        tmp_path / "whole", trials=20, scheduler=Pruning()(), engine=InlineEngine(1, run=simulate)
+    )
+    finish(whole)
+    rng = random.Random(7)
+    for _ in range(400):
+        left = rng.randrange(1, 30)
+
+        def cut(record: LogRecord, running: list[int] = [left]) -> None:  # noqa: B006 - a counter
+            running[0] -= 1
+            if not running[0]:
+                raise KeyboardInterrupt
+
+        running = coordinator(
+            tmp_path / "cut",
+            trials=20,
+            scheduler=Pruning()(),
+            engine=InlineEngine(1, run=simulate),
+            followers=[cut],
+        )
+        try:
+            running.run()
+        except KeyboardInterrupt:
+            continue
+        finally:
+            running.log.close()
+        break
+    assert running.history.sessions > 10
+    assert told(running.history) == told(whole.history)
+
+
 def test_checkpoints_that_nothing_needs_are_removed(tmp_path: Path) -> None:
     def saving(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
         def watched(event: WorkerEvent) -> None:
@@ -594,7 +808,12 @@ def test_a_lost_workers_segment_is_tried_again_a_bounded_number_of_times(tmp_pat
 
 
 class SilentEngine(InlineEngine):
-    """Never answers about trial 2."""
+    """Never answers about trial 2, and uses a processor all the time or not at all."""
+
+    busy = False
+
+    def cpu_seconds(self, worker: int) -> float:
+        return time.monotonic() if self.busy else 0.0
 
     def poll(self, timeout: float) -> list[EngineEvent]:
         self._waiting = [(worker, segment) for worker, segment in self._waiting if segment.trial != 2]
@@ -611,6 +830,30 @@ def test_a_silent_worker_is_replaced_and_its_segment_tried_again(
     silent = running.history.trials[2]
     assert (silent.state, silent.failure, silent.attempts) == ("failed", "hang", RETRIES + 1)
     assert len(ends(read(tmp_path / "events.jsonl"))) == 12
+
+
+def test_a_silent_worker_that_keeps_a_processor_busy_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_SECONDS", "START_SECONDS", "WATCHED_SECONDS"):
+        monkeypatch.setattr(silence, name, 0.02)
+    stop = Stop()
+
+    class Busy(SilentEngine):
+        busy = True
+        polls = 0
+
+        def poll(self, timeout: float) -> list[EngineEvent]:
+            self.polls += 1
+            time.sleep(0.01)
+            if self.polls == 200:
+                stop.reason, stop.now = "enough", True
+            return super().poll(timeout)
+
+    running = coordinator(tmp_path, engine=Busy(2, run=simulate), stop=stop)
+    finish(running)
+    assert running.history.trials[2].failure is None
+    assert running.history.trials[2].attempts == 1
 
 
 def test_readiness_comes_before_work() -> None:
