@@ -214,10 +214,16 @@ def _every(values: Distribution) -> Iterator[Any]:
             value = math.nextafter(value, math.inf)
 
 
-def _steps(values: FloatRange) -> int:
-    """How many steps there are from the lowest to the highest value."""
+def on_a_step(values: FloatRange, value: float) -> float:
+    """The value of a range with steps that is meant by a number a rounding error away from it."""
     assert values.step is not None
-    return int((values.high - values.low) / values.step + 1e-9)
+    return _stepped(values, min(round((value - values.low) / values.step), _steps(values)))
+
+
+def _steps(values: IntRange | FloatRange) -> int:
+    """How many steps there are from the lowest to the highest value."""
+    low, high, step = (Decimal(str(value)) for value in (values.low, values.high, values.step or 1))
+    return int((high - low) // step)
 
 
 def _stepped(values: FloatRange, index: int) -> float:
@@ -229,12 +235,9 @@ def _listed(values: Distribution | Constant) -> list[Any] | None:
     """All values, in order; None for a continuous range, and for one that is as good as continuous."""
     if isinstance(values, Constant):
         return [values.value]
-    if isinstance(values, IntRange):
-        steps = (values.high - values.low) // (values.step or 1)
-    elif isinstance(values, FloatRange) and values.step is None:
+    if isinstance(values, FloatRange) and values.step is None:
         return [values.low] if values.low == values.high else None
-    else:
-        steps = _steps(values) if isinstance(values, FloatRange) else len(values.choices)
+    steps = len(values.choices) if isinstance(values, Choice) else _steps(values)
     return None if steps > MAX_LISTED else list(_every(values))
 
 
@@ -252,9 +255,7 @@ def defaults(space: Space) -> Params:
             return among.low
         found = min(max(float(default), among.low), among.high)
         if among.step is not None:
-            steps = round((found - among.low) / among.step)
-            if among.low + steps * among.step > among.high + 1e-9 * among.step:
-                steps -= 1
+            steps = min(round((found - among.low) / among.step), _steps(among))
             found = among.low + steps * among.step if isinstance(among, IntRange) else _stepped(among, steps)
         return round(found) if isinstance(among, IntRange) else found
 

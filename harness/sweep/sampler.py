@@ -46,6 +46,7 @@ from harness.experiment.space import (
     configurations,
     defaults,
     drawn_at_random,
+    on_a_step,
     resolve,
 )
 from harness.records import Params, Scalar, TrialState
@@ -538,7 +539,8 @@ def suggest(trial: Trial, name: str, among: Distribution) -> Scalar:
     if isinstance(among, FloatRange):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a last step that is a rounding error away from the range's end
-            return trial.suggest_float(name, among.low, among.high, step=among.step, log=among.log)
+            value = trial.suggest_float(name, among.low, among.high, step=among.step, log=among.log)
+        return value if among.step is None else on_a_step(among, value)
     chosen = trial.suggest_categorical(name, among.choices)
     assert chosen is not None
     return chosen

@@ -460,13 +460,11 @@ FILES: dict[str, str] = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_experiment_file_is_refused_with_a_reason(name: str) -> None:
     Path("mine.yaml").write_bytes(FILES[name].encode("utf-8", "surrogateescape"))
-    began = time.monotonic()
     code, said = command("plan", "mine.yaml")
     assert code == 2, said
     assert said.startswith(("Error: mine.yaml", "Error: the value")), said
     assert "\x1b" not in said
     assert len(said) < 2000
-    assert time.monotonic() - began < 20
     assert not Path("EXECUTED").exists()
 
 
