@@ -205,9 +205,12 @@ def _taken_up(experiment: Experiment, history: History, watcher: Watcher) -> Exp
 
 
 def _nothing_to_do(experiment: Experiment, history: History) -> SweepResult | None:
-    """The result of a session that has nothing to do, because an earlier one has used up a limit."""
-    limit = used_up(budget_of(experiment.search.model_dump()), history, history.elapsed)
-    if limit is None or history.ended is None or history.ended.complete:
+    """The result of a session with nothing to do and nothing to write down: a limit is used up, as recorded."""
+    if history.study is None or history.ended is None or history.ended.complete:
+        return None
+    budget = budget_of(experiment.search.model_dump())
+    limit = used_up(budget, history, history.elapsed)
+    if limit is None or budget != budget_of(history.study.experiment["search"]):
         return None
     ended = replace(history.ended, reason=limit.reason)
     return SweepResult(history=history, ended=ended, seconds=0.0, at_fault=False, limit=limit)

@@ -156,6 +156,55 @@ def test_a_time_limit_ends_a_sweep_that_can_be_resumed() -> None:
     assert "RUNNING" not in statuses()
 
 
+def test_a_resumed_study_keeps_its_limits_until_it_is_told_otherwise() -> None:
+    harness("sweep", "--trials", "6", "--max-epochs-total", "4", "--study", "s", "--workers", "1", *QUICK)
+
+    def epochs() -> int:
+        return int(json.loads(harness("status", "s", "--json").stdout)["epochs"])
+
+    used = epochs()
+    log = Path(".harness/studies/s/events.jsonl").read_bytes()
+    for again in (["resume", "s"], ["sweep", "--study", "s", *QUICK]):
+        done = harness(*again)
+        assert f"limits  epochs 4 ({used} used)" in done.stderr
+        assert "the budget of 4 epochs is used up" in done.stderr
+        assert "harness resume s --max-epochs-total 8" in done.stderr
+    assert Path(".harness/studies/s/events.jsonl").read_bytes() == log
+    assert json.loads(harness("status", "s", "--json").stdout)["next"] == (
+        "harness resume s --max-epochs-total 8"
+    )
+    harness("resume", "s", "--max-epochs-total", "8", "--workers", "1")
+    assert 8 <= epochs() < 12
+    done = harness("resume", "s", "--max-epochs-total", "none", "--target", "0.1")
+    assert "reached the target of 0.1" in done.stderr
+    done = harness("resume", "s", "--target", "none")
+    assert "all 6 trials have ended" in done.stderr
+    assert "limits" not in done.stderr
+
+
+def test_a_training_that_fails_is_no_success() -> None:
+    done = harness(
+        "train", "quickstart", "--epochs", "2", "--set", "space.optimizer=momentum", "--set",
+        "space.learning_rate=10", "--set", "space.depth=4", "--set", "space.batch_norm=false", code=3,
+    )  # fmt: skip
+    assert done.stdout == ""
+    assert "failed: The training loss was nan after epoch 1." in done.stderr
+
+
+def test_a_study_that_never_began_is_told_as_such_by_every_command() -> None:
+    folder = Path(".harness/studies/early")
+    folder.mkdir(parents=True)
+    (folder / "events.jsonl").touch()
+    for command in ("status", "leaderboard", "resume", "report", "sync", "verify"):
+        done = harness(command, "early", code=1)
+        assert "never began" in done.stderr
+        assert "harness sweep --study early" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert "never began" in harness("export", "--study", "early", code=1).stderr
+    harness("sweep", "--trials", "1", "--study", "early", *QUICK)
+    assert json.loads(harness("status", "early", "--json").stdout)["complete"]
+
+
 def test_another_experiment_does_not_go_on_in_the_same_study() -> None:
     harness("sweep", "--trials", "1", "--study", "fixed", *QUICK)
     done = harness("sweep", "--trials", "2", "--study", "fixed", code=2)

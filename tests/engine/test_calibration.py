@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.engine import calibration
 from harness.engine.calibration import Calibration, calibrate, candidates
 from harness.engine.memory import GIB
 from harness.errors import EngineError
@@ -66,6 +67,36 @@ def test_a_result_that_cannot_be_kept_is_used_all_the_same(
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file" / "cache"))
     found = calibrate(complete(SMALL), "small", (8, 8, 1), 10, "float32", lambda *_: None)
     assert found.rates[found.workers] > 0
+
+
+@pytest.mark.slow
+def test_a_plug_in_that_prints_and_reads_is_measured_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    Path("talking.py").write_text(
+        "import keras, sys\n"
+        "print('ready', flush=True)\n"
+        "def build(params, image_shape, num_classes):\n"
+        "    print('123456.0', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    x = keras.Input(image_shape)\n"
+        "    return keras.Model(x, keras.layers.Dense(num_classes)(keras.layers.Flatten()(x)))\n"
+    )
+    params = complete({"batch_size": 16}, "talking:build")
+    found = calibrate(params, "talking", (8, 8, 1), 10, "float32", lambda *_: None)
+    assert all(rate > 0 for rate in found.rates.values())
+    assert 123456.0 not in found.rates.values()
+
+
+@pytest.mark.slow
+def test_what_takes_too_long_to_be_measured_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    monkeypatch.setattr(calibration, "ANSWER_SECONDS", 0.5)
+    with pytest.raises(EngineError, match=r"within 0 s|within 1 s"):
+        calibrate(complete(SMALL), "slow", (8, 8, 1), 10, "float32", lambda *_: None)
 
 
 @pytest.mark.slow

@@ -317,6 +317,21 @@ def test_a_worker_that_has_grown_is_known_but_not_one_that_was_large_from_the_st
     assert not engine.has_grown(0)
 
 
+def test_a_workers_processor_time_grows_with_its_work(dataset: Dataset, tmp_path: Path) -> None:
+    engine = LocalEngine(StudyPaths(tmp_path), 1)
+    assert engine.cpu_seconds(0) == 0
+    engine.start()
+    try:
+        wait_for(engine, WorkerReady)
+        before = engine.cpu_seconds(0)
+        engine.submit(0, segment(dataset, tmp_path, stop=4))
+        wait_for(engine, SegmentEnded)
+        assert engine.cpu_seconds(0) > before > 0
+    finally:
+        engine.close()
+    assert engine.cpu_seconds(0) == 0
+
+
 def test_programs_beyond_their_memory_are_dropped_the_oldest_first(dataset: Dataset, tmp_path: Path) -> None:
     bench = Workbench(programs_memory=0)
     for trial, width in enumerate((4, 6, 4)):

@@ -131,3 +131,24 @@ def test_binary_and_huge_files_are_refused() -> None:
         load(written("x" * 1_000_001))
     with pytest.raises(ExperimentError, match="nested too deeply"):
         load(written("a: " + "[" * 5000 + "]" * 5000))
+
+
+def test_what_a_clock_decides_is_refused_in_an_ordered_study(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError) as refused:
+        load(
+            "quickstart",
+            [
+                "search.ordered=true",
+                "search.max_trial_seconds=5",
+                "limits.latency_ms=3",
+                "also=[{metric: latency_ms}]",
+            ],
+        )
+    lines = str(refused.value).split("\n")
+    assert [line.split(": ")[0] for line in lines] == [
+        "--set search.max_trial_seconds",
+        "--set limits.latency_ms",
+        "--set also.0.metric",
+    ]
+    load("quickstart", ["search.ordered=true", "limits.parameters=1000", "search.timeout=5"])
+    load("quickstart", ["search.max_trial_seconds=5", "limits.latency_ms=3"])

@@ -1,0 +1,124 @@
+"""The live panel: drawn by a thread of its own while the sweep goes on, and honest about the time left."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.cli.display import LiveDisplay, PlainDisplay, open_display
+from harness.records import Dataset, StudyStarted
+from harness.sweep.coordinator import SweepPlan
+from harness.sweep.history import History, TrialHistory
+
+DATASET = Dataset(
+    name="drawn",
+    folder="nowhere",
+    split="split.npz",
+    digest="0" * 64,
+    classes=("a", "b"),
+    image_shape=(8, 8, 1),
+    counts={"train": 10, "validation": 5, "test": 5},
+    class_counts={"a": 5, "b": 5},
+)
+
+
+def study(complete: int) -> History:
+    started = StudyStarted(
+        study="s",
+        study_id="id",
+        session=2,
+        experiment={"objective": {"metric": "val_accuracy", "direction": "maximize"}},
+        dataset=DATASET,
+        seed=0,
+        trials=100,
+        versions={},
+        host={},
+        git_commit=None,
+        time=0,
+    )
+    history = History(study=started)
+    for number in range(complete):
+        add(history, number)
+    return history
+
+
+def add(history: History, number: int) -> None:
+    history.trials[number] = TrialHistory(
+        number, {}, {}, 0, 0, state="complete", score=0.5, epochs={1: {"val_accuracy": 0.5}}
+    )
+
+
+def plan() -> SweepPlan:
+    return SweepPlan(
+        study_folder=Path(),
+        dataset=DATASET,
+        seed=0,
+        trials=100,
+        max_epochs=3,
+        objectives=[("val_accuracy", True)],
+    )
+
+
+def drawn(display: LiveDisplay) -> str:
+    text = io.StringIO()
+    Console(file=text, width=120).print(display._panel())
+    return text.getvalue()
+
+
+def test_after_a_resume_the_time_left_goes_by_this_session_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    history, now = study(90), 1000.0
+    monkeypatch.setattr("harness.cli.display.time.monotonic", lambda: now)
+    display = LiveDisplay(Console(file=io.StringIO()))
+    display.opened(history, plan(), 2)
+    display.close()
+    now += 60
+    assert "left –" in drawn(display)
+    add(history, 90)
+    assert "left 9:00" in drawn(display)
+
+
+def test_the_panel_is_drawn_while_trials_are_added() -> None:
+    """A dictionary that grows while it is iterated over raises an error in whoever does."""
+    history = study(1)
+    display = LiveDisplay(Console(file=io.StringIO()))
+    display.opened(history, plan(), 2)
+    display.close()
+    failures: list[BaseException] = []
+    adding = threading.Event()
+
+    def draw() -> None:
+        try:
+            while not adding.is_set():
+                drawn(display)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test tells
+            failures.append(error)
+
+    drawing = threading.Thread(target=draw)
+    drawing.start()
+    for number in range(2, 20_000):
+        add(history, number)
+    adding.set()
+    drawing.join()
+    assert failures == []
+
+
+def test_whoever_says_something_to_a_closed_terminal_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, ours = pty.openpty()
+    reached = False
+    with suppress(OSError), os.fdopen(ours, "w") as stderr:  # nor can it be closed in peace
+        monkeypatch.setattr("sys.stderr", stderr)
+        monkeypatch.setenv("TERM", "xterm")
+        with open_display() as live:
+            live.opened(study(3), plan(), 2)
+            os.close(terminal)
+            live.note("nobody hears this")
+        PlainDisplay().note("nor this")
+        reached = True
+    assert reached
