@@ -205,7 +205,7 @@ def _taken_up(experiment: Experiment, history: History, watcher: Watcher) -> Exp
 
 
 def _nothing_to_do(experiment: Experiment, history: History) -> SweepResult | None:
-    """The result of a session with nothing to do and nothing to write down: a limit is used up, as recorded."""
+    """The result of a session with nothing to do or to write down: a limit is used up, as recorded."""
     if history.study is None or history.ended is None or history.ended.complete:
         return None
     budget = budget_of(experiment.search.model_dump())
