@@ -29,14 +29,44 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+Name = Annotated[str, Field(min_length=1)]
+
+
+class SplitNames(Strict):
+    """What the user calls the splits: names of folders, or values of a list's column; none: no splits."""
+
+    train: list[Name | int | bool] = []
+    validation: list[Name | int | bool] = []
+    test: list[Name | int | bool] = []
+
+
+class ColumnNames(Strict):
+    """What the user calls the columns of a list."""
+
+    path: Name | None = None
+    label: Name | None = None
+    split: Name | None = None
+
+
 class DatasetConfig(Strict):
     """What to train on, and how it is read and split."""
 
-    source: Annotated[str, Field(min_length=1)] = "digits"
+    source: Name = "digits"
     """A name from the catalog (`digits`, `cifar10`, …), a folder (or a `.zip` or `.tar` of one), a manifest
     `.csv` or an `.npz`."""
     layout: Literal["auto", "class_folders", "prefix"] = "auto"
-    """`prefix`: a flat folder where the class is what stands before the first `_`, `-` or `.` of a name."""
+    """`prefix`: a flat folder where the class is what stands before the last number of a name; `class_folders`:
+    the folders say the classes, whatever a list among them says."""
+    splits: SplitNames | None = None
+    """Which folders, or values of a list's column, are which split. None: by their names."""
+    columns: ColumnNames = ColumnNames()
+    """Which columns of a list hold path, label and split, where their names do not say it."""
+    ignore: list[Name] | None = None
+    """Patterns of files and folders that are passed over. None: masks and thumbnails beside pictures."""
+    range: Literal["auto"] | Annotated[list[float], Field(min_length=2, max_length=2)] = "auto"
+    """Values that become 0 and 255, for arrays and for images of more than 8 bits."""
+    max_pixels: Annotated[int, Field(ge=1, le=4_000_000_000)] = 50_000_000
+    """Of one image, from its header; a larger one is not read."""
     image_size: ImageSide | tuple[ImageSide, ImageSide] | None = None
     """Side, or height and width, in pixels. None: the commonest size, at most 96 on the longer side."""
     color: Literal["auto", "grey", "rgb"] = "auto"
@@ -48,6 +78,27 @@ class DatasetConfig(Strict):
     """Use only so many training images (stratified by class)."""
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of unreadable images above which preparing is an error."""
+
+    @model_validator(mode="after")
+    def _range_goes_up(self) -> Self:
+        if self.range != "auto" and self.range[0] >= self.range[1]:
+            raise ValueError(f"dataset.range: {self.range[0]:g} must be below {self.range[1]:g}")
+        return self
+
+    def named_splits(self) -> dict[str, list[str]] | None:
+        """Names by pool as text; {} if there are none by the user's word; None if they say nothing."""
+        if self.splits is None:
+            return None
+        every = {pool: [str(one) for one in names] for pool, names in self.splits}
+        return {pool: names for pool, names in every.items() if names}
+
+    def named_columns(self) -> dict[str, str]:
+        """Names of columns by what they hold, where the user says it."""
+        return {what: name for what, name in self.columns if name is not None}
+
+    def known_range(self) -> tuple[float, float] | None:
+        """The range that the user names; None if they say nothing."""
+        return None if self.range == "auto" else (self.range[0], self.range[1])
 
 
 class TrainingConfig(Strict):

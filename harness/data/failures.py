@@ -1,0 +1,75 @@
+"""Images that cannot be read: named, counted, and too many of them refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.data.sentences import counted, listed
+from harness.data.sources import ImageFile, ImageFiles
+from harness.errors import DataError
+from harness.experiment.schema import DatasetConfig
+
+LISTED = 20
+"""Files that an error lists."""
+NAMED = 5
+"""Files that are named one by one where the others are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that cannot be read."""
+
+    file: ImageFile
+    reason: str
+
+    def __lt__(self, other: Failure) -> bool:
+        return self.file.name < other.file.name
+
+
+def judge(failures: Sequence[Failure], source: ImageFiles, config: DatasetConfig) -> None:
+    """Raise DataError if too many images are unreadable, or all of a class or of a split."""
+    total = len(source.files)
+    if len(failures) > config.max_unreadable * total:
+        listed_ones = "\n".join(f"  {one.file.path}: {one.reason}" for one in failures[:LISTED])
+        more = f"\n  … and {len(failures) - LISTED} more" if len(failures) > LISTED else ""
+        raise DataError(
+            f"{len(failures)} of {total} images cannot be read, more than the allowed share of "
+            f"{config.max_unreadable:.0%} (dataset.max_unreadable). Mend or remove them:\n{listed_ones}{more}"
+        )
+    if not failures:
+        return
+    every = Counter(file.pool for file in source.files)
+    lost = Counter(one.file.pool for one in failures)
+    for pool in lost:
+        if lost[pool] == every[pool]:
+            raise DataError(
+                f"None of the {counted(every[pool], f'{pool} image')} can be read: {_first(failures, pool)}"
+            )
+    training = Counter(file.label for file in source.files if file.pool == "train")
+    lost_of_class = Counter(one.file.label for one in failures if one.file.pool == "train")
+    for label, number in sorted(lost_of_class.items()):
+        if number == training[label]:
+            name = source.classes[label]
+            raise DataError(
+                f"The class {name!r} has no image left: none of its {counted(number, 'image')} to train on can be "
+                f"read. {_first([one for one in failures if one.file.label == label], 'train')} Mend them, or leave "
+                f"the class out: --set 'dataset.ignore=[{name}]'."
+            )
+
+
+def say_failures(failures: Sequence[Failure]) -> list[str]:
+    """Sentences about images that are left out."""
+    named = [f"{one.file.path} was skipped: {one.reason}." for one in failures[:NAMED]]
+    if len(failures) <= NAMED:
+        return named
+    rest = failures[NAMED:]
+    reasons = Counter(one.reason for one in rest).most_common()
+    each = listed(f"{reason} ({number:,})" for reason, number in reasons)
+    return [*named, f"{counted(len(rest), 'more image was', 'more images were')} skipped: {each}."]
+
+
+def _first(failures: Sequence[Failure], pool: str) -> str:
+    one = next(one for one in failures if one.file.pool == pool)
+    return f"{one.file.path}: {one.reason}."
