@@ -6,7 +6,7 @@ from collections import Counter
 
 from harness.data.labelled import Labelled
 from harness.data.layout import Layout
-from harness.data.not_data import IMAGES
+from harness.data.not_data import IMAGES, is_picture_folder
 from harness.data.sentences import counted, listed
 from harness.data.tree import Folder, images_below
 
@@ -19,14 +19,14 @@ def images_of_classes(layout: Layout, root: Folder) -> tuple[list[Labelled], lis
         every = images_below(one.folder) if one.deep else ((one.folder, *file) for file in one.folder.files)
         for folder, name, stat in every:
             labelled.append(Labelled(f"{folder.path}/{name}", stat, one.label, one.pool))
-            if folder is not one.folder:
+            if folder is not one.folder and not is_picture_folder(folder.name):
                 inner[folder] += 1
     said = list(layout.said)
     if inner:
-        names = listed(folder.below(layout.top) for folder in inner)
+        names = listed(sorted(folder.below(layout.top) for folder in inner))
         said.append(
-            f"{counted(sum(inner.values()), 'image')} in folders inside the class folders count for the class: {names}. "
-            "If those are the classes, give a list with the columns path and label."
+            f"{counted(sum(inner.values()), 'image')} in folders inside the class folders count for the "
+            f"class: {names}. If those are the classes, give a list with the columns path and label."
         )
     empty = [folder.below(root) for folder in layout.empty if not folder.passed_over]
     if empty:

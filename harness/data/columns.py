@@ -12,16 +12,21 @@ from harness.data.split_names import value_split
 from harness.data.table import Table
 from harness.errors import DataError
 
-PATHS = (
-    "path filepath filepaths imagepath imgpath filename filenames imagefile imagefilename imgfile file fname image "
-    "img picture photo imagename imgname imageid imgid imageindex idcode id"
-).split()
+PATHS = [
+    "path", "filepath", "filepaths", "imagepath", "imgpath", "filename", "filenames", "imagefile",
+    "imagefilename", "imgfile", "file", "fname", "image", "img", "picture", "photo", "imagename",
+    "imgname", "imageid", "imgid", "imageindex", "idcode", "id",
+]  # fmt: skip
 """Names of columns with paths, without spaces and `_`, the surest first."""
-LABELS = (
-    "label labels class classes classname category target targets labelname categoryname classlabel y tag species "
-    "breed diagnosis dx findinglabels classid labelid categoryid classindex"
-).split()
-SPLITS = "split subset partition set dataset dataset datasplit traintest usage phase fold".split()
+LABELS = [
+    "label", "labels", "class", "classes", "classname", "category", "target", "targets", "labelname",
+    "categoryname", "classlabel", "y", "tag", "species", "breed", "diagnosis", "dx", "findinglabels",
+    "classid", "labelid", "categoryid", "classindex",
+]  # fmt: skip
+SPLITS = [
+    "split", "subset", "partition", "set", "dataset", "dataset", "datasplit", "traintest", "usage",
+    "phase", "fold",
+]  # fmt: skip
 SURE_SPLITS = frozenset(["split", "subset", "partition", "datasplit"])
 """A column so called has nothing but splits; others have if all their values are."""
 _FLAGS = {"isvalid": "validation", "isval": "validation", "isvalidation": "validation", "istest": "test"}
@@ -72,7 +77,7 @@ def choose_columns(
     asked = {what: _asked(table, what, name) for what, name in chosen.items()}
     path = asked.get("path")
     if path is None:
-        path = _path_column(table, names, is_image, said, {position for position in asked.values()})
+        path = _path_column(table, names, is_image, said, set(asked.values()))
     split = asked.get("split")
     taken = {path, *asked.values()}
     if split is None and splits != {}:
@@ -103,8 +108,9 @@ def no_columns(table: Table, columns: Sequence[str]) -> str:
     have = f"its columns are {listed(table.header, 8)}" if any(table.header) else "it is empty"
     one = f"{{{', '.join(f'{name}: …' for name in columns)}}}"
     return (
-        f"The manifest {table.file} has no column {' and no column '.join(columns)}; {have}. Its first line must be "
-        f"path,label or path,label,split, or say which columns are meant: --set 'dataset.columns={one}'."
+        f"The manifest {table.file} has no column {' and no column '.join(columns)}; {have}. Its first line "
+        "must be path,label or path,label,split, or say which columns are meant: --set "
+        f"'dataset.columns={one}'."
     )
 
 
@@ -118,8 +124,8 @@ def _asked(table: Table, what: str, name: str) -> int:
     found = found or [at for at, header in enumerate(table.header) if _bare(header) == wanted]
     if len(found) != 1:
         raise DataError(
-            f"dataset.columns: {table.file} has {'no' if not found else 'more than one'} column {name!r} for the "
-            f"{what}; its columns are {listed(table.header, 8)}."
+            f"dataset.columns: {table.file} has {'no' if not found else 'more than one'} column {name!r} for "
+            f"the {what}; its columns are {listed(table.header, 8)}."
         )
     return found[0]
 
@@ -161,8 +167,8 @@ def _split_column(
     found = sure or likely
     if len(found) > 1 and names[found[0]] not in SPLITS[:1]:
         raise DataError(
-            f"{table.file}: the columns {' and '.join(table.header[at] for at in found)} both seem to name the split. "
-            f"Say which: --set 'dataset.columns={{split: {table.header[found[0]]}}}'."
+            f"{table.file}: the columns {' and '.join(table.header[at] for at in found)} both seem to name "
+            f"the split. Say which: --set 'dataset.columns={{split: {table.header[found[0]]}}}'."
         )
     if not found:
         flags = [table.header[at] for at in free if names[at] in (*_FLAGS, "istrain", "istraining")]
@@ -186,15 +192,15 @@ def _flag(table: Table, name: str) -> str:
     shown = ", ".join(f"{pool}: [{', '.join(repr(one) for one in each)}]" for pool, each in pools.items())
     return (
         f"{table.file}: the column {name} seems to mark a split. Say what its values mean: "
-        f"--set 'dataset.columns={{split: {name}}}' --set \"dataset.splits={{{shown}}}\"; or that there is none: "
-        "--set 'dataset.splits={}'."
+        f"--set 'dataset.columns={{split: {name}}}' --set \"dataset.splits={{{shown}}}\"; or that there is "
+        "none: --set 'dataset.splits={}'."
     )
 
 
 def _has_splits(table: Table, at: int, splits: dict[str, list[str]] | None) -> bool:
     values = {fields[at] for _, fields in table.rows}
     values.discard("")
-    if not 1 < len(values) < 20:  # noqa: PLR2004
+    if not 1 < len(values) < 20:
         return False
     found = [value_split(value, splits) for value in values]
     pools = {split.pool for split in found if split}
@@ -204,15 +210,15 @@ def _has_splits(table: Table, at: int, splits: dict[str, list[str]] | None) -> b
 def _one_hot(table: Table, free: Sequence[int]) -> tuple[int, ...]:
     """Columns of 0 and 1 with one 1 a row; empty if there are none; DataError if a row has several."""
     flags = [at for at in free if all(_flag_value(fields[at]) is not None for _, fields in table.rows)]
-    if len(flags) < 2 or not table.rows:  # noqa: PLR2004
+    if len(flags) < 2 or not table.rows:
         return ()
     for line, fields in table.rows:
         ones = [table.header[at] for at in flags if _flag_value(fields[at])]
         if len(ones) != 1:
             raise DataError(
-                f"{table.file}:{line}: {len(ones)} of the columns {listed(table.header[at] for at in flags)} are 1 "
-                f"({listed(ones) or 'none'}); an image must have one class. If one of the columns is the label, say "
-                "so: --set 'dataset.columns={label: …}'."
+                f"{table.file}:{line}: {len(ones)} of the columns {listed(table.header[at] for at in flags)} "
+                f"are 1 ({listed(ones) or 'none'}); an image must have one class. If one of the columns is "
+                "the label, say so: --set 'dataset.columns={label: …}'."
             )
     return tuple(flags)
 

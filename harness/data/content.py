@@ -29,7 +29,8 @@ def fingerprint(source: ImageFiles, config: DatasetConfig) -> str:
 
 
 def likeness(source: ImageFiles, config: DatasetConfig) -> str:
-    """The same for sources with equal paths and sizes: their content may be equal too, and is worth reading."""
+    """The same for sources with equal paths and sizes: their content may be equal too, and is worth
+    reading."""
     state = hashlib.sha256(f"like {settings(config)} {config.range}\n".encode())
     state.update("\0".join(source.classes).encode())
     for file in source.files:
@@ -85,7 +86,8 @@ def holds(manifest: Manifest, source: ImageFiles, config: DatasetConfig, progres
             if done % 1000 == 0 or done == len(paths):
                 progress(LABEL, done, len(paths))
     height, width, channels = manifest.image_shape
-    pixel_range = manifest.pixel_range
+    known = manifest.pixel_range
+    pixel_range = (known[0], known[1]) if known else None
     return manifest.digest == content_digest(source, config, (height, width, channels), pixel_range, contents)
 
 

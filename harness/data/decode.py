@@ -21,7 +21,8 @@ from harness.data.pixel_range import Extent, Range, outside
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
-"""By default more are refused, from the header alone: a file of 661 bytes can claim 60,000 × 60,000 pixels."""
+"""By default more are refused, from the header alone: a file of 661 bytes can claim 60,000 × 60,000
+pixels."""
 GREY_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _TRANSPARENT_WHITE = (255, 255, 255, 255)
 
@@ -35,8 +36,8 @@ class FloatsError(UnreadableError):
 
     def __init__(self, extent: Extent) -> None:
         super().__init__(
-            f"its pixels are floating-point numbers from {extent.low:g} to {extent.high:g}; say which values are black "
-            "and white with dataset.range"
+            f"its pixels are floating-point numbers from {extent.low:g} to {extent.high:g}; say which values "
+            "are black and white with dataset.range"
         )
         self.extent = extent
 
@@ -95,7 +96,8 @@ def decode(
         content: the file.
         size: height and width of the result.
         channels: 1 for grey, 3 for red, green and blue.
-        pixel_range: in a file of more than 8 bits a channel, the values that become 0 and 255; None: the upper byte.
+        pixel_range: in a file of more than 8 bits a channel, the values that become 0 and 255; None: the
+        upper byte.
         max_pixels: a larger image is refused.
 
     Raises:

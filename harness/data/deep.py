@@ -1,4 +1,5 @@
-"""Images of more than 8 bits a channel, with all their bits; Pillow gives only the upper ones of coloured ones."""
+"""Images of more than 8 bits a channel, with all their bits; Pillow gives only the upper ones of coloured
+ones."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ class Deep:
 
 
 def is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether the file has more than 8 bits a channel, also where Pillow quietly gives 8; before it is loaded."""
+    """Whether the file has more than 8 bits a channel, also where Pillow quietly gives 8; before it is
+    loaded."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return True
     how = [tile[3] for tile in image.tile]
@@ -124,7 +126,7 @@ def _other_order(mode: str) -> str:
 
 def _portable(image: ImageFile.ImageFile, content: bytes) -> npt.NDArray[np.uint16]:
     """PGM and PPM; Pillow stretches them by what their header calls the largest value."""
-    codec, _, offset, args = image.tile[0]
+    codec, _, offset, _ = image.tile[0]
     bands = 3 if image.mode == "RGB" else 1
     count = image.size[0] * image.size[1] * bands
     if codec == "ppm_plain":

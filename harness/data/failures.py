@@ -53,9 +53,9 @@ def judge(failures: Sequence[Failure], source: ImageFiles, config: DatasetConfig
         if number == training[label]:
             name = source.classes[label]
             raise DataError(
-                f"The class {name!r} has no image left: none of its {counted(number, 'image')} to train on can be "
-                f"read. {_first([one for one in failures if one.file.label == label], 'train')} Mend them, or leave "
-                f"the class out: --set 'dataset.ignore=[{name}]'."
+                f"The class {name!r} has no image left: none of its {counted(number, 'image')} to train on "
+                f"can be read. {_first([one for one in failures if one.file.label == label], 'train')} Mend "
+                f"them, or leave the class out: --set 'dataset.ignore=[{name}]'."
             )
 
 

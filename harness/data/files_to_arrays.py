@@ -120,8 +120,8 @@ def decode_files(source: ImageFiles, config: DatasetConfig, folder: Path, progre
 
     failures = sorted(Failure(by_pool[pool][row], reason) for (pool, row), reason in known.failures.items())
     judge(failures, source, config)
-    for pool, row in known.failures:
-        known.labels[pool][row] = -1
+    for pool, at in known.failures:
+        known.labels[pool][at] = -1
     for pool in by_pool:
         np.save(folder / f"{pool}_labels.npy", known.labels[pool])
         np.save(folder / f"{pool}_hashes.npy", known.hashes[pool])
@@ -145,7 +145,8 @@ def _some(like: Chunk, by_pool: _ByPool, rows: Sequence[_Row]) -> list[Chunk]:
 
 
 def _range_of_deep(known: _Known, config: DatasetConfig) -> tuple[Range | None, list[str], set[_Row]]:
-    """The range of files with more than 8 bits a channel, what to say, and which are to be decoded again with it."""
+    """The range of files with more than 8 bits a channel, what to say, and which are to be decoded again
+    with it."""
     given, deep = config.known_range(), known.extents
     if not deep:
         unused = "Not used: dataset.range, for no image has more than 8 bits a channel."
@@ -190,8 +191,8 @@ def _say_kinds(known: _Known) -> list[str]:
         said.append(f"Of {known.animated} animated images only the first frame is used.")
     if 0 < known.brightest < DARK:
         said.append(
-            f"The brightest pixel of all images is {known.brightest} of 255, so that they are nearly black: they may "
-            "be class maps or masks, or wrongly converted."
+            f"The brightest pixel of all images is {known.brightest} of 255, so that they are nearly black: "
+            "they may be class maps or masks, or wrongly converted."
         )
     return said
 

@@ -77,8 +77,8 @@ def _name_lists(root: Folder) -> list[str]:
 def _no_classes(root: Folder) -> str:
     flat = bool(root.files) or any(one.files for one in root.bearing())
     return f"There are no class folders with images in {root.path}." + (
-        " The images lie flat in it: if their names begin with the class, as in cat_001.jpg, add "
-        "`--set dataset.layout=prefix`; if a list names their classes, give that: --dataset list.csv; else make a "
+        " The images lie flat in it: if their names begin with the class, as in cat_001.jpg, add `--set "
+        "dataset.layout=prefix`; if a list names their classes, give that: --dataset list.csv; else make a "
         "folder for each class."
         if flat
         else " Make a folder for each class and put its images inside."

@@ -71,7 +71,8 @@ def _below(path: str, root: str) -> str:
 def _one_spelling(labelled: Sequence[Labelled]) -> tuple[dict[str, str], list[str]]:
     """Each label as it is taken, and sentences about those that were spelled in two ways.
 
-    Names that differ in the encoding of accents only are one: macOS writes them otherwise than Linux. Those of
+    Names that differ in the encoding of accents only are one: macOS writes them otherwise than Linux. Those
+    of
     validation and test images that differ from a class in case or in `_`, `-` and spaces are that class.
     """
     training = sorted(
@@ -100,8 +101,8 @@ def _one_spelling(labelled: Sequence[Labelled]) -> tuple[dict[str, str], list[st
         if taken[label] != label:
             where = listed(sorted({one.pool for one in labelled if one.label == label}))
             said.append(
-                f"The class {taken[label]!r} is written as {label!r} in {where}, which differs only in {how}; both "
-                "are taken as one class."
+                f"The class {taken[label]!a} is written as {label!a} in {where}, which differs only in "
+                f"{how}; both are taken as one class."
             )
     return taken, said
 
@@ -121,8 +122,8 @@ def _refuse_unknown(labelled: Sequence[Labelled], taken: dict[str, str], classes
         near = difflib.get_close_matches(label, classes, n=1)
         others = len({other for other, _ in unknown}) - 1
         raise DataError(
-            f"The class {label!r} has {counted(unknown[label, pool], f'{pool} image')}, but none to train on; the "
-            f"classes of the training images are {listed(classes, 8) or 'none'}."
+            f"The class {label!r} has {counted(unknown[label, pool], f'{pool} image')}, but none to train "
+            f"on; the classes of the training images are {listed(classes, 8) or 'none'}."
             + (f" Is it {near[0]!r} under another name?" if near else "")
             + (f" ({counted(others, 'more class', 'more classes')} like that.)" if others else "")
         )

@@ -1,4 +1,5 @@
-"""How a tree of folders is taken: which of them are splits, which are classes, and what should be said of it."""
+"""How a tree of folders is taken: which of them are splits, which are classes, and what should be said of
+it."""
 
 from __future__ import annotations
 
@@ -98,8 +99,8 @@ def classes_of_parts(layout: Layout) -> Layout:
             )
         if folder.files:
             layout.said.append(
-                f"Not used: {counted(len(folder.files), 'image')} directly in {folder.below(layout.top)}, beside its "
-                "class folders."
+                f"Not used: {counted(len(folder.files), 'image')} directly in {folder.below(layout.top)}, "
+                "beside its class folders."
             )
     return layout
 
@@ -111,15 +112,16 @@ def refuse_two_for_one(top: Folder, parts: Sequence[tuple[Pool, Folder]]) -> Non
         if len(same) > 1:
             kept = ", ".join(f"{one}: [{folder.name}]" for one, folder in parts if one != pool)
             raise DataError(
-                f"The folders {' and '.join(same)} of {top.path} both seem to be the {pool} split. Name the one that "
-                f"is, or both to take them together: --set 'dataset.splits={{{kept}{', ' if kept else ''}"
-                f"{pool}: [{', '.join(same)}]}}'."
+                f"The folders {' and '.join(same)} of {top.path} both seem to be the {pool} split. Name the "
+                "one that is, or both to take them together: --set "
+                f"'dataset.splits={{{kept}{', ' if kept else ''}{pool}: [{', '.join(same)}]}}'."
             )
 
 
 def say_parts(layout: Layout) -> None:
     """Say which folder is which split, unless the names can be meant in one way only."""
-    below = [(pool, folder.below(layout.top)) for pool, folder in layout.parts]
+    in_order = sorted(layout.parts, key=lambda part: POOLS.index(part[0]))
+    below = [(pool, folder.below(layout.top)) for pool, folder in in_order]
     if any(path.casefold() not in CANONICAL for _, path in below):
         each = ", ".join(f"{path} is {pool}" for pool, path in below)
         layout.said.append(f"Splits by the names of folders: {each}. {otherwise(layout.parts)}")
@@ -137,5 +139,5 @@ def otherwise(parts: Iterable[tuple[Pool, Folder]]) -> str:
     by_pool: Named = {}
     for pool, folder in parts:
         by_pool.setdefault(pool, []).append(folder.name)
-    shown = ", ".join(f"{pool}: [{', '.join(names)}]" for pool, names in by_pool.items())
+    shown = ", ".join(f"{pool}: [{', '.join(by_pool[pool])}]" for pool in POOLS if pool in by_pool)
     return f"To say otherwise, name the folders: --set 'dataset.splits={{{shown}}}'."

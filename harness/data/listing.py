@@ -52,7 +52,8 @@ def read_manifest(file: Path, config: DatasetConfig) -> ImageFiles:
     unlisted = _unlisted(listing.labelled)
     if unlisted:
         listing.said.append(
-            f"Not used: {counted(len(unlisted), 'image')} beside those that {file.name} lists: {listed(unlisted)}."
+            f"Not used: {counted(len(unlisted), 'image')} beside those that {file.name} lists: "
+            f"{listed(unlisted)}."
         )
     return as_source(file.stem, str(file.parent.resolve()), listing.labelled, listing.said)
 
@@ -163,9 +164,9 @@ class _Rows:
             return (None if named.get("train") else "train"), value
         column = self.table.header[self.columns.split]
         raise DataError(
-            f"{self.table.file}:{line}: the split {value!r} is none of train, validation, test. Say what the values of "
-            f"{column} mean: --set 'dataset.splits={{train: […], validation: […], test: […]}}'; or that they are no "
-            "splits: --set 'dataset.splits={}'."
+            f"{self.table.file}:{line}: the split {value!r} is none of train, validation, test. Say what the "
+            f"values of {column} mean: --set 'dataset.splits={{train: […], validation: […], test: […]}}'; or "
+            "that they are no splits: --set 'dataset.splits={}'."
         )
 
     def sentences(self) -> list[str]:
@@ -173,7 +174,8 @@ class _Rows:
         said = []
         if self.blank:
             said.append(
-                f"{counted(self.blank, 'row')} without a split {'is' if self.blank == 1 else 'are'} for training."
+                f"{counted(self.blank, 'row')} without a split {'is' if self.blank == 1 else 'are'} for "
+                "training."
             )
         for counts, why in (
             (self.unlabelled, "without labels"),
@@ -205,14 +207,15 @@ def _judge_missing(
         raise DataError(f"{lines[0]}.")
     more = f"\n  … and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
     raise DataError(
-        f"{len(missing):,} of {len(table.rows):,} images that {table.file} lists are not there, more than the allowed "
+        f"{len(missing):,} of {len(table.rows):,} images that {table.file} lists are not there, more than "
+        "the allowed "
         f"share of {config.max_unreadable:.0%} (dataset.max_unreadable):\n  " + "\n  ".join(lines) + more
     )
 
 
 def _why_missing(table: Table, finder: Finder, name: str) -> str:
     path = table.file.parent / name
-    shown = str(path) if len(name) < 300 else f"{str(path)[:300]}…"  # noqa: PLR2004
+    shown = str(path) if len(name) < 300 else f"{str(path)[:300]}…"
     if isinstance(finder, OnDisk) and finder.is_something_else(name):
         return f"{shown} is not a file"
     return f"the image {shown} does not exist"
@@ -223,8 +226,8 @@ def _refuse_several_labels(table: Table, labelled: Sequence[Labelled]) -> None:
     several = [label for label in labels if "|" in label and not labels.isdisjoint(label.split("|"))]
     if several:
         raise DataError(
-            f"{table.file}: the label {min(several)!r} names several classes; an image must have one. Keep one label "
-            "for each image, in a list of your own."
+            f"{table.file}: the label {min(several)!r} names several classes; an image must have one. Keep "
+            "one label for each image, in a list of your own."
         )
 
 
@@ -234,7 +237,7 @@ def _splits_of_folders(table: Table, named: dict[str, list[str]] | None, listing
         return
     root = str(table.file.parent.resolve())
     real = _real_folders(listing.labelled)
-    parts_of = {folder: os.path.relpath(path, root).split(os.sep) for folder, path in real.items()}
+    parts_of = {folder: Path(os.path.relpath(path, root)).parts for folder, path in real.items()}
     folders = [parts_of[_folder(one.path)] for one in listing.labelled]
     names = {name for parts in folders for name in parts}
     if named is None:
@@ -248,11 +251,11 @@ def _splits_of_folders(table: Table, named: dict[str, list[str]] | None, listing
         }
         if not pools:
             raise DataError(
-                f"dataset.splits names {listed(sorted(_flat(named)))}, but {table.file} has neither a column for the "
-                "split nor such folders in its paths."
+                f"dataset.splits names {listed(sorted(_flat(named)))}, but {table.file} has neither a column "
+                "for the split nor such folders in its paths."
             )
     found = [next((pools[name] for name in parts if name in pools), None) for parts in folders]
-    if named is None and (None in found or len(set(found)) < 2 or "train" not in found):  # noqa: PLR2004
+    if named is None and (None in found or len(set(found)) < 2 or "train" not in found):
         return
     rest: Pool | None = None if named and named.get("train") else "train"
     kept = [(one, pool or rest) for one, pool in zip(listing.labelled, found, strict=True)]
@@ -260,8 +263,8 @@ def _splits_of_folders(table: Table, named: dict[str, list[str]] | None, listing
     listing.has_splits = True
     each = ", ".join(f"{name} is {pool}" for name, pool in sorted(pools.items()))
     listing.said.append(
-        f"Splits by the folders of the paths, for {table.file.name} has no column for them: {each}. For none: "
-        "--set 'dataset.splits={}'."
+        f"Splits by the folders of the paths, for {table.file.name} has no column for them: {each}. For "
+        "none: --set 'dataset.splits={}'."
     )
     if left := sum(pool is None for _, pool in kept):
         listing.said.append(
@@ -279,8 +282,8 @@ def _say_columns(table: Table, columns: Columns) -> list[str]:
     if not parts:
         return []
     return [
-        f"Columns of {table.file.name}: {'; '.join(parts)}. To say otherwise: --set 'dataset.columns={{path: …, label: "
-        "…, split: …}'."
+        f"Columns of {table.file.name}: {'; '.join(parts)}. To say otherwise: --set 'dataset.columns={{path: "
+        "…, label: …, split: …}'."
     ]
 
 

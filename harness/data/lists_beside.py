@@ -127,59 +127,70 @@ def reconcile(
     """
     if not lists.usable:
         return None
-    listing, names = _read(lists.usable, top, config, needed=by_folders is None)
-    if listing is None:
-        assert by_folders is not None
-        return by_folders[0], [*by_folders[1], *names]
     total = sum(1 for _ in images_below(top))
-    if by_folders is None or len({one.label for one in by_folders[0]}) < 2:  # noqa: PLR2004
-        return _by_list(listing, names[0], top, total)
+    if by_folders is None or len({one.label for one in by_folders[0]}) < 2:
+        listing, name = _read(lists.usable, top, config)
+        return _by_list(listing, name, top, total)
     labelled, said = by_folders
+    are_parts = _are_parts({one.label for one in labelled})
+    try:
+        listing, name = _read(lists.usable, top, config)
+    except DataError as error:
+        if are_parts:
+            raise
+        return labelled, [*said, f"The folders were taken, and no list: {error}"]
+    why = "" if are_parts else _why_not(listing, name, labelled, lists.usable[0], total)
+    return (labelled, [*said, why]) if why else _by_list(listing, name, top, total)
+
+
+def _why_not(listing: Listing, name: str, labelled: Sequence[Labelled], first: _List, total: int) -> str:
+    """Why the folders are taken, and not the list; empty if it is to be the list.
+
+    Raises:
+        DataError: they contradict each other.
+    """
     if len(listing.labelled) < ENOUGH * total:
-        return labelled, [
-            *said,
-            f"Not used: {names[0]}, which lists only {len(listing.labelled):,} of the {total:,} images. To train on "
-            f"those alone: --dataset {lists.usable[0].table.file}",
-        ]
+        return (
+            f"Not used: {name}, which lists only {len(listing.labelled):,} of the {total:,} images. To train "
+            f"on those alone: --dataset {first.table.file}"
+        )
     folder_of = {one.path: one for one in labelled}
     pairs = {(folder_of[one.path].label, one.label) for one in listing.labelled if one.path in folder_of}
-    agree = len(pairs) == len({label for label, _ in pairs}) == len({label for _, label in pairs})
-    if not agree and _are_parts({one.label for one in labelled}):
-        return _by_list(listing, names[0], top, total)
-    if not agree:
-        raise DataError(_contradiction(lists.usable[0], folder_of, listing))
-    if not listing.has_splits or _same_splits(listing, folder_of):
-        return labelled, [*said, f"{names[0]} says the same as the folders; the folders were taken."]
+    if not len(pairs) == len({label for label, _ in pairs}) == len({label for _, label in pairs}):
+        raise DataError(_contradiction(first, folder_of, listing))
+    same = all(folder_of[one.path].pool == one.pool for one in listing.labelled if one.path in folder_of)
+    if not listing.has_splits or same:
+        return f"{name} says the same as the folders; the folders were taken."
     if len({one.pool for one in labelled}) > 1:
         raise DataError(
-            f"{names[0]} and the folders of {top.path} say other splits. Choose the list: --dataset "
-            f"{lists.usable[0].table.file} or the folders: {BY_FOLDERS}"
+            f"{name} and the folders say other splits. Choose the list: --dataset {first.table.file} or the "
+            f"folders: {BY_FOLDERS}"
         )
-    return _by_list(listing, names[0], top, total)
+    return ""
 
 
-def _read(
-    usable: Sequence[_List], top: Folder, config: DatasetConfig, *, needed: bool
-) -> tuple[Listing | None, list[str]]:
-    """The lists as one; None, and a sentence, if it is not clear which of several is meant."""
+def _read(usable: Sequence[_List], top: Folder, config: DatasetConfig) -> tuple[Listing, str]:
+    """The lists as one, and what it is called; raises DataError if it is not clear which of several is
+    meant."""
     if len(usable) == 1:
         (one,) = usable
-        return read_listing(one.table, one.columns, one.finder, config), [one.name]
+        return read_listing(one.table, one.columns, one.finder, config), one.name
+    name = " and ".join(_below(one, top) for one in usable)
     pools = [one.pool for one in usable if one.columns.split is None]
-    if len(set(pools)) == len(usable) and None not in pools and "train" in pools:
-        whole = Listing(has_splits=True)
-        for one in usable:
-            part = read_listing(one.table, one.columns, one.finder, config, one.pool)
-            whole.labelled += part.labelled
-            whole.said += part.said
-        each = ", ".join(f"{_below(one, top)} is {one.pool}" for one in usable)
-        whole.said.append(f"Splits by the names of lists: {each}.")
-        return whole, [" and ".join(_below(one, top) for one in usable)]
-    names = listed((_below(one, top) for one in usable), 5)
-    sentence = f"There are several lists of images in {top.path}: {names}. Give the one you mean: --dataset "
-    if needed:
-        raise DataError(f"{sentence}{usable[0].table.file}")
-    return None, [f"{sentence}{usable[0].table.file} (the folders were taken)."]
+    if len(set(pools)) < len(usable) or None in pools or "train" not in pools:
+        names = listed((_below(one, top) for one in usable), 5)
+        raise DataError(
+            f"There are several lists of images in {top.path}: {names}. Give the one you mean: --dataset "
+            f"{usable[0].table.file}"
+        )
+    whole = Listing(has_splits=True)
+    for one in usable:
+        part = read_listing(one.table, one.columns, one.finder, config, one.pool)
+        whole.labelled += part.labelled
+        whole.said += part.said
+    each = ", ".join(f"{_below(one, top)} is {one.pool}" for one in usable)
+    whole.said.append(f"Splits by the names of lists: {each}.")
+    return whole, name
 
 
 def _below(one: _List, top: Folder) -> str:
@@ -203,12 +214,9 @@ def _by_list(listing: Listing, name: str, top: Folder, total: int) -> tuple[list
     return listing.labelled, [*said, *listing.said]
 
 
-def _same_splits(listing: Listing, folder_of: dict[str, Labelled]) -> bool:
-    return all(folder_of[one.path].pool == one.pool for one in listing.labelled if one.path in folder_of)
-
-
 def _are_parts(labels: set[str]) -> bool:
-    """Whether names of folders say nothing of what the images show: batch1, batch2; images_part_1, images_part_2."""
+    """Whether names of folders say nothing of what the images show: batch1, batch2; images_part_1,
+    images_part_2."""
     bare = [tuple(word for word in words(label) if not word.isdecimal()) for label in labels]
     spoken = [tuple(word for word in each if word not in _PARTS and len(word) > 1) for each in bare]
     return all(bare) and (not any(spoken) or len(set(bare)) == 1)
@@ -225,7 +233,8 @@ def _contradiction(one: _List, folder_of: dict[str, Labelled], listing: Listing)
     name = Path(example.path).name
     return (
         f"{one.name} and the folders say different classes: {name} is {example.label!r} in the list "
-        f"({counted(len({found.label for found in listing.labelled}), 'class', 'classes')}), but lies in the folder "
-        f"{folder_of[example.path].label!r} ({counted(len({f.label for f in folder_of.values()}), 'class', 'classes')})"
-        f". Choose the list: --dataset {one.table.file} or the folders: {BY_FOLDERS}"
+        f"({counted(len({found.label for found in listing.labelled}), 'class', 'classes')}), but lies in the "
+        f"folder {folder_of[example.path].label!r} "
+        f"({counted(len({f.label for f in folder_of.values()}), 'class', 'classes')}). Choose the list: "
+        f"--dataset {one.table.file} or the folders: {BY_FOLDERS}"
     )

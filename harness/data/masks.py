@@ -30,11 +30,11 @@ def set_masks_aside(tree: Tree) -> list[str]:
         waiting += folder.folders
     said = []
     if folders:
-        names_of = listed(folder.below(tree.root) for folder in folders)
+        names_of = listed(sorted(folder.below(tree.root) for folder in folders))
         number = counted(sum(folder.images for folder in folders), "file")
         said.append(f"Not used: {number} in {names_of}, beside the pictures. {OTHERWISE}")
     if files:
-        shown = listed(name.removeprefix("./") for name in files)
+        shown = listed(sorted(name.removeprefix("./") for name in files))
         said.append(
             f"Not used: {counted(len(files), 'mask')} of pictures of the same name: {shown}. {OTHERWISE}"
         )

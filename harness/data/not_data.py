@@ -12,44 +12,49 @@ from harness.paths import cache, home
 SYSTEM_FOLDERS = frozenset(
     name.casefold()
     for name in (
-        "__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "RECYCLER", "System Volume Information",
-        "lost+found", "__pycache__", "mlruns", "mlartifacts",
+        "__MACOSX", "@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "RECYCLER", "lost+found",
+        "System Volume Information", "__pycache__", "mlruns", "mlartifacts",
     )
 )  # fmt: skip
 SYSTEM_FILES = frozenset(["thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"])
 TABLES = frozenset([".csv", ".tsv"])
-DOCUMENTS = frozenset(
-    ".md .html .htm .yaml .yml .ini .db .py .pdf .log .sh .bat .ipynb .rst .toml .cfg .js .css .lock .url .lnk "
-    ".aae .xmp .sqlite .sqlite3".split()
-)
+DOCUMENTS = frozenset([
+    ".md", ".html", ".htm", ".yaml", ".yml", ".ini", ".db", ".py", ".pdf", ".log", ".sh", ".bat",
+    ".ipynb", ".rst", ".toml", ".cfg", ".js", ".css", ".lock", ".url", ".lnk", ".aae", ".xmp", ".sqlite",
+    ".sqlite3",
+])  # fmt: skip
 """Passed over without a word."""
-OTHER_DATA = frozenset(
-    ".csv .tsv .json .jsonl .xml .zip .tar .gz .tgz .bz2 .xz .7z .rar .npy .npz .h5 .hdf5 .mat .pkl .pickle "
-    ".parquet .arrow .feather .tfrecord .pt .pth .ckpt .keras .pb .onnx .tflite .mp4 .avi .mov .mkv .webm .mp3 "
-    ".wav .doc .docx .xls .xlsx .ppt .pptx".split()
-)
+OTHER_DATA = frozenset([
+    ".csv", ".tsv", ".json", ".jsonl", ".xml", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z",
+    ".rar", ".npy", ".npz", ".h5", ".hdf5", ".mat", ".pkl", ".pickle", ".parquet", ".arrow", ".feather",
+    ".tfrecord", ".pt", ".pth", ".ckpt", ".keras", ".pb", ".onnx", ".tflite", ".mp4", ".avi", ".mov",
+    ".mkv", ".webm", ".mp3", ".wav", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx",
+])  # fmt: skip
 """Passed over and named, for they may hold labels or pictures."""
 NOT_IMAGES = DOCUMENTS | OTHER_DATA | {".txt"}
-_DOCUMENT_NAMES = frozenset(
-    "readme license licence copying notice authors changelog makefile sha256sums".split()
-)
-_LISTS = frozenset(
-    "label labels class classes train training val valid validation test split splits list lists annotation "
-    "annotations metadata images files".split()
-)
-IMAGES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .heic .heif .avif".split()
-)
+_DOCUMENT_NAMES = frozenset([
+    "readme", "license", "licence", "copying", "notice", "authors", "changelog", "makefile", "sha256sums",
+])  # fmt: skip
+_LISTS = frozenset([
+    "label", "labels", "class", "classes", "train", "training", "val", "valid", "validation", "test",
+    "split", "splits", "list", "lists", "annotation", "annotations", "metadata", "images", "files",
+])  # fmt: skip
+IMAGES = frozenset([
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".ppm",
+    ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif",
+])  # fmt: skip
 """Suffixes of pictures. In a class folder every other file has to be one too."""
-MASKS = frozenset(
-    "mask masks annotation annotations label labels segmentation segmentations gt groundtruth thumb thumbs "
-    "thumbnail thumbnails".split()
-)
+MASKS = frozenset([
+    "mask", "masks", "annotation", "annotations", "label", "labels", "segmentation", "segmentations",
+    "gt", "groundtruth", "thumb", "thumbs", "thumbnail", "thumbnails",
+])  # fmt: skip
 """What folders with something else than the pictures are called."""
-PICTURES = frozenset("image images img imgs pic pics picture pictures photo photos".split())
+PICTURES = frozenset([
+    "image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos",
+])  # fmt: skip
 """What the folder beside them is called."""
 _MASK_FILE = re.compile(
-    r"(.+?)[ _-](?:mask|segmentation|seg|gt|label|thumb|thumbnail)(?:[ _-]?\d{1,2})?", re.I
+    r"(.+?)[ _-](?:mask|segmentation|seg|gt|label|thumb|thumbnail)(?:[ _-]?\d{1,2})?", re.IGNORECASE
 )
 
 
@@ -62,7 +67,8 @@ def is_document(name: str) -> bool:
 
 
 def may_matter(name: str) -> bool:
-    """Whether a file that is no image should be named when it is passed over: it may hold labels or pictures."""
+    """Whether a file that is no image should be named when it is passed over: it may hold labels or
+    pictures."""
     suffix = Path(name).suffix.lower()
     return suffix in OTHER_DATA or (suffix == ".txt" and not _LISTS.isdisjoint(words(Path(name).stem)))
 

@@ -1,4 +1,5 @@
-"""An `.npz` of images and labels: `x_train, y_train[, x_val, y_val][, x_test, y_test]`, `x, y`, or names like those."""
+"""An `.npz` of images and labels: `x_train, y_train[, x_val, y_val][, x_test, y_test]`, `x, y`, or names
+like those."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ _Images = dict[Pool, npt.NDArray[Any]]
 def read_npz(file: Path, pixel_range: Range | None = None) -> ImageArrays:
     """The arrays, checked and brought to uint8 (N, H, W, C).
 
-    Labels may be whole numbers, text or one-hot; `classes` (or `class_names`) gives names to numbers. Which values
+    Labels may be whole numbers, text or one-hot; `classes` (or `class_names`) gives names to numbers. Which
+    values
     are black and white is decided for all splits together, from their type and range.
 
     Args:
@@ -99,8 +101,8 @@ def _shaped(file: Path, pool: Pool, images: npt.NDArray[Any]) -> npt.NDArray[Any
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
         first = images.ndim == 4 and images.shape[1] in (1, 3)
         raise DataError(
-            f"{file}: the {pool} images have the shape {images.shape}; it must be (N, height, width), or "
-            "(N, height, width, channels) with 1 or 3 channels."
+            f"{file}: the {pool} images have the shape {images.shape}; it must be (N, height, width), or (N, "
+            "height, width, channels) with 1 or 3 channels."
             + (" If the channels come first, move them: numpy.moveaxis(x, 1, -1)." if first else "")
         )
     if images.dtype.kind not in "iufb":

@@ -12,12 +12,16 @@ from harness.data.sources import POOLS, Pool
 from harness.data.split_names import split_name, words
 from harness.errors import DataError
 
-_IMAGES = frozenset("x images image imgs img data inputs input pixels pictures".split())
-_LABELS = frozenset("y labels label targets target t".split())
-_NAMES = frozenset("classes classnames labelnames targetnames categories names categorynames".split())
-_ONE_WORD = re.compile(r"(?P<first>x|y|images?|labels?|imgs?|data|targets?)(?P<split>train|training|val|valid|"
-                       r"validation|dev|test)|(?P<last>train|training|val|valid|validation|dev|test)"
-                       r"(?P<role>x|y|images?|labels?|imgs?|data|targets?)")  # fmt: skip
+_IMAGES = frozenset([
+    "x", "images", "image", "imgs", "img", "data", "inputs", "input", "pixels", "pictures",
+])  # fmt: skip
+_LABELS = frozenset(["y", "labels", "label", "targets", "target", "t"])
+_NAMES = frozenset(
+    ["classes", "classnames", "labelnames", "targetnames", "categories", "names", "categorynames"]
+)
+_ROLE, _SPLIT = "x|y|images?|labels?|imgs?|data|targets?", "train|training|val|valid|validation|dev|test"
+_ONE_WORD = re.compile(f"({_ROLE})({_SPLIT})|({_SPLIT})({_ROLE})")
+"""Such as xtrain, testimages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class Keys:
 
 
 def choose_keys(file: Path, keys: Sequence[str]) -> Keys:
-    """The arrays by their names, whatever their case: x_train, X_valid, val_images, test_labels, data and target.
+    """The arrays by their names, whatever their case: x_train, X_valid, val_images, test_labels, data and
+    target.
 
     Raises:
         DataError: two arrays seem to be the same, or there are none to train on.
@@ -56,8 +61,8 @@ def choose_keys(file: Path, keys: Sequence[str]) -> Keys:
         if pool in place:
             what = "images" if is_image else "labels"
             raise DataError(
-                f"{file}: the arrays {place[pool]} and {key} both seem to be the {pool} {what}. Keep one of them, or "
-                "rename the other."
+                f"{file}: the arrays {place[pool]} and {key} both seem to be the {pool} {what}. Keep one of "
+                "them, or rename the other."
             )
         place[pool] = key
     unused |= dict.fromkeys(names[1:], "")
@@ -105,7 +110,7 @@ def _meaning(key: str) -> tuple[Pool | None, bool]:
         parts += [part for part in glued.groups() if part] if glued else [word]
     roles = [part for part in parts if part in _IMAGES or part in _LABELS]
     rest = [part for part in parts if part not in _IMAGES and part not in _LABELS]
-    if len(roles) == 2 and roles[0] in ("data", "x", "images", "image") and roles[1] != roles[0]:  # noqa: PLR2004
+    if len(roles) == 2 and roles[0] in ("data", "x", "images", "image") and roles[1] != roles[0]:
         roles = [role for role in roles if role != "data"]  # data_x, data_y
     if len(roles) != 1:
         return None, False

@@ -38,8 +38,8 @@ def label_numbers(
         strange = np.setdiff1d(values, known)
         if len(strange):
             raise DataError(
-                f"{file}: the {pool} label {strange[0]} has no training image; the labels of the training images are "
-                f"{listed(known, 8)}."
+                f"{file}: the {pool} label {strange[0]} has no training image; the labels of the training "
+                f"images are {listed(known, 8)}."
             )
     if named is not None:
         if named.ndim != 1 or known.dtype.kind not in "iu" or known[0] < 0 or known[-1] >= len(named):
@@ -63,11 +63,12 @@ def _flat(file: Path, pool: Pool, values: Values, said: list[str]) -> Values:
     if flat.shape[1] > 1 and flat.dtype.kind in "iubf" and _is_one_hot(flat):
         said.append(f"{file.name}: labels with one 1 in {flat.shape[1]} columns are taken as classes 0 to "
                     f"{flat.shape[1] - 1}.")  # fmt: skip
-        return flat.argmax(axis=1)
+        numbers: Values = flat.argmax(axis=1)
+        return numbers
     if flat.shape[1] != 1 or flat.dtype.kind not in "iubUSf":
         raise DataError(
-            f"{file}: the {pool} labels must be one whole number or one word for each image, "
-            f"not {values.dtype} of shape {values.shape}."
+            f"{file}: the {pool} labels must be one whole number or one word for each image, not "
+            f"{values.dtype} of shape {values.shape}."
         )
     column = flat[:, 0]
     if column.dtype.kind == "S":
@@ -79,8 +80,8 @@ def _flat(file: Path, pool: Pool, values: Values, said: list[str]) -> Values:
             or np.abs(column).max() > 2**53
         ):
             raise DataError(
-                f"{file}: the {pool} labels must be one whole number or one word for each image, but there is "
-                f"{column[~np.isfinite(column) | (column != np.floor(column))][:1]}."
+                f"{file}: the {pool} labels must be one whole number or one word for each image, but there "
+                f"is {column[~np.isfinite(column) | (column != np.floor(column))][:1]}."
             )
         said.append(f"{file.name}: labels such as {column[0]} are taken as whole numbers.")
         return column.astype(np.int64)
@@ -112,12 +113,14 @@ def _one_kind(
         for pool, values in flat.items()
     )
     raise DataError(
-        f"{file}: the labels are of different kinds: {each}. Write them alike, so that it is clear which are the same."
+        f"{file}: the labels are of different kinds: {each}. Write them alike, so that it is clear which are "
+        "the same."
     )
 
 
 def _as_numbers(values: Values, names: Mapping[str, int]) -> Values | None:
-    """Whole numbers; text as the numbers it spells, or the numbers of the classes it names; None if it does not."""
+    """Whole numbers; text as the numbers it spells, or the numbers of the classes it names; None if it does
+    not."""
     if values.dtype.kind in "iu":
         return values.astype(np.int64)
     found = []

@@ -56,21 +56,21 @@ class _Pools:
             name = self.classes[label]
             if not len(own):
                 raise DataError(
-                    f"The class {name!r} has no image left to train on: all are unreadable, or test or validation "
-                    "images as well. Add images, or remove the class."
+                    f"The class {name!r} has no image left to train on: all are unreadable, or test or "
+                    "validation images as well. Add images, or remove the class."
                 )
             if len(elsewhere):
                 others = listed(repr(self.classes[other]) for other in np.unique(elsewhere))
                 shared = int(np.isin(own, hashes[labels != label]).sum())
                 raise DataError(
-                    f"{shared:,} of the {counted(len(own), 'image')} of the class {name!r} are also in {others}: the "
-                    f"same picture cannot be of two classes. Remove them from one, or leave a class out: --set "
-                    f"'dataset.ignore=[{name}]'."
+                    f"{shared:,} of the {counted(len(own), 'image')} of the class {name!r} are also in "
+                    f"{others}: the same picture cannot be of two classes. Remove them from one, or leave a "
+                    f"class out: --set 'dataset.ignore=[{name}]'."
                 )
             if len(own) > 1 and len(np.unique(own)) == 1:
                 raise DataError(
-                    f"The {len(own):,} images of the class {name!r} are all the same picture, so that none can be held "
-                    f"out for {what}. Add images, or remove the class."
+                    f"The {len(own):,} images of the class {name!r} are all the same picture, so that none "
+                    f"can be held out for {what}. Add images, or remove the class."
                 )
 
 
@@ -129,7 +129,8 @@ def _read(folder: Path, manifest: Manifest) -> _Pools:
 
 
 def _without_shared(pools: _Pools, digest: str) -> str:
-    """Leave images out that are in two pools; another digest than the data's if validation has become smaller."""
+    """Leave images out that are in two pools; another digest than the data's if validation has become
+    smaller."""
     for one, other in PAIRS:
         if one not in pools.used or other not in pools.used:
             continue
@@ -151,8 +152,9 @@ def _without_shared(pools: _Pools, digest: str) -> str:
         )
         if not len(pools.used[one]):
             raise DataError(
-                "All validation images are test images as well, so that no choice between models would be independent "
-                "of the test. Give other ones, or pass one of the two splits over with dataset.ignore."
+                "All validation images are test images as well, so that no choice between models would be "
+                "independent of the test. Give other ones, or pass one of the two splits over with "
+                "dataset.ignore."
             )
     return digest
 
@@ -166,13 +168,13 @@ def _check_classes_left(pools: _Pools, labels: dict[str, Labels]) -> None:
             continue
         if part == "train":
             raise DataError(
-                f"No image is left to train the class {missing[0]!r} on: they are unreadable, or test or validation "
-                "images as well. Add images, or remove the class."
+                f"No image is left to train the class {missing[0]!r} on: they are unreadable, or test or "
+                "validation images as well. Add images, or remove the class."
             )
-        has = "class has" if len(missing) == 1 else "classes have"
+        has = "has" if len(missing) == 1 else "have"
         pools.warnings.append(
-            f"{len(missing)} of {len(pools.classes)} {has} no {part} images ({listed(missing)}): nothing is known of "
-            f"{'it' if len(missing) == 1 else 'them'} there, and macro averages leave "
+            f"{len(missing)} of {len(pools.classes)} classes {has} no {part} images ({listed(missing)}): nothing is "
+            f"known of {'it' if len(missing) == 1 else 'them'} there, and macro averages leave "
             f"{'it' if len(missing) == 1 else 'them'} out."
         )
 

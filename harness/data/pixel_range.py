@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,8 @@ def merged(extents: Iterable[Extent]) -> list[Extent]:
 def choose_range(extents: Iterable[Extent]) -> Choice:
     """The range of a source's pixels from the types and extents of all its parts.
 
-    Floats up to 1 are shares of 255, and floats that go well beyond 1 are on the scale to 255. Whole numbers up to
+    Floats up to 1 are shares of 255, and floats that go well beyond 1 are on the scale to 255. Whole numbers
+    up to
     1 are black and white, those up to 255 bytes, larger ones have the fewest bits that hold the largest.
 
     Raises:
@@ -104,7 +106,8 @@ def to_bytes(values: npt.NDArray[np.generic], pixel_range: Range) -> npt.NDArray
 
 def outside(values: npt.NDArray[np.generic], pixel_range: Range) -> int:
     """How many values lie outside the range."""
-    return int(((values < pixel_range[0]) | (values > pixel_range[1])).sum())
+    found: Any = values
+    return int(((found < pixel_range[0]) | (found > pixel_range[1])).sum())
 
 
 def proposal(extents: Iterable[Extent]) -> str:
@@ -118,7 +121,8 @@ def proposal(extents: Iterable[Extent]) -> str:
 def given_range(pixel_range: Range, outside: int) -> str:
     """The sentence about a range that the user gave."""
     clipped = f"; {outside:,} values outside were clipped" if outside else ""
-    return f"pixels from {pixel_range[0]:g} to {pixel_range[1]:g} were spread over 0…255 (dataset.range){clipped}"
+    low, high = pixel_range
+    return f"pixels from {low:g} to {high:g} were spread over 0…255 (dataset.range){clipped}"
 
 
 def checked(extents: list[Extent], where: str) -> Choice:
@@ -152,8 +156,8 @@ def _of_integers(every: list[Extent]) -> Range | None:
     low, high = min(one.low for one in whole), max(one.high for one in whole)
     if low < 0 or high > 2**16 - 1:
         raise UnknownRangeError(
-            f"the {' and '.join(one.name for one in whole)} pixels reach from {low:g} to {high:g}, and it is not clear "
-            "which values are black and white"
+            f"the {' and '.join(one.name for one in whole)} pixels reach from {low:g} to {high:g}, and it is "
+            "not clear which values are black and white"
         )
     if high <= 1:
         return 0.0, 1.0
@@ -164,8 +168,8 @@ def _as_they_are(every: list[Extent], types: str, high: float) -> str:
     only_bytes = all(one.kind == "u" and one.bits == 8 for one in every)
     if high < DARK:
         return (
-            f"the largest of the {types} pixels is {high:g}, so that all images are nearly black. If {high:g} is white: "
-            f"--set 'dataset.range=[0, {high:g}]'"
+            f"the largest of the {types} pixels is {high:g}, so that all images are nearly black. If "
+            f"{high:g} is white: --set 'dataset.range=[0, {high:g}]'"
         )
     return "" if only_bytes else f"{types} pixels in 0…255 are taken as they are, rounded to 8 bits"
 
@@ -178,6 +182,6 @@ def _scaled(every: list[Extent], types: str, found: Range, high: float) -> str:
         return f"{types} in 0…1{kind} → ×255, rounded to 8 bits"
     bits, levels = int(found[1]).bit_length(), int(np.floor(high * 255 / found[1] + 0.5)) + 1
     return (
-        f"{types} up to {high:g} → taken as {bits} bits, 0…{found[1]:g} → 0…255, so that at most {levels} grey levels "
-        f"are left. Otherwise: --set 'dataset.range=[0, {high:g}]'"
+        f"{types} up to {high:g} → taken as {bits} bits, 0…{found[1]:g} → 0…255, so that at most {levels} "
+        f"grey levels are left. Otherwise: --set 'dataset.range=[0, {high:g}]'"
     )

@@ -20,7 +20,9 @@ SHOWN_CLASSES = 6
 _COPY = re.compile(r"[ _-]*(?:\(\d+\)|- ?copy|copy)$", re.IGNORECASE)
 _NUMBER = re.compile(r"[ _\-.]+\(?\d")
 _SEPARATOR = re.compile(r"[ _\-.]+")
-_GLUED_NUMBER = re.compile(r"(.*?)(?:img|image|pic|photo|frame|dsc|no|nr|[a-z])?\d+", re.IGNORECASE)
+_GLUED_NUMBER = re.compile(r"(\D*)\d+")
+_COUNTERS = frozenset(["img", "image", "pic", "photo", "frame", "dsc", "no", "nr"])
+"""Words that only count, in `cat_img1`; single letters do too."""
 
 
 def images_by_prefix(root: Folder, named: Named | None) -> tuple[list[Labelled], list[str]]:
@@ -46,7 +48,8 @@ def images_by_prefix(root: Folder, named: Named | None) -> tuple[list[Labelled],
     ]
     if without:
         said.append(
-            f"Not used: {counted(len(without), 'image')} whose name does not begin with a class ({listed(without)})."
+            f"Not used: {counted(len(without), 'image')} whose name does not begin with a class "
+            f"({listed(without)})."
         )
     said.append(
         _shown_classes((label, name) for label, (name, _, _) in zip(labels, found, strict=True) if label)
@@ -57,7 +60,8 @@ def images_by_prefix(root: Folder, named: Named | None) -> tuple[list[Labelled],
 def prefixes(stems: Sequence[str]) -> list[str]:
     """The class in each name: what stands before its last number; empty where there is none.
 
-    Where that leaves most classes with a single image, as `dog_1_1`, `dog_2_1` do, the number before goes too.
+    Where that leaves most classes with a single image, as `dog_1_1`, `dog_2_1` do, the number before goes
+    too.
     """
     labels = [_before_number(stem) for stem in stems]
     for _ in range(3):
@@ -86,7 +90,7 @@ def _before_number(stem: str) -> str:
     if not any(character.isdecimal() for character in last):
         return words[0] if words else last
     glued = _GLUED_NUMBER.fullmatch(last)
-    kept = glued[1] if glued and len(glued[1]) > 1 else ""
+    kept = glued[1] if glued and len(glued[1]) > 1 and glued[1].lower() not in _COUNTERS else ""
     end = stem.rfind(last)
     return (stem[:end] + kept).strip(" _-.") or last
 
@@ -99,10 +103,10 @@ def _shown_classes(found: Iterable[tuple[str, str]]) -> str:
     names: dict[str, list[str]] = {}
     for label, name in found:
         names.setdefault(label, []).append(name)
-    each = [f"{label} ({len(files):,}: {listed(files, 2)})" for label, files in sorted(names.items())]
+    each = [f"{label} ({len(files):,}: {', '.join(files[:2])}, …)" for label, files in sorted(names.items())]
     return (
-        f"{counted(len(names), 'class', 'classes')} by the beginnings of names: {listed(each, SHOWN_CLASSES)}. For "
-        "others, give a list with the columns path and label."
+        f"{counted(len(names), 'class', 'classes')} by the beginnings of names: "
+        f"{listed(each, SHOWN_CLASSES)}. For others, give a list with the columns path and label."
     )
 
 
@@ -125,8 +129,8 @@ def _flat_parts(root: Folder, named: Named | None) -> tuple[Layout, bool]:
         missing = sorted(set(pools) - set(names))
         if missing:
             raise DataError(
-                f"dataset.splits names {listed(repr(name) for name in missing)}, but the folders in {top.path} are "
-                f"{listed(names, 8) or 'none'}."
+                f"dataset.splits names {listed(repr(name) for name in missing)}, but the folders in "
+                f"{top.path} are {listed(names, 8) or 'none'}."
             )
     layout.parts = [(pool, folder) for folder in folders if (pool := pools.get(folder.name))]
     if named is None:

@@ -58,7 +58,8 @@ def prepare(
         progress: told while images are decoded.
         cache: where prepared data is kept; by default `harness.paths.cache()`.
         recheck: read all files again and compare their content, whatever their sizes and times say.
-        tell: told, before anything is decoded, how the source is taken; all of it is in the result's warnings too.
+        tell: told, before anything is decoded, how the source is taken; all of it is in the result's
+        warnings too.
 
     Raises:
         DataError: with the path and the reason.

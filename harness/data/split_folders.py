@@ -102,8 +102,8 @@ def _refuse_class_called_train(
         return
     raise DataError(
         f"The folder {train.name} of {layout.top.path} may be the training split, or a class like "
-        f"{listed(folder.name for folder in others)} beside it. If it is the split: "
-        f"--set 'dataset.splits={{train: [{train.name}]}}'; if it is a class: {NO_SPLITS}."
+        f"{listed(folder.name for folder in others)} beside it. If it is the split: --set "
+        f"'dataset.splits={{train: [{train.name}]}}'; if it is a class: {NO_SPLITS}."
     )
 
 
@@ -168,14 +168,15 @@ def _nothing_to_train_on(layout: Layout, beside: _Beside) -> str:
     if training or len(flat) == len(beside.splits):
         names = " and ".join(folder.name for folder in training or flat)
         return (
-            f"There are no class folders with images in {names} of {layout.top.path}: the images lie flat there. If "
-            "their names begin with the class, as in cat_001.jpg, add `--set dataset.layout=prefix`; if a list says "
-            f"what they show, give that: --dataset list.csv; if {names} is the name of a class: {NO_SPLITS}."
+            f"There are no class folders with images in {names} of {layout.top.path}: the images lie flat "
+            "there. If their names begin with the class, as in cat_001.jpg, add `--set "
+            "dataset.layout=prefix`; if a list says what they show, give that: --dataset list.csv; if "
+            f"{names} is the name of a class: {NO_SPLITS}."
         )
     names = " and ".join(folder.name for _, folder in beside.splits)
     return (
-        f"There is nothing to train on in {layout.top.path}, only {names}. If one of them is for training, say so: "
-        f"--set 'dataset.splits={{train: [{beside.splits[0][1].name}]}}'."
+        f"There is nothing to train on in {layout.top.path}, only {names}. If one of them is for training, "
+        f"say so: --set 'dataset.splits={{train: [{beside.splits[0][1].name}]}}'."
     )
 
 
@@ -183,8 +184,8 @@ def _other_classes(layout: Layout, folder: Folder, inside: Sequence[Folder], oth
     return (
         f"The folder {folder.name} of {layout.top.path} has the name of a split, but the folders inside "
         f"({listed(one.name for one in inside)}) are none of the classes beside it "
-        f"({listed(one.name for one in others)}). Rename them alike if it is a split; if it is a class: {NO_SPLITS}; "
-        f"to pass it over: --set 'dataset.ignore=[{folder.name}]'."
+        f"({listed(one.name for one in others)}). Rename them alike if it is a split; if it is a class: "
+        f"{NO_SPLITS}; to pass it over: --set 'dataset.ignore=[{folder.name}]'."
     )
 
 
@@ -203,8 +204,8 @@ def _as_named(layout: Layout, folders: Sequence[Folder], named: Named) -> Layout
         return split_inside(layout, folders, named)
     if missing:
         raise DataError(
-            f"dataset.splits names {listed(repr(name) for name in missing)}, but the folders in {layout.top.path} "
-            f"are {listed((folder.name for folder in layout.top.folders), 8) or 'none'}."
+            f"dataset.splits names {listed(repr(name) for name in missing)}, but the folders in "
+            f"{layout.top.path} are {listed((folder.name for folder in layout.top.folders), 8) or 'none'}."
         )
     layout.parts = [(pool, innermost(by_path[name], set())) for pool, name in asked]
     rest = [folder for folder in folders if not any(_lies_in(part, folder) for _, part in layout.parts)]

@@ -31,8 +31,8 @@ def split_in_every_class(layout: Layout, folders: Sequence[Folder]) -> Layout | 
         return None
     if sum(len(one.bearing()) > 1 for folder in having for one in folder.bearing()) > len(having):
         raise DataError(
-            f"Each of {listed(folder.name for folder in having)} in {layout.top.path} seems to be a data set of its "
-            f"own, with splits and classes inside. Give one of them: --dataset {having[0].path}"
+            f"Each of {listed(folder.name for folder in having)} in {layout.top.path} seems to be a data set "
+            f"of its own, with splits and classes inside. Give one of them: --dataset {having[0].path}"
         )
     for folder in having:
         pools = {name: pool for pool in POOLS for name in names.get(pool, [])}
@@ -59,15 +59,15 @@ def split_inside(layout: Layout, folders: Sequence[Folder], names: Named) -> Lay
             found.append(ClassFolder("train", folder.name, folder, deep=False))
         layout.classes += found
     example = next(one.folder for one in layout.classes if one.folder.parent is not layout.top)
-    each = "; ".join(f"{', '.join(names[pool])} is {pool}" for pool in POOLS if names.get(pool))
+    each = ", ".join(f"{' and '.join(names[pool])} is {pool}" for pool in POOLS if names.get(pool))
     layout.said.append(
-        f"Splits by the folders inside each class, as in {example.below(layout.top)}: {each}. To take all images of "
-        f"a class together: {NO_SPLITS}."
+        f"Splits by the folders inside each class, as in {example.below(layout.top)}: {each}. To take all "
+        f"images of a class together: {NO_SPLITS}."
     )
     if without:
         layout.said.append(
-            f"{counted(len(without), 'class has', 'classes have')} no such folders ({listed(without)}): all images "
-            "are taken for training."
+            f"{counted(len(without), 'class has', 'classes have')} no such folders ({listed(without)}): all "
+            "images are taken for training."
         )
     if loose:
         layout.said.append(
@@ -80,7 +80,8 @@ def split_inside(layout: Layout, folders: Sequence[Folder], names: Named) -> Lay
 def class_and_split_in_name(
     layout: Layout, folders: Sequence[Folder], splits: dict[str, SplitName]
 ) -> Layout | None:
-    """Class and split in one name: `cats_train`, `cats_test`, `dogs_train`, `dogs_test`; None where it is not so."""
+    """Class and split in one name: `cats_train`, `cats_test`, `dogs_train`, `dogs_test`; None where it is
+    not so."""
     rests = {split.rest for split in splits.values()}
     counts = Counter((split.rest, split.pool) for split in splits.values())
     if len(rests) < 2 or () in rests or max(counts.values()) > 1:

@@ -33,10 +33,11 @@ _SPLIT_WORDS: dict[str, Pool | None] = {
 """None: images without labels."""
 CANONICAL = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 """Names that can be meant in one way only, so that nothing needs to be said of them."""
-NEUTRAL = frozenset(
-    "set sets data dataset datasets image images img imgs pic pics picture pictures photo photos folder folders "
-    "dir split splits sample samples file files jpg jpeg png".split()
-)
+NEUTRAL = frozenset([
+    "set", "sets", "data", "dataset", "datasets", "image", "images", "img", "imgs", "pic", "pics",
+    "picture", "pictures", "photo", "photos", "folder", "folders", "dir", "split", "splits", "sample",
+    "samples", "file", "files", "jpg", "jpeg", "png",
+])  # fmt: skip
 """Words that say nothing of the content."""
 _GLUED = re.compile(
     r"(?P<split>train|training|val|valid|validation|dev|eval|test|testing|holdout)"
@@ -52,7 +53,8 @@ class SplitName:
     pool: Pool | None
     """None: images without labels."""
     rest: tuple[str, ...]
-    """Its other words, lower case, numbers and neutral ones left out; () if it can hardly mean anything else."""
+    """Its other words, lower case, numbers and neutral ones left out; () if it can hardly mean anything
+    else."""
 
 
 def words(name: str) -> tuple[str, ...]:

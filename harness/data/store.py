@@ -5,7 +5,8 @@
                                  <pool>_labels.npy        int32 (N,); −1: not used
                                  <pool>_hashes.npy        uint64 (N,) of the pixels
                                  split-<key>.npz          see harness.data.split
-<cache>/datasets/index/<fingerprint>.json                 names, sizes, times → folder, and what is the source's own
+<cache>/datasets/index/<fingerprint>.json                 names, sizes, times → folder, and what is the
+source's own
 """
 
 from __future__ import annotations

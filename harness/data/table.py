@@ -64,7 +64,7 @@ def _rows(file: Path, lines: Iterator[list[str]], width: int) -> Iterator[tuple[
         stripped = [field.strip() for field in fields]
         if len(stripped) > width and any(stripped[width:]):
             raise DataError(
-                f"{file}:{line}: there are {len(stripped)} fields, but {width} columns. Put a field that holds the "
-                "separator in quotes."
+                f"{file}:{line}: there are {len(stripped)} fields, but {width} columns. Put a field that "
+                "holds the separator in quotes."
             )
         yield line, (stripped + [""] * width)[:width]

@@ -70,7 +70,7 @@ class Tree:
                 f"devices) were left out, for example {self.strange[0]}."
             )
         if self.passed:
-            each = [f"{listed(paths)} ({what})" for what, paths in self.passed.items()]
+            each = [f"{listed(sorted(paths))} ({what})" for what, paths in sorted(self.passed.items())]
             said.append(f"Passed over, for it is no data: {'; '.join(each)}.")
         if self.others:
             each = [_some_files(suffix, paths) for suffix, paths in sorted(self.others.items())]

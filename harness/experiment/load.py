@@ -198,7 +198,9 @@ def _explain(details: ErrorDetails) -> tuple[str, str]:
 
 def _is_branch(part: str) -> bool:
     """Pydantic names the branch of a union inside the path."""
-    return part in ("int", "none") or part.startswith(("tuple[", "constrained-", "function-"))
+    return part in ("int", "none") or part.startswith(
+        ("tuple[", "list[", "literal[", "constrained-", "function-")
+    )
 
 
 def _keys_beside(names: list[str]) -> list[str]:

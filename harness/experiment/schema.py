@@ -55,7 +55,8 @@ class DatasetConfig(Strict):
     """A name from the catalog (`digits`, `cifar10`, …), a folder (or a `.zip` or `.tar` of one), a manifest
     `.csv` or an `.npz`."""
     layout: Literal["auto", "class_folders", "prefix"] = "auto"
-    """`prefix`: a flat folder where the class is what stands before the last number of a name; `class_folders`:
+    """`prefix`: a flat folder where the class is what stands before the last number of a name;
+    `class_folders`:
     the folders say the classes, whatever a list among them says."""
     splits: SplitNames | None = None
     """Which folders, or values of a list's column, are which split. None: by their names."""
