@@ -35,6 +35,10 @@ LOOKED_AT = 200
 """Rows that are looked at to see whether a column holds paths."""
 
 
+class NoPathsError(DataError):
+    """No column of a list holds paths of images."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Positions of columns."""
@@ -74,6 +78,13 @@ def choose_columns(
     """
     said: list[str] = []
     names = [_bare(name) for name in table.header]
+    images = [name for name in table.header if name and is_image(name)]
+    if images:
+        raise DataError(
+            f"The first line of {table.file} names an image ({images[0]}), and not the columns. Put a line "
+            "such as "
+            "path,label above it."
+        )
     asked = {what: _asked(table, what, name) for what, name in chosen.items()}
     path = asked.get("path")
     if path is None:
@@ -153,7 +164,7 @@ def _path_column(
     if by_name:
         return by_name[0]
     missing = ["label"] if _by_name(names, LABELS, free) is None else []
-    raise DataError(no_columns(table, [*missing, "path"]))
+    raise NoPathsError(no_columns(table, [*missing, "path"]))
 
 
 def _split_column(

@@ -223,7 +223,7 @@ def _why_missing(table: Table, finder: Finder, name: str) -> str:
 
 def _refuse_several_labels(table: Table, labelled: Sequence[Labelled]) -> None:
     labels = {one.label for one in labelled}
-    several = [label for label in labels if "|" in label and not labels.isdisjoint(label.split("|"))]
+    several = [label for label in labels if "|" in label]
     if several:
         raise DataError(
             f"{table.file}: the label {min(several)!r} names several classes; an image must have one. Keep "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.columns import Columns
+from harness.data.columns import Columns, NoPathsError
 from harness.data.finder import InTree
 from harness.data.labelled import Labelled
 from harness.data.listing import Listing, columns_of, read_listing
@@ -107,6 +107,8 @@ def _look(file: Path, finder: InTree, config: DatasetConfig) -> tuple[str, _List
         table = read_table(file)
         pool = plain_split(file.stem) or plain_split(file.parent.name)
         return "", _List(table, columns_of(table, finder, config), finder, pool.pool if pool else None)
+    except NoPathsError:
+        return "no column of it leads to images here", None
     except DataError as error:
         return str(error).removeprefix(f"{file}:").removeprefix("The manifest ").strip().rstrip("."), None
 
@@ -132,18 +134,28 @@ def reconcile(
         listing, name = _read(lists.usable, top, config)
         return _by_list(listing, name, top, total)
     labelled, said = by_folders
-    are_parts = _are_parts({one.label for one in labelled})
+    labels = {one.label for one in labelled}
+    are_parts = _are_parts(labels)
     try:
         listing, name = _read(lists.usable, top, config)
     except DataError as error:
         if are_parts:
             raise
         return labelled, [*said, f"The folders were taken, and no list: {error}"]
-    why = "" if are_parts else _why_not(listing, name, labelled, lists.usable[0], total)
+    folder_of = {one.path: one for one in labelled}
+    if are_parts or (_are_numbered(labels) and not _agree(listing, folder_of)):
+        return _by_list(listing, name, top, total)
+    why = _why_not(listing, name, folder_of, lists.usable[0], total)
     return (labelled, [*said, why]) if why else _by_list(listing, name, top, total)
 
 
-def _why_not(listing: Listing, name: str, labelled: Sequence[Labelled], first: _List, total: int) -> str:
+def _agree(listing: Listing, folder_of: dict[str, Labelled]) -> bool:
+    """Whether each class of the list is one folder, and each folder one class."""
+    pairs = {(folder_of[one.path].label, one.label) for one in listing.labelled if one.path in folder_of}
+    return len(pairs) == len({label for label, _ in pairs}) == len({label for _, label in pairs})
+
+
+def _why_not(listing: Listing, name: str, folder_of: dict[str, Labelled], first: _List, total: int) -> str:
     """Why the folders are taken, and not the list; empty if it is to be the list.
 
     Raises:
@@ -154,14 +166,12 @@ def _why_not(listing: Listing, name: str, labelled: Sequence[Labelled], first: _
             f"Not used: {name}, which lists only {len(listing.labelled):,} of the {total:,} images. To train "
             f"on those alone: --dataset {first.table.file}"
         )
-    folder_of = {one.path: one for one in labelled}
-    pairs = {(folder_of[one.path].label, one.label) for one in listing.labelled if one.path in folder_of}
-    if not len(pairs) == len({label for label, _ in pairs}) == len({label for _, label in pairs}):
+    if not _agree(listing, folder_of):
         raise DataError(_contradiction(first, folder_of, listing))
     same = all(folder_of[one.path].pool == one.pool for one in listing.labelled if one.path in folder_of)
     if not listing.has_splits or same:
         return f"{name} says the same as the folders; the folders were taken."
-    if len({one.pool for one in labelled}) > 1:
+    if len({one.pool for one in folder_of.values()}) > 1:
         raise DataError(
             f"{name} and the folders say other splits. Choose the list: --dataset {first.table.file} or the "
             f"folders: {BY_FOLDERS}"
@@ -187,7 +197,7 @@ def _read(usable: Sequence[_List], top: Folder, config: DatasetConfig) -> tuple[
     for one in usable:
         part = read_listing(one.table, one.columns, one.finder, config, one.pool)
         whole.labelled += part.labelled
-        whole.said += part.said
+        whole.said += [sentence for sentence in part.said if sentence not in whole.said]
     each = ", ".join(f"{_below(one, top)} is {one.pool}" for one in usable)
     whole.said.append(f"Splits by the names of lists: {each}.")
     return whole, name
@@ -198,9 +208,7 @@ def _below(one: _List, top: Folder) -> str:
 
 
 def _by_list(listing: Listing, name: str, top: Folder, total: int) -> tuple[list[Labelled], list[str]]:
-    said = [
-        f"{name} says what the images show; the folders are not taken as classes. For those: {BY_FOLDERS}."
-    ]
+    said = [f"The classes are taken from {name}, not from the folders. For those: {BY_FOLDERS}."]
     known = {one.path for one in listing.labelled}
     left = [
         f"{folder.below(top)}/{image}".removeprefix("./")
@@ -215,11 +223,17 @@ def _by_list(listing: Listing, name: str, top: Folder, total: int) -> tuple[list
 
 
 def _are_parts(labels: set[str]) -> bool:
-    """Whether names of folders say nothing of what the images show: batch1, batch2; images_part_1,
-    images_part_2."""
-    bare = [tuple(word for word in words(label) if not word.isdecimal()) for label in labels]
-    spoken = [tuple(word for word in each if word not in _PARTS and len(word) > 1) for each in bare]
-    return all(bare) and (not any(spoken) or len(set(bare)) == 1)
+    """Whether names of folders say nothing of what the images show: images_part_1, batch_b."""
+    each_has = (any(word in _PARTS for word in words(label)) for label in labels)
+    return all(each_has) and all(
+        word in _PARTS or word.isdecimal() or len(word) == 1 for label in labels for word in words(label)
+    )
+
+
+def _are_numbered(labels: set[str]) -> bool:
+    """Whether names of folders differ in numbers only: HAM10000_images_part_1, HAM10000_images_part_2."""
+    bare = {tuple(word for word in words(label) if not word.isdecimal()) for label in labels}
+    return len(bare) == 1 and bare != {()}
 
 
 def _contradiction(one: _List, folder_of: dict[str, Labelled], listing: Listing) -> str:

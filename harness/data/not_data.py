@@ -87,6 +87,8 @@ def own_folder(path: str, names: Collection[str]) -> str:
     if "pyvenv.cfg" in names:
         return "a virtual environment"
     here = Path(path)
+    if here.name == "studies" and any(here.glob("*/events.jsonl")):
+        return "harness's studies"
     if ("optuna.db" in names or "studies" in names) and (
         _same(here, home()) or any(here.glob("studies/*/events.jsonl"))
     ):

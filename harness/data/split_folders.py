@@ -26,6 +26,7 @@ from harness.data.split_names import SplitName, plain_split, split_names, words
 from harness.data.tree import Folder
 from harness.errors import DataError
 
+_NO_LABELS = "for there are no class folders inside, so that nothing says what these images show."
 _UNLABELLED = (
     f"for there are no class folders inside. If it is a class: {NO_SPLITS}; if it is no part of the data, "
     "dataset.ignore passes it over."
@@ -87,7 +88,7 @@ def _with_training_folder(layout: Layout, beside: _Beside) -> Layout:
         _refuse_class_called_train(layout, labelled[0][1], known, beside.others)
     layout.parts = [(pool, innermost(folder, known)) for pool, folder in labelled]
     say_parts(layout)
-    say_unused(layout, unlabelled, _UNLABELLED)
+    say_unused(layout, unlabelled, _NO_LABELS)
     say_unused(layout, beside.others, f"{_BESIDE} {otherwise(layout.parts)}")
     _say_empty_splits(layout)
     return classes_of_parts(layout)
@@ -131,7 +132,7 @@ def _without_training_folder(layout: Layout, beside: _Beside) -> Layout:
     if base and parts:
         layout.parts.insert(0, ("train", base))
         say_parts(layout)
-        say_unused(layout, [*classes, *unlabelled], _UNLABELLED)
+        say_unused(layout, [*classes, *unlabelled], _NO_LABELS)
         return classes_of_parts(layout)
     if len(beside.others) + len(classes) < 2:
         classes, unlabelled = [*classes, *unlabelled], []

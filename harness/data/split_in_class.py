@@ -28,6 +28,8 @@ def split_in_every_class(layout: Layout, folders: Sequence[Folder]) -> Layout | 
         if any(split.pool for split in found.values()):
             having.append(folder)
     if "train" not in names or len(names) < 2 or len(having) < max(2, NEARLY * len(folders)):
+        if having and len(folders) > 1:
+            layout.said.append(_in_few_classes(layout, folders, having, names))
         return None
     if sum(len(one.bearing()) > 1 for folder in having for one in folder.bearing()) > len(having):
         raise DataError(
@@ -38,6 +40,23 @@ def split_in_every_class(layout: Layout, folders: Sequence[Folder]) -> Layout | 
         pools = {name: pool for pool in POOLS for name in names.get(pool, [])}
         refuse_two_for_one(folder, [(pools[one.name], one) for one in folder.bearing() if one.name in pools])
     return split_inside(layout, folders, names)
+
+
+def _in_few_classes(layout: Layout, folders: Sequence[Folder], having: Sequence[Folder], names: Named) -> str:
+    each = listed(
+        f"{folder.below(layout.top)}/{one}" for folder in having for one in _of_splits(folder, names)
+    )
+    shown = ", ".join(f"{pool}: [{', '.join(names[pool])}]" for pool in POOLS if pool in names)
+    return (
+        f"Taken together with their classes, for only {len(having)} of {len(folders)} classes have folders "
+        "with "
+        f"names of splits or none is for training: {each}. If they are splits: "
+        f"--set 'dataset.splits={{{shown}}}'."
+    )
+
+
+def _of_splits(folder: Folder, names: Named) -> list[str]:
+    return [one.name for one in folder.bearing() if any(one.name in known for known in names.values())]
 
 
 def split_inside(layout: Layout, folders: Sequence[Folder], names: Named) -> Layout:

@@ -39,10 +39,10 @@ def read_table(file: Path, most: int | None = None) -> Table:
             start = raw.read(4)
         encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
         with file.open(encoding=encoding, newline="") as stream:
-            first = stream.readline()
+            first = next((line for line in stream if line.strip()), "")
             stream.seek(0)
             lines = csv.reader(stream, delimiter=_delimiter(first), skipinitialspace=True)
-            header = tuple(field.strip() for field in next(lines, []))
+            header = tuple(field.strip() for field in next((one for one in lines if any(one)), []))
             return Table(file, header, list(islice(_rows(file, lines, len(header)), most)))
     except (UnicodeError, csv.Error) as error:
         raise DataError(f"The manifest {file} is not a CSV file in UTF-8 ({error}).") from error

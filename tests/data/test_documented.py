@@ -77,7 +77,11 @@ def check(row: Row, source: str, settings: list[str]) -> None:
 
 
 def numbered(pattern: str) -> list[str]:
-    return [pattern.replace("*", str(number)) for number in range(1, COPIES + 1)] if "*" in pattern else [pattern]
+    return (
+        [pattern.replace("*", str(number)) for number in range(1, COPIES + 1)]
+        if "*" in pattern
+        else [pattern]
+    )
 
 
 def make_files(specs: list[str], below: Path) -> None:
@@ -119,9 +123,7 @@ ARRAY = re.compile(
 )
 
 
-def values(
-    kind: str, low: float, high: float, shape: tuple[int, ...], seed: int = 0
-) -> np.ndarray[Any, Any]:
+def values(kind: str, low: float, high: float, shape: tuple[int, ...], seed: int = 0) -> np.ndarray[Any, Any]:
     """Random values of the type that reach exactly from low to high."""
     rng = np.random.default_rng(seed)
     found = rng.uniform(low, high, shape)
@@ -170,7 +172,12 @@ def png_16(pixels: np.ndarray[Any, Any]) -> bytes:
     height, width = pixels.shape
     lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
 
 
 def encoded(kind: str, pixels: np.ndarray[Any, Any]) -> bytes:
