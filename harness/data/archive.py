@@ -93,12 +93,12 @@ def _unpack(archive: Path, folder: Path, caps: Caps) -> None:
     files, total = 0, 0
     with _members(archive, caps) as members:
         for name, stream in members:
-            if name.rpartition("/")[2] == FOLDER_ICON:
-                continue
-            target = folder / _safe(archive, name)
             files += 1
             if files > caps.files:
                 raise DataError(f"The archive {archive} has more than {caps.files:,} files.")
+            if name.rpartition("/")[2] == FOLDER_ICON:
+                continue
+            target = folder / _safe(archive, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             written = 0
             # Never over something that is there: a name that comes twice is an attempt at something.

@@ -58,6 +58,15 @@ _MASK_FILE = re.compile(
 )
 
 
+_TRACES = (
+    (("metadata.json", "SHA256SUMS"), "an exported model"),
+    (("MLmodel",), "a saved model"),
+    (("saved_model.pb",), "a saved model"),
+    (("pyvenv.cfg",), "a virtual environment"),
+)
+"""Files that say what the folder is that holds all of them."""
+
+
 def is_document(name: str) -> bool:
     """Whether a file is no image by its name."""
     stem, dot, suffix = name.rpartition(".")
@@ -80,17 +89,12 @@ def own_folder(path: str, names: Collection[str]) -> str:
         path: the folder's.
         names: everything directly inside.
     """
-    if {"metadata.json", "SHA256SUMS"} <= set(names):
-        return "an exported model"
-    if "MLmodel" in names or "saved_model.pb" in names:
-        return "a saved model"
-    if "pyvenv.cfg" in names:
-        return "a virtual environment"
+    for traces, what in _TRACES:
+        if all(name in names for name in traces):
+            return what
     here = Path(path)
-    if here.name == "studies" and any(here.glob("*/events.jsonl")):
-        return "harness's studies"
-    if ("optuna.db" in names or "studies" in names) and (
-        _same(here, home()) or any(here.glob("studies/*/events.jsonl"))
+    if (here.name == "studies" and any(here.glob("*/events.jsonl"))) or (
+        "studies" in names and (_same(here, home()) or any(here.glob("studies/*/events.jsonl")))
     ):
         return "harness's studies"
     if "datasets" in names and (_same(here, cache()) or (here / "datasets" / "index").is_dir()):
