@@ -192,7 +192,7 @@ def _explain(details: ErrorDetails) -> tuple[str, str]:
         )
     if kind == "too_short":
         return path, "it is empty; it needs at least one entry"
-    message = details["msg"].replace("Input should be ", "it must be ")
+    message = details["msg"].removeprefix("Value error, ").replace("Input should be ", "it must be ")
     return path, f"{shown(found)} is not allowed: {message[0].lower()}{message[1:]}"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf, isfinite
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from harness.experiment.space import Space, parse_space
 from harness.records import Precision, Scalar
@@ -32,12 +33,31 @@ class Strict(BaseModel):
 Name = Annotated[str, Field(min_length=1)]
 
 
+def _names(value: Any) -> Any:
+    """One name is a list of one; numbers are names too, as they stand in columns of lists."""
+    names = value if isinstance(value, list) else [value]
+    if value is None or not all(isinstance(name, str | int) and str(name) for name in names):
+        raise ValueError("it must be a list of names")
+    return [str(name) for name in names]
+
+
+def _range(value: Any) -> Any:
+    numbers = value if isinstance(value, list) else []
+    fine = len(numbers) == 2 and all(type(one) in (int, float) for one in numbers)
+    if value != "auto" and not (fine and isfinite(numbers[0]) and numbers[0] < numbers[1] < inf):
+        raise ValueError("it must be auto, or two numbers such as [0, 4095], the lower one first")
+    return value
+
+
+Names = Annotated[list[str], BeforeValidator(_names)]
+
+
 class SplitNames(Strict):
     """What the user calls the splits: names of folders, or values of a list's column; none: no splits."""
 
-    train: list[Name | int | bool] = []
-    validation: list[Name | int | bool] = []
-    test: list[Name | int | bool] = []
+    train: Names = []
+    validation: Names = []
+    test: Names = []
 
 
 class ColumnNames(Strict):
@@ -62,9 +82,9 @@ class DatasetConfig(Strict):
     """Which folders, or values of a list's column, are which split. None: by their names."""
     columns: ColumnNames = ColumnNames()
     """Which columns of a list hold path, label and split, where their names do not say it."""
-    ignore: list[Name] | None = None
+    ignore: Names | None = None
     """Patterns of files and folders that are passed over. None: masks and thumbnails beside pictures."""
-    range: Literal["auto"] | Annotated[list[float], Field(min_length=2, max_length=2)] = "auto"
+    range: Annotated[Literal["auto"] | list[float], BeforeValidator(_range)] = "auto"
     """Values that become 0 and 255, for arrays and for images of more than 8 bits."""
     max_pixels: Annotated[int, Field(ge=1, le=4_000_000_000)] = 50_000_000
     """Of one image, from its header; a larger one is not read."""
@@ -80,18 +100,11 @@ class DatasetConfig(Strict):
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of unreadable images above which preparing is an error."""
 
-    @model_validator(mode="after")
-    def _range_goes_up(self) -> Self:
-        if self.range != "auto" and self.range[0] >= self.range[1]:
-            raise ValueError(f"dataset.range: {self.range[0]:g} must be below {self.range[1]:g}")
-        return self
-
     def named_splits(self) -> dict[str, list[str]] | None:
         """Names by pool as text; {} if there are none by the user's word; None if they say nothing."""
         if self.splits is None:
             return None
-        every = {pool: [str(one) for one in names] for pool, names in self.splits}
-        return {pool: names for pool, names in every.items() if names}
+        return {pool: names for pool, names in self.splits if names}
 
     def named_columns(self) -> dict[str, str]:
         """Names of columns by what they hold, where the user says it."""

@@ -55,15 +55,16 @@ def tiff(pixels: Values, *, order: str = "<", packed: bool = False, white_is_zer
     entries: list[tuple[int, int, list[int]]] = [
         (256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * channels), (259, 3, [8 if packed else 1]),
         (262, 3, [0 if white_is_zero else 1 if channels == 1 else 2]), (273, 4, [0]), (277, 3, [channels]),
-        (278, 4, [height]), (279, 4, [len(raw)]), (339, 3, [kind] * channels if bits > 16 or kind > 1 else [1]),
+        (278, 4, [height]), (279, 4, [len(raw)]),
+        (339, 3, [kind] * channels if bits > 16 or kind > 1 else [1]),
     ]  # fmt: skip
     if channels == 4:
         entries.insert(-1, (338, 3, [2]))
     table = 8 + len(raw) + len(raw) % 2
     extra_at = table + 2 + 12 * len(entries) + 4
     extra, lines = b"", b""
-    for tag, size, numbers in entries:
-        numbers = [8] if tag == 273 else numbers
+    for tag, size, listed in entries:
+        numbers = [8] if tag == 273 else listed
         packed_numbers = struct.pack(f"{order}{len(numbers)}{'H' if size == 3 else 'I'}", *numbers)
         if len(packed_numbers) > 4:
             lines += struct.pack(f"{order}HHII", tag, size, len(numbers), extra_at + len(extra))
@@ -78,9 +79,10 @@ def tiff(pixels: Values, *, order: str = "<", packed: bool = False, white_is_zer
 def portable(pixels: Values, largest: int) -> bytes:
     """A PGM (H, W, 1) or PPM (H, W, 3) whose header calls `largest` the largest value."""
     height, width, channels = pixels.shape
-    return b"P%d\n# made by hand\n%d %d\n%d\n" % (5 if channels == 1 else 6, width, height, largest) + pixels.astype(
-        ">u2"
-    ).tobytes()
+    return (
+        b"P%d\n# made by hand\n%d %d\n%d\n" % (5 if channels == 1 else 6, width, height, largest)
+        + pixels.astype(">u2").tobytes()
+    )
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

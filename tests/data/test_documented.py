@@ -119,7 +119,8 @@ def test_lists_are_taken_as_documented(row: Row) -> None:
 
 
 ARRAY = re.compile(
-    r"(?P<key>\w+)(?:: *(?P<kind>[a-z][\w-]*)?)?(?: *(?P<low>-?[\d.]+)…(?P<high>[\d.]+))?(?: *\((?P<count>\d+)\))?"
+    r"(?P<key>\w+)(?:: *(?P<kind>[a-z][\w-]*)?)?"
+    r"(?: *(?P<low>-?[\d.]+)…(?P<high>[\d.]+))?(?: *\((?P<count>\d+)\))?"
 )
 
 
