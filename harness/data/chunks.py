@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from harness.data.pixel_range import Extent, Range
 from harness.data.sources import ImageFile
+from harness.errors import DataError
 
 CHUNK = 500
 FEW = 2 * CHUNK
@@ -90,6 +92,12 @@ def decode_chunks(chunks: Sequence[Chunk]) -> Iterator[Outcome]:
         try:
             for future in as_completed(waiting):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                "A process that decoded images was ended from outside, as systems do when memory runs out. "
+                "Run the command again with more memory to spare; if one image does it, find it and pass it "
+                "over with dataset.ignore."
+            ) from error
         finally:
             processes.shutdown(cancel_futures=True)
 

@@ -82,8 +82,7 @@ def choose_columns(
     if images:
         raise DataError(
             f"The first line of {table.file} names an image ({images[0]}), and not the columns. Put a line "
-            "such as "
-            "path,label above it."
+            "such as path,label above it."
         )
     asked = {what: _asked(table, what, name) for what, name in chosen.items()}
     path = asked.get("path")

@@ -174,8 +174,7 @@ def _check_classes_left(pools: _Pools, labels: dict[str, Labels]) -> None:
         has = "has" if len(missing) == 1 else "have"
         pools.warnings.append(
             f"{len(missing)} of {len(pools.classes)} classes {has} no {part} images ({listed(missing)}): "
-            "nothing is "
-            f"known of {'it' if len(missing) == 1 else 'them'} there, and macro averages leave "
+            f"nothing is known of {'it' if len(missing) == 1 else 'them'} there, and macro averages leave "
             f"{'it' if len(missing) == 1 else 'them'} out."
         )
 

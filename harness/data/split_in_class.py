@@ -49,9 +49,8 @@ def _in_few_classes(layout: Layout, folders: Sequence[Folder], having: Sequence[
     shown = ", ".join(f"{pool}: [{', '.join(names[pool])}]" for pool in POOLS if pool in names)
     return (
         f"Taken together with their classes, for only {len(having)} of {len(folders)} classes have folders "
-        "with "
-        f"names of splits or none is for training: {each}. If they are splits: "
-        f"--set 'dataset.splits={{{shown}}}'."
+        f"with names of splits or none is for training: {each}. If they are splits: --set "
+        f"'dataset.splits={{{shown}}}'."
     )
 
 

@@ -359,3 +359,23 @@ def test_a_flipped_bit_in_prepared_data_is_noticed_and_mended(pets: Path, name: 
         assert "was damaged" in after.warnings[0]
         assert Path(name).suffix in after.warnings[0]
     assert prepared(pets).warnings == before.warnings
+
+
+def test_photographs_larger_than_usual_are_accepted_deliberately(pets: Path) -> None:
+    for name in ("cat", "dog"):
+        pixels = Image.new("1", (9000, 6000))
+        pixels.paste(1, (0, 0, 9000, 3000 if name == "cat" else 1500))
+        pixels.save(pets / name / "large.png")
+    with pytest.raises(DataError, match=r"54,000,000 pixels; at most 50,000,000 .*dataset\.max_pixels"):
+        prepared(pets)
+    usual = prepared(pets, max_unreadable=0.2)
+    found = prepared(pets, max_pixels=60_000_000, test_fraction=0.0, validation_fraction=0.0)
+    assert found.warnings == ()
+    assert found.digest != usual.digest
+    images, labels = load(found).train()
+    large = [
+        int(image.mean()) for image, label in zip(images, labels, strict=True) if image.std(axis=1).max() < 1
+    ]
+    assert large == sorted(large, reverse=True)
+    assert len(large) == 2
+    assert abs(large[0] - 2 * large[1]) < 10
