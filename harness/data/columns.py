@@ -78,12 +78,11 @@ def choose_columns(
     """
     said: list[str] = []
     names = [_bare(name) for name in table.header]
-    images = [name for name in table.header if name and is_image(name)]
-    if images:
-        raise DataError(
-            f"The first line of {table.file} names an image ({images[0]}), and not the columns. Put a line "
-            "such as path,label above it."
-        )
+    images = (
+        [name for name in table.header if name] if _by_name(names, PATHS, range(len(names))) is None else []
+    )
+    if _by_name(names, PATHS, range(len(names))) is None:
+        _refuse_no_header(table, is_image)
     asked = {what: _asked(table, what, name) for what, name in chosen.items()}
     path = asked.get("path")
     if path is None:
@@ -122,6 +121,15 @@ def no_columns(table: Table, columns: Sequence[str]) -> str:
         "must be path,label or path,label,split, or say which columns are meant: --set "
         f"'dataset.columns={one}'."
     )
+
+
+def _refuse_no_header(table: Table, is_image: Callable[[str], bool]) -> None:
+    images = [name for name in table.header if name and is_image(name)]
+    if images:
+        raise DataError(
+            f"The first line of {table.file} names an image ({images[0]}), and not the columns. Put a line such "
+            "as path,label above it."
+        )
 
 
 def _bare(name: str) -> str:

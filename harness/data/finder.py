@@ -53,17 +53,18 @@ class OnDisk:
     """What the paths lead to; else what lies below the list's folder."""
 
     def __init__(self, file: Path) -> None:
-        self._folder = file.parent
+        self._folder = "" if file.parent == Path() else str(file.parent)
+        self._root = file.parent.resolve()
         self._below: InTree | None = None
         self._looked = False
 
     def find(self, name: str) -> Found | None:
         """By the path, else as `InTree` does."""
-        path = self._folder / name
+        path = os.path.join(self._folder, name)  # noqa: PTH118 # a Path takes longer than the file system
         try:
-            stat = path.stat()
+            stat = os.stat(path)  # noqa: PTH116
             if S_ISREG(stat.st_mode):
-                return str(path), stat
+                return path, stat
         except (OSError, ValueError):
             pass
         below = self._tree()
@@ -72,7 +73,7 @@ class OnDisk:
     def is_something_else(self, name: str) -> bool:
         """Whether the path leads to something that is no file."""
         try:
-            return not S_ISREG((self._folder / name).stat().st_mode)
+            return not S_ISREG(Path(self._folder, name).stat().st_mode)
         except (OSError, ValueError):
             return False
 
@@ -80,7 +81,7 @@ class OnDisk:
         if not self._looked:
             self._looked = True
             try:
-                tree: Tree = read_tree(self._folder.resolve(), most=MOST_FILES)
+                tree: Tree = read_tree(self._root, most=MOST_FILES)
             except TooLargeError:
                 return None
             self._below = InTree(tree.root)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.data.columns import Columns, choose_columns, no_columns
 from harness.data.finder import Finder, OnDisk
 from harness.data.labelled import Labelled, as_source
-from harness.data.not_data import IMAGES
+from harness.data.list_folders import splits_of_folders, unlisted_beside
+from harness.data.list_rows import Rows
 from harness.data.sentences import counted, listed
-from harness.data.sources import POOLS, ImageFiles, Pool
-from harness.data.split_names import split_names, value_split
+from harness.data.sources import ImageFiles, Pool
 from harness.data.table import Table, read_table
 from harness.data.tree import matches
 from harness.errors import DataError
@@ -49,7 +48,7 @@ def read_manifest(file: Path, config: DatasetConfig) -> ImageFiles:
     if not table.rows:
         raise DataError(f"The manifest {file} lists no images.")
     listing = read_listing(table, columns, finder, config)
-    unlisted = _unlisted(listing.labelled)
+    unlisted = unlisted_beside(listing.labelled)
     if unlisted:
         listing.said.append(
             f"Not used: {counted(len(unlisted), 'image')} beside those that {file.name} lists: "
@@ -80,7 +79,7 @@ def read_listing(
     Raises:
         DataError: naming the line.
     """
-    rows = _Rows(table, columns, config)
+    rows = Rows(table, columns, config)
     listing = Listing(said=_say_columns(table, columns))
     seen: set[tuple[str, str, Pool]] = set()
     missing: list[tuple[int, str]] = []
@@ -113,82 +112,8 @@ def read_listing(
         )
     listing.has_splits = columns.split is not None
     if columns.split is None and pool is None:
-        _splits_of_folders(table, config.named_splits(), listing)
+        _take_splits_of_folders(table, config, listing)
     return listing
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Labels and splits of rows, and what was seen on the way."""
-
-    table: Table
-    columns: Columns
-    config: DatasetConfig
-    blank: int = 0
-    unlabelled: Counter[str] = field(default_factory=Counter)
-    left: Counter[str] = field(default_factory=Counter)
-
-    def label(self, line: int, fields: Sequence[str]) -> str:
-        """The label; raises DataError if path or label is missing."""
-        if not fields[self.columns.path]:
-            raise DataError(f"{self.table.file}:{line}: the path is missing.")
-        if self.columns.label is None:
-            return next(self.table.header[at] for at in self.columns.one_hot if float(fields[at]))
-        return fields[self.columns.label]
-
-    def split(self, line: int, fields: Sequence[str]) -> Pool | None:
-        """The split; None if the row is not to be used."""
-        pool, value = self._split(line, fields)
-        if pool is not None and not self.label(line, fields):
-            if pool != "test":
-                raise DataError(f"{self.table.file}:{line}: the label is missing.")
-            self.unlabelled[value] += 1
-            return None
-        return pool
-
-    def _split(self, line: int, fields: Sequence[str]) -> tuple[Pool | None, str]:
-        if self.columns.split is None:
-            return "train", ""
-        value = fields[self.columns.split]
-        named = self.config.named_splits()
-        if not value and not named:
-            self.blank += 1
-            return "train", ""
-        found = value_split(value, named)
-        if found is not None and (not named or value.casefold() in _flat(named)):
-            if found.pool is None:
-                self.unlabelled[value] += 1
-            return found.pool, value
-        if named:
-            self.left[value] += bool(named.get("train"))
-            return (None if named.get("train") else "train"), value
-        column = self.table.header[self.columns.split]
-        raise DataError(
-            f"{self.table.file}:{line}: the split {value!r} is none of train, validation, test. Say what the "
-            f"values of {column} mean: --set 'dataset.splits={{train: […], validation: […], test: […]}}'; or "
-            "that they are no splits: --set 'dataset.splits={}'."
-        )
-
-    def sentences(self) -> list[str]:
-        """What should be said."""
-        said = []
-        if self.blank:
-            said.append(
-                f"{counted(self.blank, 'row')} without a split {'is' if self.blank == 1 else 'are'} for "
-                "training."
-            )
-        for counts, why in (
-            (self.unlabelled, "without labels"),
-            (+self.left, "that dataset.splits does not name"),
-        ):
-            if counts:
-                each = listed(f"{value or 'test'} ({number:,})" for value, number in counts.items())
-                said.append(f"Not used: rows {why}: {each}.")
-        return said
-
-
-def _flat(named: Mapping[str, Sequence[str]]) -> set[str]:
-    return {value.strip().casefold() for values in named.values() for value in values}
 
 
 def _judge_missing(
@@ -231,45 +156,13 @@ def _refuse_several_labels(table: Table, labelled: Sequence[Labelled]) -> None:
         )
 
 
-def _splits_of_folders(table: Table, named: dict[str, list[str]] | None, listing: Listing) -> None:
-    """Where the list has no splits, the folders of its paths may: `train/1.png`, `test/2.png`."""
-    if named == {}:
-        return
-    root = str(table.file.parent.resolve())
-    real = _real_folders(listing.labelled)
-    parts_of = {folder: Path(os.path.relpath(path, root)).parts for folder, path in real.items()}
-    folders = [parts_of[_folder(one.path)] for one in listing.labelled]
-    names = {name for parts in folders for name in parts}
-    if named is None:
-        pools = {name: split.pool for name, split in split_names(sorted(names)).items()}
-    else:
-        pools = {
-            name: pool
-            for name in names
-            for pool in POOLS
-            if name.casefold() in _flat({"": named.get(pool, [])})
-        }
-        if not pools:
-            raise DataError(
-                f"dataset.splits names {listed(sorted(_flat(named)))}, but {table.file} has neither a column "
-                "for the split nor such folders in its paths."
-            )
-    found = [next((pools[name] for name in parts if name in pools), None) for parts in folders]
-    if named is None and (None in found or len(set(found)) < 2 or "train" not in found):
-        return
-    rest: Pool | None = None if named and named.get("train") else "train"
-    kept = [(one, pool or rest) for one, pool in zip(listing.labelled, found, strict=True)]
-    listing.labelled = [one._replace(pool=pool) for one, pool in kept if pool]
-    listing.has_splits = True
-    each = ", ".join(f"{name} is {pool}" for name, pool in sorted(pools.items()))
-    listing.said.append(
-        f"Splits by the folders of the paths, for {table.file.name} has no column for them: {each}. For "
-        "none: --set 'dataset.splits={}'."
-    )
-    if left := sum(pool is None for _, pool in kept):
-        listing.said.append(
-            f"Not used: {counted(left, 'image')} in folders that dataset.splits does not name."
-        )
+def _take_splits_of_folders(table: Table, config: DatasetConfig, listing: Listing) -> None:
+    """Where the list has no column for the split, the folders of its paths may say it."""
+    found = splits_of_folders(table.file, listing.labelled, config.named_splits())
+    if found is not None:
+        listing.labelled, said = found
+        listing.said += said
+        listing.has_splits = True
 
 
 def _say_columns(table: Table, columns: Columns) -> list[str]:
@@ -285,31 +178,3 @@ def _say_columns(table: Table, columns: Columns) -> list[str]:
         f"Columns of {table.file.name}: {'; '.join(parts)}. To say otherwise: --set 'dataset.columns={{path: "
         "…, label: …, split: …}'."
     ]
-
-
-def _folder(path: str) -> str:
-    return path.rpartition("/")[0] or "."
-
-
-def _real_folders(labelled: Sequence[Labelled]) -> dict[str, str]:
-    """The folders of the images as they are written, and where they really are."""
-    return {folder: os.path.realpath(folder) for folder in {_folder(one.path) for one in labelled}}
-
-
-def _unlisted(labelled: Sequence[Labelled]) -> list[str]:
-    """Images in the folders of those that are listed."""
-    real = _real_folders(labelled)
-    known = {f"{real[_folder(one.path)]}/{one.path.rpartition('/')[2]}" for one in labelled}
-    unlisted = []
-    for folder in sorted(set(real.values())):
-        try:
-            with os.scandir(folder) as entries:
-                names = sorted(entry.name for entry in entries)
-        except OSError:
-            continue
-        for name in names:
-            if f".{name.rpartition('.')[2].lower()}" in IMAGES and name[0] != ".":
-                path = f"{folder}/{name}"
-                if path not in known:
-                    unlisted.append(path)
-    return unlisted

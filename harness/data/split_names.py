@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.data.sources import Pool
@@ -105,6 +105,11 @@ def split_names(names: Sequence[str]) -> dict[str, SplitName]:
     }
 
 
+def flat(named: Mapping[str, Sequence[str]]) -> set[str]:
+    """All names that the user gave for splits, lower case."""
+    return {name.strip().casefold() for names in named.values() for name in names}
+
+
 def value_split(value: str, named: dict[str, list[str]] | None = None) -> SplitName | None:
     """The split that a value of a list's column means; None if it means none.
 
@@ -115,6 +120,6 @@ def value_split(value: str, named: dict[str, list[str]] | None = None) -> SplitN
     if named:
         wanted = unicodedata.normalize("NFC", value).strip().casefold()
         for pool in ("train", "validation", "test"):
-            if wanted in (one.strip().casefold() for one in named.get(pool, [])):
+            if wanted in flat({pool: named.get(pool, [])}):
                 return SplitName(pool, ())
     return plain_split(value)
