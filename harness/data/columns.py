@@ -24,7 +24,7 @@ LABELS = [
     "classid", "labelid", "categoryid", "classindex",
 ]  # fmt: skip
 SPLITS = [
-    "split", "subset", "partition", "set", "dataset", "dataset", "datasplit", "traintest", "usage",
+    "split", "subset", "partition", "set", "dataset", "datasplit", "traintest", "usage",
     "phase", "fold",
 ]  # fmt: skip
 SURE_SPLITS = frozenset(["split", "subset", "partition", "datasplit"])
@@ -78,9 +78,6 @@ def choose_columns(
     """
     said: list[str] = []
     names = [_bare(name) for name in table.header]
-    images = (
-        [name for name in table.header if name] if _by_name(names, PATHS, range(len(names))) is None else []
-    )
     if _by_name(names, PATHS, range(len(names))) is None:
         _refuse_no_header(table, is_image)
     asked = {what: _asked(table, what, name) for what, name in chosen.items()}
@@ -127,8 +124,8 @@ def _refuse_no_header(table: Table, is_image: Callable[[str], bool]) -> None:
     images = [name for name in table.header if name and is_image(name)]
     if images:
         raise DataError(
-            f"The first line of {table.file} names an image ({images[0]}), and not the columns. Put a line such "
-            "as path,label above it."
+            f"The first line of {table.file} names an image ({images[0]}), and not the columns. Put a line "
+            "such as path,label above it."
         )
 
 

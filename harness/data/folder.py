@@ -7,7 +7,8 @@ from pathlib import Path
 from harness.data.class_images import images_of_classes
 from harness.data.labelled import Labelled, as_source
 from harness.data.layout import unwrap
-from harness.data.lists_beside import Lists, all_lists, find_lists, reconcile
+from harness.data.list_or_folders import reconcile
+from harness.data.lists_beside import Lists, all_lists, find_lists
 from harness.data.masks import set_masks_aside
 from harness.data.prefix import images_by_prefix
 from harness.data.sentences import counted, listed
@@ -56,9 +57,9 @@ def _by_folders_or_list(root: Folder, config: DatasetConfig) -> tuple[list[Label
         layout = find_classes(root, config.named_splits())
         top = layout.top
         by_folders = images_of_classes(layout, root)
-    except DataError:
+    except DataError as error:
         if not found.usable:
-            raise
+            raise DataError(" ".join([str(error), *found.said])) from error
     if by_folders is not None and not by_folders[0]:
         by_folders = None
     labelled, said = reconcile(found, by_folders, top, config) or by_folders or ([], [])

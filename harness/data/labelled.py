@@ -119,7 +119,7 @@ def _refuse_unknown(labelled: Sequence[Labelled], taken: dict[str, str], classes
     if not unknown:
         return
     for label, pool in sorted(unknown, key=lambda found: (POOLS.index(found[1]), found[0])):
-        near = difflib.get_close_matches(label, classes, n=1)
+        near = difflib.get_close_matches(label, classes, n=1, cutoff=0.75)
         others = len({other for other, _ in unknown}) - 1
         raise DataError(
             f"The class {label!r} has {counted(unknown[label, pool], f'{pool} image')}, but none to train "

@@ -120,37 +120,44 @@ def _flat_parts(root: Folder, named: Named | None) -> tuple[Layout, bool]:
         (top,) = inside
     layout = Layout(top)
     folders = top.bearing()
-    names = [folder.name for folder in folders]
-    if named is None:
-        splits = split_names(names)
-        pools: dict[str, Pool | None] = {name: split.pool for name, split in splits.items()}
-    else:
-        pools = {name: pool for pool in POOLS for name in named.get(pool, [])}
-        missing = sorted(set(pools) - set(names))
-        if missing:
-            raise DataError(
-                f"dataset.splits names {listed(repr(name) for name in missing)}, but the folders in "
-                f"{top.path} are {listed(names, 8) or 'none'}."
-            )
-    layout.parts = [(pool, folder) for folder in folders if (pool := pools.get(folder.name))]
-    if named is None:
-        refuse_two_for_one(top, layout.parts)
-    say_parts(layout)
-    rest = [folder for folder in folders if not pools.get(folder.name)]
+    pools = _pools(layout, folders, named)
+    rest = [folder for folder in folders if folder.name not in pools]
+    say_unused(layout, [one for one in folders if pools.get(one.name, "train") is None], "without labels.")
     if any(pool == "train" for pool, _ in layout.parts):
         say_unused(layout, rest, "beside the splits.")
         return layout, True
     if top.files:
         say_unused(layout, rest, "for images lie directly beside them.")
         layout.parts.insert(0, ("train", top))
-        return layout, False
-    if rest:
+    elif rest:
         layout.said.append(
             f"The images of these folders are taken together: {listed(one.name for one in rest)}."
         )
         together: list[tuple[Pool, Folder]] = [("train", folder) for folder in rest]
         layout.parts = together + layout.parts
     return layout, False
+
+
+def _pools(layout: Layout, folders: Sequence[Folder], named: Named | None) -> dict[str, Pool | None]:
+    """The splits of folders by name, of which those with labels become parts of the layout."""
+    names = [folder.name for folder in folders]
+    if named is None:
+        splits = split_names(names)
+        pools: dict[str, Pool | None] = {name: split.pool for name, split in splits.items()}
+    else:
+        asked = {name.casefold(): pool for pool in POOLS for name in named.get(pool, [])}
+        pools = {name: asked[name.casefold()] for name in names if name.casefold() in asked}
+        missing = sorted(set(asked) - {name.casefold() for name in names})
+        if missing:
+            raise DataError(
+                f"dataset.splits names {listed(repr(name) for name in missing)}, but the folders in "
+                f"{layout.top.path} are {listed(names, 8) or 'none'}."
+            )
+    layout.parts = [(pool, folder) for folder in folders if (pool := pools.get(folder.name))]
+    if named is None:
+        refuse_two_for_one(layout.top, layout.parts)
+        say_parts(layout)
+    return pools
 
 
 def _flat(layout: Layout, folder: Folder) -> Iterable[tuple[Folder, str, os.stat_result]]:

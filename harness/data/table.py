@@ -11,6 +11,8 @@ from pathlib import Path
 from harness.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")
+START = 1 << 16
+"""Characters in which a header has to end."""
 _MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -39,7 +41,7 @@ def read_table(file: Path, most: int | None = None) -> Table:
             start = raw.read(4)
         encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
         with file.open(encoding=encoding, newline="") as stream:
-            first = next((line for line in stream if line.strip()), "")
+            first = next((line for line in stream.read(START).splitlines() if line.strip()), "")
             stream.seek(0)
             lines = csv.reader(stream, delimiter=_delimiter(first), skipinitialspace=True)
             header = tuple(field.strip() for field in next((one for one in lines if any(one)), []))
