@@ -63,7 +63,8 @@ class Outcome:
     """By row, of files with more than 8 bits a channel."""
     postponed: list[int] = field(default_factory=list)
     """Rows left for later."""
-    animated: int = 0
+    animated: list[int] = field(default_factory=list)
+    """Rows of which only the first frame is kept."""
     clipped: int = 0
     """Values outside the range."""
     brightest: int = 0
@@ -135,7 +136,8 @@ def _decode_one(row: int, path: str, images: npt.NDArray[np.uint8], outcome: Out
             found = decode(content, chunk.size, chunk.channels, chunk.pixel_range, chunk.max_pixels)
             images[row] = found.pixels
             hashed = pixel_hash(found.pixels)
-            outcome.animated += found.animated
+            if found.animated:
+                outcome.animated.append(row)
             outcome.clipped += found.clipped
             if found.extent is None:
                 outcome.brightest = max(outcome.brightest, int(found.pixels.max()))

@@ -45,7 +45,7 @@ def judge(failures: Sequence[Failure], source: ImageFiles, config: DatasetConfig
     for pool in lost:
         if lost[pool] == every[pool]:
             raise DataError(
-                f"None of the {counted(every[pool], f'{pool} image')} can be read: {_first(failures, pool)}"
+                f"Of the {pool} images ({every[pool]:,}) none can be read. {_first(failures, pool)}"
             )
     training = Counter(file.label for file in source.files if file.pool == "train")
     lost_of_class = Counter(one.file.label for one in failures if one.file.pool == "train")

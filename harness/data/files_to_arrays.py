@@ -56,7 +56,7 @@ class _Known:
     """Of files with more than 8 bits a channel."""
     postponed: list[_Row] = field(default_factory=list)
     """Images so large that only one should be in memory."""
-    animated: int = 0
+    animated: set[_Row] = field(default_factory=set)
     clipped: int = 0
     brightest: int = 0
 
@@ -70,7 +70,7 @@ class _Known:
         self.failures.update({(pool, row): reason for row, reason in outcome.failures.items()})
         self.extents.update({(pool, row): extent for row, extent in outcome.extents.items()})
         self.postponed += [(pool, row) for row in outcome.postponed]
-        self.animated += outcome.animated
+        self.animated |= {(pool, row) for row in outcome.animated}
         self.clipped += outcome.clipped
         self.brightest = max(self.brightest, outcome.brightest)
 
@@ -188,7 +188,7 @@ def _number(deep: dict[_Row, Extent]) -> str:
 def _say_kinds(known: _Known) -> list[str]:
     said = []
     if known.animated:
-        said.append(f"Of {known.animated} animated images only the first frame is used.")
+        said.append(f"Of {len(known.animated)} animated images only the first frame is used.")
     if 0 < known.brightest < DARK:
         said.append(
             f"The brightest pixel of all images is {known.brightest} of 255, so that they are nearly black: "

@@ -81,6 +81,7 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         DataError: a class or a split has too few images.
     """
     pools = _read(folder, manifest)
+    _judge_unreadable(pools, config)
     digest = _without_shared(pools, manifest.digest)
     where: dict[str, Pool] = {"train": "train", "validation": "validation", "test": "test"}
     train = pools.used["train"]
@@ -116,6 +117,17 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         class_counts={name: int(count) for name, count in zip(pools.classes, counts, strict=True)},
         warnings=tuple(pools.warnings),
     )
+
+
+def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
+    """What was prepared for somebody who allows more may be too much now."""
+    total = sum(len(labels) for labels in pools.labels.values())
+    lost = total - sum(len(used) for used in pools.used.values())
+    if lost > config.max_unreadable * total:
+        raise DataError(
+            f"{lost} of {total} images cannot be read, more than the allowed share of "
+            f"{config.max_unreadable:.0%} (dataset.max_unreadable). Mend or remove them."
+        )
 
 
 def _read(folder: Path, manifest: Manifest) -> _Pools:

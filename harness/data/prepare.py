@@ -18,6 +18,7 @@ from harness.data.listing import read_manifest as read_list
 from harness.data.not_data import TABLES
 from harness.data.npz import read_npz
 from harness.data.parts import divide
+from harness.data.sentences import as_text
 from harness.data.sources import ImageArrays, ImageFiles
 from harness.data.store import VERSION, Prepared, Store, read_manifest
 from harness.errors import DataError
@@ -73,7 +74,7 @@ def prepare(
         dataset,
         name=found.name,
         pixel_range=found.pixel_range,
-        warnings=(*store.notes, *said, *found.warnings, *dataset.warnings),
+        warnings=tuple(map(as_text, (*store.notes, *said, *found.warnings, *dataset.warnings))),
     )
 
 
@@ -128,7 +129,7 @@ def _files(ask: _Ask) -> tuple[list[str], Prepared]:
         path = _unpacked(path, store)
     source = _read_files(path, config)
     for sentence in source.warnings:
-        ask.tell(sentence)
+        ask.tell(as_text(sentence))
     _check_files(source)
     mark, like = fingerprint(source, config), likeness(source, config)
     found = None if ask.recheck else store.find(mark)
@@ -186,7 +187,7 @@ def _read_files(path: Path, config: DatasetConfig) -> ImageFiles:
     else:
         source = scan_folder(path, config)
         unused = _unused(config, "columns") if config.layout != "auto" else []
-    return replace(source, warnings=(*source.warnings, *unused))
+    return replace(source, warnings=tuple(map(as_text, (*source.warnings, *unused))))
 
 
 def _unused(config: DatasetConfig, *keys: str) -> list[str]:

@@ -15,6 +15,11 @@ def listed(items: Iterable[object], most: int = EXAMPLES) -> str:
     return f"{', '.join(every[:most])} and {len(every) - most:,} more"
 
 
+def as_text(sentence: str) -> str:
+    """A sentence that can be written as UTF-8, whatever names of files it holds."""
+    return sentence.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def counted(number: int, one: str, many: str | None = None) -> str:
     """`1 image`, `2 images`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

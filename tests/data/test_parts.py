@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def test_a_split_that_cannot_be_read_is_told_of(draw: Any) -> None:
             draw(f"data/train/{name}/{number}.png", seed=first + number)
     Path("data/val/a").mkdir(parents=True)
     Path("data/val/a/1.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"None of the 1 validation image can be read: .*data/val/a/1\.png"):
+    with pytest.raises(DataError, match=r"Of the validation images \(1\) none can be read\. .*val/a/1\.png"):
         prepared("data")
 
 
@@ -139,6 +140,10 @@ def test_many_unreadable_files_make_few_sentences(draw: Any) -> None:
     assert len(found.warnings) == 6
     assert found.warnings[-1].startswith("35 more images were skipped: it is none of")
     assert "it is HEIC" in found.warnings[-1]
+    with pytest.raises(
+        DataError, match=r"40 of 100 images cannot be read, more than the allowed share of 5%"
+    ):
+        prepared("data")
 
 
 def test_dark_images_are_told_of() -> None:
@@ -151,6 +156,13 @@ def test_dark_images_are_told_of() -> None:
             pixels = np.random.default_rng(number + 9 * (name == "b")).integers(0, 2, (5, 6)).astype(np.uint8)
             Image.fromarray(pixels).save(file)
     assert "The brightest pixel of all images is 1 of 255" in prepared("data").warnings[0]
+
+
+def test_names_that_are_no_text_can_be_told_of(pets: Path) -> None:
+    Path(os.fsdecode(b"pets/caf\xe9.png")).write_bytes(b"not used")
+    (warning,) = prepared("pets").warnings
+    assert warning.endswith("beside the class folders: caf\\udce9.png.")
+    warning.encode()
 
 
 def test_settings_that_mean_nothing_for_a_source_are_named(pets: Path) -> None:
