@@ -123,7 +123,7 @@ def say_parts(layout: Layout) -> None:
     in_order = sorted(layout.parts, key=lambda part: POOLS.index(part[0]))
     below = [(pool, folder.below(layout.top)) for pool, folder in in_order]
     if any(path.casefold() not in CANONICAL for _, path in below):
-        each = ", ".join(f"{path} is {pool}" for pool, path in below)
+        each = ", ".join(path if path.casefold() == pool else f"{path} is {pool}" for pool, path in below)
         layout.said.append(f"Splits by the names of folders: {each}. {otherwise(layout.parts)}")
 
 

@@ -15,7 +15,7 @@ from harness.data.list_rows import Rows
 from harness.data.sentences import counted, listed
 from harness.data.sources import ImageFiles, Pool
 from harness.data.table import Table, read_table
-from harness.data.tree import matches
+from harness.data.tree import matching, say_unmatched
 from harness.errors import DataError
 from harness.experiment.schema import DatasetConfig
 
@@ -84,11 +84,15 @@ def read_listing(
     seen: set[tuple[str, str, Pool]] = set()
     missing: list[tuple[int, str]] = []
     elsewhere: list[str] = []
-    repeated = 0
+    patterns, matched = set(config.ignore or ()), set[str]()
+    repeated = ignored = 0
     for line, fields in table.rows:
         name, label = fields[columns.path], rows.label(line, fields)
         split = pool or rows.split(line, fields)
-        if split is None or any(matches(name, pattern) for pattern in config.ignore or ()):
+        ignored_by = matching(name, patterns)
+        matched |= ignored_by
+        ignored += bool(ignored_by)
+        if split is None or ignored_by:
             continue
         found = finder.find(name)
         if found is None:
@@ -104,6 +108,10 @@ def read_listing(
     _judge_missing(table, finder, missing, config, listing)
     _refuse_several_labels(table, listing.labelled)
     listing.said += rows.sentences()
+    if ignored:
+        listing.said.append(f"dataset.ignore passed over {counted(ignored, 'row')} of {table.file.name}.")
+    if isinstance(finder, OnDisk):
+        listing.said += say_unmatched(patterns - matched)
     if elsewhere:
         listing.said.append(f"Found elsewhere than {table.file.name} says: {listed(elsewhere)}.")
     if repeated:

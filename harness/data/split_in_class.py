@@ -77,7 +77,11 @@ def split_inside(layout: Layout, folders: Sequence[Folder], names: Named) -> Lay
             found.append(ClassFolder("train", folder.name, folder, deep=False))
         layout.classes += found
     example = next(one.folder for one in layout.classes if one.folder.parent is not layout.top)
-    each = ", ".join(f"{' and '.join(names[pool])} is {pool}" for pool in POOLS if names.get(pool))
+    each = ", ".join(
+        pool if names[pool] == [pool] else f"{' and '.join(names[pool])} is {pool}"
+        for pool in POOLS
+        if names.get(pool)
+    )
     layout.said.append(
         f"Splits by the folders inside each class, as in {example.below(layout.top)}: {each}. To take all "
         f"images of a class together: {NO_SPLITS}."

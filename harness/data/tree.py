@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -79,10 +79,13 @@ class Tree:
             said.append(
                 f"dataset.ignore passed over {counted(self.ignored, 'file or folder', 'files and folders')}."
             )
-        if self.unmatched:
-            patterns = listed(repr(one) for one in sorted(self.unmatched))
-            said.append(f"dataset.ignore: nothing matches {patterns}.")
-        return said
+        return said + say_unmatched(self.unmatched)
+
+
+def say_unmatched(patterns: Collection[str]) -> list[str]:
+    """A sentence about patterns that match nothing, if there are any."""
+    names = listed(repr(one) for one in sorted(patterns))
+    return [f"dataset.ignore: nothing matches {names}."] if patterns else []
 
 
 class TooLargeError(Exception):
@@ -160,10 +163,10 @@ def _entries(folder: Folder, tree: Tree, patterns: tuple[str, ...]) -> list[os.D
     kept = []
     for entry in found:
         below = os.path.relpath(entry.path, tree.root.path).replace(os.sep, "/")
-        matching = [one for one in patterns if matches(below, one)]
-        tree.unmatched.difference_update(matching)
-        tree.ignored += bool(matching)
-        if not matching:
+        found_by = [one for one in patterns if matches(below, one)]
+        tree.unmatched.difference_update(found_by)
+        tree.ignored += bool(found_by)
+        if not found_by:
             kept.append(entry)
     return kept
 
@@ -172,6 +175,13 @@ def matches(path: str, pattern: str) -> bool:
     """Whether a path relative to the source, or its last part, matches a pattern such as `*_mask.png`."""
     pattern = pattern.removeprefix("./").rstrip("/")
     return fnmatchcase(path, pattern) or fnmatchcase(path.rpartition("/")[2], pattern)
+
+
+def matching(path: str, patterns: Iterable[str]) -> set[str]:
+    """The patterns that match a path or one of the folders it lies in."""
+    parts = path.split("/")
+    places = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return {one for one in patterns if any(matches(place, one) for place in places)}
 
 
 def _take(entry: os.DirEntry[str], folder: Folder, tree: Tree) -> Folder | None:
