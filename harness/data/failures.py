@@ -12,7 +12,7 @@ from harness.errors import DataError
 from harness.experiment.schema import DatasetConfig
 
 LISTED = 20
-"""Files that an error lists."""
+"""Lines of an error."""
 NAMED = 5
 """Files that are named one by one where the others are used."""
 
@@ -32,11 +32,9 @@ def judge(failures: Sequence[Failure], source: ImageFiles, config: DatasetConfig
     """Raise DataError if too many images are unreadable, or all of a class or of a split."""
     total = len(source.files)
     if len(failures) > config.max_unreadable * total:
-        listed_ones = "\n".join(f"  {one.file.path}: {one.reason}" for one in failures[:LISTED])
-        more = f"\n  … and {len(failures) - LISTED} more" if len(failures) > LISTED else ""
         raise DataError(
             f"{len(failures)} of {total} images cannot be read, more than the allowed share of "
-            f"{config.max_unreadable:.0%} (dataset.max_unreadable). Mend or remove them:\n{listed_ones}{more}"
+            f"{config.max_unreadable:.0%} (dataset.max_unreadable). Mend or remove them:\n{_lines(failures)}"
         )
     if not failures:
         return
@@ -68,6 +66,20 @@ def say_failures(failures: Sequence[Failure]) -> list[str]:
     reasons = Counter(one.reason for one in rest).most_common()
     each = listed(f"{reason} ({number:,})" for reason, number in reasons)
     return [*named, f"{counted(len(rest), 'more image was', 'more images were')} skipped: {each}."]
+
+
+def _lines(failures: Sequence[Failure]) -> str:
+    """A line for each file, or for a reason that many share."""
+    shared = Counter(one.reason for one in failures)
+    lines: dict[str, str] = {}
+    for one in failures:
+        many = shared[one.reason] > NAMED
+        others = f" and {shared[one.reason] - 1:,} others" if many else ""
+        lines.setdefault(
+            one.reason if many else str(one.file.path), f"  {one.file.path}{others}: {one.reason}"
+        )
+    more = f"\n  … and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
+    return "\n".join(list(lines.values())[:LISTED]) + more
 
 
 def _first(failures: Sequence[Failure], pool: str) -> str:

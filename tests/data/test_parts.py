@@ -15,6 +15,7 @@ from harness.data.prepare import prepare
 from harness.errors import DataError
 from harness.experiment.schema import DatasetConfig
 from harness.records import Dataset
+from tests.data.images_by_hand import tiff
 
 
 def prepared(source: str, **changes: Any) -> Dataset:
@@ -144,6 +145,19 @@ def test_many_unreadable_files_make_few_sentences(draw: Any) -> None:
         DataError, match=r"40 of 100 images cannot be read, more than the allowed share of 5%"
     ):
         prepared("data")
+
+
+def test_a_reason_that_many_files_share_is_told_once() -> None:
+    for name in ("a", "b"):
+        for number in range(20):
+            file = Path("data", name, f"{number}.png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(tiff(np.full((4, 5, 1), number - 9, np.int32)))
+    with pytest.raises(
+        DataError, match=r"data/a/0\.png and 39 others: .*from -9 to 10.*dataset\.range"
+    ) as caught:
+        prepared("data")
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_dark_images_are_told_of() -> None:
