@@ -47,6 +47,8 @@ class Dataset:
     """Training images by class name."""
     warnings: tuple[str, ...] = ()
     """Sentences worth telling the user: skipped images, duplicates, conversions."""
+    pixel_range: tuple[float, float] | None = None
+    """Values of the source that became 0 and 255; None: 8-bit pixels as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

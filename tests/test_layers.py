@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis": {"experiment", "paths", "records", "sweep", "tracking"},
     "deploy": {"data", "errors", "model", "paths", "records"},
-    "cli": {"analysis", "deploy", "errors", "experiment", "paths", "records", "sweep", "tracking"},
+    "cli": {"analysis", "data", "deploy", "errors", "experiment", "paths", "records", "sweep", "tracking"},
 }  # fmt: skip
 HEAVY_ONLY_IN: dict[str, set[str]] = {
     "tensorflow": {"model", "train", "deploy", "engine"},

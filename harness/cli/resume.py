@@ -9,6 +9,7 @@ from harness.cli.options import (
     MaxEpochsOption,
     MinGainOption,
     PatienceOption,
+    RecheckOption,
     StudyArgument,
     TargetOption,
     TimeoutOption,
@@ -27,6 +28,7 @@ def resume(
     min_gain: MinGainOption = None,
     max_epochs_total: MaxEpochsOption = None,
     workers: WorkersOption = None,
+    recheck: RecheckOption = False,
 ) -> None:
     """Go on with an interrupted study, exactly where it was; or give a finished one more trials.
 
@@ -52,4 +54,10 @@ def resume(
         name: None if value == NO_LIMIT else value for name, value in given.items() if value is not None
     }
     experiment = restore(recorded | {"search": recorded["search"] | changed})
-    run_and_report(experiment, study=paths.folder.name, workers=number_of_workers(workers), resume=True)
+    run_and_report(
+        experiment,
+        study=paths.folder.name,
+        workers=number_of_workers(workers),
+        resume=True,
+        recheck=recheck,
+    )

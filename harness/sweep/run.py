@@ -101,6 +101,7 @@ def run_sweep(
     resume: bool = False,
     workers: int | Literal["auto"] | None = None,
     evaluate_test: bool = False,
+    recheck: bool = False,
 ) -> SweepResult:
     """Run a study to its total of trials, or until it is stopped.
 
@@ -112,6 +113,7 @@ def run_sweep(
         workers: worker processes, never more than trials; `auto` to measure how many are best; None for what
             the experiment says, and if it says nothing, for one per GPU or core.
         evaluate_test: open the sealed test split when a trial is complete.
+        recheck: read all files of the data set again, whatever their sizes and times say.
 
     Raises:
         HarnessError: with the reason, in sentences.
@@ -138,7 +140,7 @@ def run_sweep(
         stack.enter_context(_signals(stop))
         total = experiment.search.trials
         wanted = workers or experiment.search.workers or default_workers(total)
-        prepared = cache(partial(_prepare_data, experiment, history, watcher, stop))
+        prepared = cache(partial(_prepare_data, experiment, history, watcher, stop, recheck=recheck))
         if wanted == "auto":
             wanted = _measured_workers(experiment, prepared(), watcher, stop)
         engine = _engine(experiment, paths, min(total, wanted))
@@ -216,13 +218,28 @@ def _nothing_to_do(experiment: Experiment, history: History) -> SweepResult | No
     return SweepResult(history=history, ended=ended, seconds=0.0, at_fault=False, limit=limit)
 
 
-def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, stop: Stop) -> Dataset:
+def _prepare_data(
+    experiment: Experiment, history: History, watcher: Watcher, stop: Stop, *, recheck: bool
+) -> Dataset:
     """The data, and what should be said about it; raises KeyboardInterrupt on a ctrl-C."""
-    dataset = prepare(experiment.dataset, seed=experiment.seed, progress=_progress(watcher, stop))
+    told: set[str] = set()
+
+    def tell(sentence: str) -> None:
+        if sentence not in told:
+            told.add(sentence)
+            watcher.note(sentence)
+
+    dataset = prepare(
+        experiment.dataset,
+        seed=experiment.seed,
+        progress=_progress(watcher, stop),
+        recheck=recheck,
+        tell=tell,
+    )
     _check_data(experiment, dataset, history)
     advice = _imbalance(experiment, dataset)
     for sentence in (*dataset.warnings, *([advice] if advice else [])):
-        watcher.note(sentence)
+        tell(sentence)
     return dataset
 
 
