@@ -89,6 +89,9 @@ def keras_set(name: str) -> ImageArrays:
     known = KERAS_SETS[name]
     script = (
         "import socket, sys, numpy as np\n"
+        # Keras turns the arrays' axes by the user's settings.
+        "from harness.model.keras_setup import import_keras\n"
+        "import_keras()\n"
         f"socket.setdefaulttimeout({STALL_SECONDS})\n"
         f"from keras.datasets import {name} as found\n"
         "(x, y), (u, v) = found.load_data()\n"
@@ -98,11 +101,11 @@ def keras_set(name: str) -> ImageArrays:
         target = Path(folder) / "arrays.npz"
         try:
             done = subprocess.run(
-                [sys.executable, "-c", script, str(target)],
+                [sys.executable, "-P", "-c", script, str(target)],
                 capture_output=True,
                 text=True,
                 timeout=DOWNLOAD_SECONDS,
-                env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
                 check=False,
             )
             reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]

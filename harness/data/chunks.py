@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,8 +19,10 @@ import numpy.typing as npt
 from harness.data.pixel_range import Extent, Range
 from harness.data.sources import ImageFile
 from harness.errors import DataError
+from harness.machine import usable_cores
 
 CHUNK = 500
+SAFE_PATH = "PYTHONSAFEPATH"
 FEW = 2 * CHUNK
 """Up to so many images are decoded in this process: starting others takes longer."""
 
@@ -84,12 +87,15 @@ def decode_chunks(chunks: Sequence[Chunk]) -> Iterator[Outcome]:
     if sum(len(chunk.rows) for chunk in chunks) <= FEW:
         yield from map(_decode_chunk, chunks)
         return
-    with ProcessPoolExecutor(
-        max_workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_ignore_interrupts,
-    ) as processes:
+    with _safe_path():
+        processes = ProcessPoolExecutor(
+            max_workers=usable_cores(),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_ignore_interrupts,
+        )
+        # Only now are they started.
         waiting = [processes.submit(_decode_chunk, chunk) for chunk in chunks]
+    with processes:
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -109,9 +115,28 @@ def pixel_hash(pixels: npt.NDArray[np.uint8]) -> int:
     return int.from_bytes(found, "big") or 1
 
 
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Inside, Python processes are started without the working directory on their `sys.path`.
+
+    `multiprocessing` takes no options for them, and a `random.py` beside the images is not ours to run.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
 def _ignore_interrupts() -> None:
-    """A ctrl-C in the terminal is the parent's to answer."""
+    """A ctrl-C in the terminal, or its end, is the parent's to answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _decode_chunk(chunk: Chunk) -> Outcome:
