@@ -190,7 +190,8 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     for row in evaluation.per_class:
         table.add_row(
             str(row["class"]),
-            *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
+            # Of a class without any image in the split nothing is known.
+            *(f"{row[key]:.3f}" if row["support"] else "–" for key in ("precision", "recall", "f1")),
             str(row["support"]),
         )
     console.print(table)
