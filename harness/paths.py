@@ -58,6 +58,11 @@ class StudyPaths:
         """How far MLflow has been brought up to date."""
         return self.folder / "tracking.json"
 
+    @property
+    def reference(self) -> Path:
+        """The few images with which copies of the study's models are compared."""
+        return self.folder / "reference"
+
     def trial(self, number: int) -> Path:
         """Checkpoints and model of one trial."""
         return self.folder / "trials" / f"{number:05d}"

@@ -43,6 +43,11 @@ class Arrays:
         """Like `train`; of length 0 where there are none. Open it once, at the end."""
         return self._part("test")
 
+    def some(self, part: str, rows: npt.NDArray[np.int64]) -> Images:
+        """The images of `train` or `validation` at these positions, uint8 (len(rows), H, W, C)."""
+        stored = _load(self._folder / f"{self._pools[part]}_images.npy")
+        return np.ascontiguousarray(stored[self._indices[part][rows]])
+
     def _part(self, part: str) -> tuple[Images, Labels]:
         pool, indices = self._pools[part], self._indices[part]
         images: Any = _load(self._folder / f"{pool}_images.npy")

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps
 
+from harness.data.kinds import kind_of
+
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
 """Refused from the header alone: a file of 661 bytes can claim 60,000 × 60,000 pixels."""
@@ -43,6 +45,8 @@ class Decoded:
     """(height, width, channels)"""
     note: str = ""
     """`16-bit` or `animated`, if more was there than is kept."""
+    kind: str = ""
+    """What kind of file it was; see `harness.data.kinds`."""
 
 
 def read_header(content: bytes) -> Header:
@@ -64,6 +68,7 @@ def decode(content: bytes, size: tuple[int, int], channels: int) -> Decoded:
         note = "animated" if getattr(image, "n_frames", 1) > 1 else ""
         if _is_deep(image):
             note = note or "16-bit"
+        kind = kind_of(image)
         wanted = (size[1], size[0])
         # A JPEG can be decoded at a half, a quarter or an eighth: much faster for photographs.
         if image.format == "JPEG" and min(image.size) > 4 * max(wanted):
@@ -78,7 +83,7 @@ def decode(content: bytes, size: tuple[int, int], channels: int) -> Decoded:
         if flat.size != wanted:
             flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
     pixels = np.asarray(flat, dtype=np.uint8).reshape(*size, channels)
-    return Decoded(pixels, note)
+    return Decoded(pixels, note, kind)
 
 
 def _open(content: bytes) -> ImageFile.ImageFile:

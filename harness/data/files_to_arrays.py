@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.originals import FOLDER, keep_originals
 from harness.data.sources import POOLS, ImageFile, ImageFiles, Pool
 from harness.data.store import VERSION, Manifest
 from harness.errors import DataError
@@ -52,6 +53,8 @@ class _Outcome:
     failures: dict[int, str]
     """Reason by row."""
     notes: dict[int, str]
+    kinds: list[str]
+    """Of each file; empty where unreadable."""
 
 
 def fingerprint(source: ImageFiles, config: DatasetConfig) -> str:
@@ -78,6 +81,7 @@ def decode_files(source: ImageFiles, config: DatasetConfig, folder: Path, progre
     labels: dict[str, npt.NDArray[np.int32]] = {}
     hashes: dict[str, npt.NDArray[np.uint64]] = {}
     contents: dict[str, list[bytes]] = {}
+    kinds: dict[str, list[str]] = {}
     for pool, files in by_pool.items():
         if files:
             target = folder / f"{pool}_images.npy"
@@ -85,6 +89,7 @@ def decode_files(source: ImageFiles, config: DatasetConfig, folder: Path, progre
             labels[pool] = np.array([file.label for file in files], np.int32)
             hashes[pool] = np.zeros(len(files), np.uint64)
             contents[pool] = [b""] * len(files)
+            kinds[pool] = [""] * len(files)
             chunks += [(pool, chunk) for chunk in _chunks(target, files, size, channels)]
 
     failures: list[tuple[ImageFile, str]] = []
@@ -94,6 +99,7 @@ def decode_files(source: ImageFiles, config: DatasetConfig, folder: Path, progre
         files = by_pool[pool]
         hashes[pool][outcome.rows.start : outcome.rows.stop] = outcome.pixels
         contents[pool][outcome.rows.start : outcome.rows.stop] = outcome.contents
+        kinds[pool][outcome.rows.start : outcome.rows.stop] = outcome.kinds
         for row, reason in outcome.failures.items():
             labels[pool][row] = -1
             failures.append((files[row], reason))
@@ -116,6 +122,11 @@ def decode_files(source: ImageFiles, config: DatasetConfig, folder: Path, progre
         if files:
             np.save(folder / f"{pool}_labels.npy", labels[pool])
             np.save(folder / f"{pool}_hashes.npy", hashes[pool])
+    keep_originals(
+        folder / FOLDER,
+        [file for pool in POOLS for file in by_pool[pool]],
+        [kind for pool in POOLS for kind in kinds.get(pool, [])],
+    )
     return Manifest(
         version=VERSION,
         name=source.name,
@@ -205,8 +216,9 @@ def _decode_chunk(chunk: _Chunk) -> _Outcome:
     pixels: list[int] = []
     failures: dict[int, str] = {}
     notes: dict[int, str] = {}
+    kinds: list[str] = []
     for row, path in zip(chunk.rows, chunk.paths, strict=True):
-        content = b""
+        content, kind = b"", ""
         try:
             content = Path(path).read_bytes()
             decoded = decode(content, chunk.size, chunk.channels)
@@ -216,11 +228,13 @@ def _decode_chunk(chunk: _Chunk) -> _Outcome:
         else:
             images[row] = decoded.pixels
             pixels.append(pixel_hash(decoded.pixels))
+            kind = decoded.kind
             if decoded.note:
                 notes[row] = decoded.note
         contents.append(hashlib.sha256(content).digest())
+        kinds.append(kind)
     images.flush()
-    return _Outcome(chunk.rows, contents, pixels, failures, notes)
+    return _Outcome(chunk.rows, contents, pixels, failures, notes, kinds)
 
 
 def _judge(failures: list[tuple[ImageFile, str]], total: int, config: DatasetConfig) -> None:

@@ -18,6 +18,7 @@ from harness.data.files_to_arrays import LABEL, decode_files, fingerprint, pixel
 from harness.data.folder import read_manifest as read_csv
 from harness.data.folder import scan_folder
 from harness.data.npz import read_npz
+from harness.data.originals import add_originals, has_originals
 from harness.data.sources import ImageArrays, ImageFiles, Pool
 from harness.data.split import Indices, hold_out, limit
 from harness.data.store import VERSION, Manifest, Store, read_manifest
@@ -88,12 +89,15 @@ def _prepared(config: DatasetConfig, store: Store, progress: Progress) -> Path:
     )
     mark = fingerprint(files, config)
     found = store.find(mark)
-    if found:
-        return found
-    with store.preparing():
-        return store.find(mark) or store.add(
-            mark, files.name, lambda folder: decode_files(files, config, folder, progress)
-        )
+    if not found:
+        with store.preparing():
+            found = store.find(mark) or store.add(
+                mark, files.name, lambda folder: decode_files(files, config, folder, progress)
+            )
+    if not has_originals(found):
+        with store.preparing():
+            add_originals(found, files.files, progress)
+    return found
 
 
 def _unpacked(archive: Path, store: Store) -> Path:

@@ -1,0 +1,119 @@
+"""WebP files in the graph, as `harness.data.decode` reads them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from harness.deploy.graph.colour import on_white
+from harness.deploy.graph.exif import orientation
+from harness.deploy.graph.octets import little, octets, part, require, size, walk, written
+from harness.deploy.graph.picture import DAMAGED, Picture, Source, check_size
+
+CHUNKS = 100_000
+HEAD = 12
+"""Bytes before the first chunk."""
+FRAME_HEAD = 16
+"""Bytes of a frame before its own chunks."""
+ALPHA_FLAG, ANIMATION_FLAG = 0x10, 0x02
+
+
+class _Chunks(NamedTuple):
+    """What stands in a WebP file's chunks."""
+
+    at: Any
+    """Where the next chunk begins, int64."""
+    whole: Any
+    canvas: Any
+    """Scalar string: the data of `VP8X`; empty without."""
+    frame: Any
+    """Scalar string: the data of the first frame of an animation."""
+    exif: Any
+    xmp: Any
+
+
+def read(source: Source) -> Picture:
+    """The picture, or the first of an animation if it covers the whole canvas."""
+    chunks = _chunks(source.content)
+    content = require(chunks.whole, source.name, DAMAGED, source.content)
+    flags = octets(chunks.canvas, 0, 1)[0]
+    is_animated = tf.bitwise.bitwise_and(flags, ANIMATION_FLAG) > 0
+    canvas = octets(chunks.canvas, 4, 6)
+    placed = octets(chunks.frame, 0, 12)
+    covers = tf.reduce_all(placed[0:6] == 0) & tf.reduce_all(placed[6:12] == canvas)
+    content = require(
+        ~is_animated | covers,
+        source.name,
+        "is an animated WebP whose first picture does not fill it, which this model does not read; convert "
+        "it to PNG.",
+        content,
+    )
+    still = tf.cond(is_animated, lambda: _still(chunks), lambda: content)
+    first = part(still, HEAD, 30)
+    is_extended = part(first, 0, 4) == b"VP8X"
+    is_lossless = part(first, 0, 4) == b"VP8L"
+    head = octets(first, 8, 10)
+    extended_alpha = tf.bitwise.bitwise_and(head[0], ALPHA_FLAG) > 0
+    lossless_bits = little(head[1:5])
+    lossless_alpha = tf.bitwise.bitwise_and(tf.bitwise.right_shift(lossless_bits, 28), 1) > 0
+    has_alpha = tf.where(is_extended, extended_alpha, is_lossless & lossless_alpha)
+    width = tf.where(
+        is_extended,
+        1 + little(head[4:7]),
+        tf.where(is_lossless, 1 + lossless_bits % 2**14, little(head[6:8]) % 2**14),
+    )
+    height = tf.where(
+        is_extended,
+        1 + little(head[7:10]),
+        tf.where(is_lossless, 1 + lossless_bits // 2**14 % 2**14, little(head[8:10]) % 2**14),
+    )
+    still = check_size(Source(still, source.name), height, width).content
+    pixels = tf.cond(
+        has_alpha,
+        lambda: on_white(_decoded(still, 4)),
+        lambda: _decoded(still, 3),
+    )
+    return Picture(pixels, orientation(chunks.exif, chunks.xmp))
+
+
+def _decoded(content: Any, channels: int) -> Any:
+    pixels = tf.io.decode_image(content, channels=channels, expand_animations=False)
+    return tf.ensure_shape(pixels, (None, None, channels))
+
+
+def _still(chunks: _Chunks) -> Any:
+    """A file of the first frame alone."""
+    data = part(chunks.frame, FRAME_HEAD, size(chunks.frame))
+    has_alpha = part(data, 0, 4) == b"ALPH"
+    extension = tf.strings.join([b"VP8X", written(10, 4), written(ALPHA_FLAG, 4), part(chunks.frame, 6, 6)])
+    body = tf.strings.join([tf.where(has_alpha, extension, tf.constant(b"")), data])
+    return tf.strings.join([b"RIFF", written(size(body) + 4, 4), b"WEBP", body])
+
+
+def _chunks(content: Any) -> _Chunks:
+    """Walk all chunks."""
+    empty = tf.constant(b"")
+    end = size(content)
+    said = little(octets(content, 4, 4)) + 8
+    start = _Chunks(tf.constant(HEAD, tf.int64), said <= end, empty, empty, empty, empty)
+
+    def step(chunks: _Chunks) -> _Chunks:
+        length = little(octets(content, chunks.at + 4, 4))
+        name = part(content, chunks.at, 4)
+        data_at = chunks.at + 8
+
+        def kept(wanted: bytes, before: Any) -> Any:
+            is_it = (name == wanted) & (size(before) == 0)
+            return tf.cond(is_it, lambda: part(content, data_at, length), lambda: before)
+
+        return _Chunks(
+            data_at + length + length % 2,
+            chunks.whole & (data_at + length <= end),
+            kept(b"VP8X", chunks.canvas),
+            kept(b"ANMF", chunks.frame),
+            kept(b"EXIF", chunks.exif),
+            kept(b"XMP ", chunks.xmp),
+        )
+
+    return walk(start, lambda chunks: chunks.whole & (chunks.at + 8 <= said), step, most=CHUNKS)
