@@ -66,9 +66,9 @@ def decode(content: bytes, size: tuple[int, int], channels: int) -> Decoded:
     """
     with _open(content) as image, _damage():
         note = "animated" if getattr(image, "n_frames", 1) > 1 else ""
-        if _is_deep(image):
+        deep = _is_deep(image)
+        if deep:
             note = note or "16-bit"
-        kind = kind_of(image)
         wanted = (size[1], size[0])
         # A JPEG can be decoded at a half, a quarter or an eighth: much faster for photographs.
         if image.format == "JPEG" and min(image.size) > 4 * max(wanted):
@@ -82,6 +82,7 @@ def decode(content: bytes, size: tuple[int, int], channels: int) -> Decoded:
         flat = _flatten(turned, "L" if channels == 1 else "RGB")
         if flat.size != wanted:
             flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        kind = kind_of(image, deep=deep)
     pixels = np.asarray(flat, dtype=np.uint8).reshape(*size, channels)
     return Decoded(pixels, note, kind)
 

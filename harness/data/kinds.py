@@ -5,6 +5,7 @@ Files of one kind take the same way through every decoder, so a few of each kind
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,16 +29,17 @@ COLOURS = {
 WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 
 
-def kind_of(image: Image.Image) -> str:
+def kind_of(image: Image.Image, *, deep: bool) -> str:
     """The kind in a few words, such as `JPEG`, `PNG, grey, 16 bits` or `JPEG, turned (EXIF 6)`.
 
     Args:
-        image: as Pillow opened it, before its pixels are read.
+        image: as Pillow opened it; whether its pixels were read does not matter.
+        deep: whether it has more than 8 bits a channel.
     """
     words = [image.format or "unknown"]
     if image.mode in COLOURS or image.mode.startswith("I;16"):
         words.append(COLOURS.get(image.mode, "grey"))
-    if _is_deep(image):
+    if deep or image.mode == "I" or image.mode.startswith("I;16"):
         words.append("16 bits")
     if image.mode in WITH_ALPHA or "transparency" in image.info:
         words.append("transparent")
@@ -53,12 +55,20 @@ def kind_of(image: Image.Image) -> str:
     return ", ".join(words)
 
 
+def kind_of_file(path: Path) -> str:
+    """The kind from the header alone; empty for what is no image."""
+    from PIL import Image
+
+    from harness.data.decode import FORMATS
+
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+            return kind_of(image, deep=deep)
+    except Exception:  # noqa: BLE001 - a damaged file may fail in any way
+        return ""
+
+
 def format_of(kind: str) -> str:
     """The format in a kind's words."""
     return kind.split(",", 1)[0]
-
-
-def _is_deep(image: Image.Image) -> bool:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return True
-    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))

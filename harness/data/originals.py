@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.data.kinds import format_of, kind_of
+from harness.data.kinds import format_of, kind_of_file
 from harness.data.sources import ImageFile
 from harness.paths import write_folder
 from harness.records import Progress
@@ -116,7 +116,7 @@ def add_originals(prepared: Path, files: Sequence[ImageFile], progress: Progress
     """
     kinds = []
     for number, file in enumerate(files, start=1):
-        kinds.append(_kind_of_file(file.path))
+        kinds.append(kind_of_file(file.path))
         if number % 1000 == 0 or number == len(files):
             progress(LABEL, number, len(files))
     with contextlib.suppress(OSError):
@@ -137,16 +137,3 @@ def _chosen(counts: Counter[str], candidates: dict[str, list[ImageFile]]) -> lis
                 room -= file.size
                 picked += 1
     return chosen
-
-
-def _kind_of_file(path: Path) -> str:
-    """From the header alone; empty for what is no image."""
-    from PIL import Image
-
-    from harness.data.decode import FORMATS
-
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return kind_of(image)
-    except Exception:  # noqa: BLE001 - a damaged file may fail in any way
-        return ""

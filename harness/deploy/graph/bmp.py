@@ -52,7 +52,7 @@ def read(source: Source) -> Picture:
         "is a BMP file that is compressed or laid out in a way this model does not read; convert it to PNG.",
         content,
     )
-    content = check_size(Source(content, source.name), height, width).content
+    content = check_size(source._replace(content=content), height, width).content
 
     stride = tf.bitwise.bitwise_and(tf.bitwise.right_shift(width * depth + 31, 3), ~3)
     entry = either(is_core, 3, 4)

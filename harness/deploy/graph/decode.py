@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from harness.data.decode import MAX_PIXELS
 from harness.deploy.graph import bmp, gif, jpeg, png, webp
 from harness.deploy.graph.colour import grey, upright
 from harness.deploy.graph.octets import begins, either, part, require, size
@@ -32,6 +33,8 @@ class Target:
     """1 or 3."""
     pixel_range: tuple[float, float] | None = None
     """Values of 16-bit files that become 0 and 255; None for the high byte."""
+    max_pixels: int = MAX_PIXELS
+    """Files of more pixels are refused."""
 
 
 def decode_batch(contents: Any, target: Target) -> Any:
@@ -52,7 +55,7 @@ def decode_batch(contents: Any, target: Target) -> Any:
     def one(item: tuple[Any, Any]) -> Any:
         index, content = item
         name = tf.strings.join(["image_bytes[", tf.strings.as_string(index), "]"])
-        return decode(Source(content, name), target)
+        return decode(Source(content, name, target.max_pixels), target)
 
     with tf.device("CPU"):
         spec = tf.TensorSpec((target.height, target.width, target.channels), tf.uint8)
@@ -61,9 +64,9 @@ def decode_batch(contents: Any, target: Target) -> Any:
 
 def decode(source: Source, target: Target) -> Any:
     """One image file to uint8 (height, width, channels)."""
-    content, name = source
     wanted = (target.height, target.width)
-    source = Source(require(size(content) > 0, name, "is empty.", content), name)
+    content = require(size(source.content) > 0, source.name, "is empty.", source.content)
+    source = source._replace(content=content)
     readers = [
         lambda: jpeg.read(source, wanted),
         lambda: png.read(source, target.channels, target.pixel_range),

@@ -42,7 +42,7 @@ def read(source: Source) -> Picture:
     flags = box[8]
     canvas_height = tf.maximum(little(screen[2:4]), top + height)
     canvas_width = tf.maximum(little(screen[0:2]), left + width)
-    content = check_size(Source(content, source.name), canvas_height, canvas_width).content
+    content = check_size(source._replace(content=content), canvas_height, canvas_width).content
     content = require(width * height > 0, source.name, "has no pixels.", content)
 
     local = _has(flags, HAS_PALETTE)

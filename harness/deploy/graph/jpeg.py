@@ -60,7 +60,7 @@ def read(source: Source, size_wanted: tuple[int, int]) -> Picture:
         "is a JPEG with an unusual number of colours, which this model does not read; convert it to PNG.",
         content,
     )
-    content = check_size(Source(content, source.name), head.height, head.width).content
+    content = check_size(source._replace(content=content), head.height, head.width).content
     content = tf.cond(
         (head.components == 4) & ~head.adobe,
         lambda: tf.strings.join([part(content, 0, 2), ADOBE, part(content, 2, size(content))]),

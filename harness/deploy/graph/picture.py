@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from harness.data.decode import MAX_PIXELS
 from harness.deploy.graph.octets import require
 
 DAMAGED = "is damaged or cut off, so it cannot be read."
@@ -19,6 +18,8 @@ class Source(NamedTuple):
     """Scalar string."""
     name: Any
     """Scalar string by which a refusal calls it."""
+    max_pixels: int
+    """A larger image is refused from its header."""
 
 
 class Picture(NamedTuple):
@@ -31,11 +32,11 @@ class Picture(NamedTuple):
 
 
 def check_size(source: Source, height: Any, width: Any) -> Source:
-    """The source, unless its header claims no pixels, or more than are accepted in training."""
+    """The source, unless its header claims no pixels, or too many."""
     pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
     content = require(pixels > 0, source.name, "has no pixels.", source.content)
     claim = tf.strings.join(
-        ["claims ", tf.strings.as_string(pixels), f" pixels; at most {MAX_PIXELS:,} are accepted."]
+        ["claims ", tf.strings.as_string(pixels), f" pixels; at most {source.max_pixels:,} are accepted."]
     )
-    content = require(pixels <= MAX_PIXELS, source.name, claim, content)
+    content = require(pixels <= source.max_pixels, source.name, claim, content)
     return source._replace(content=content)

@@ -47,23 +47,10 @@ def read(source: Source, channels: int, pixel_range: tuple[float, float] | None)
     content = tf.cond(
         chunks.ended, lambda: content, lambda: tf.strings.join([part(content, 0, chunks.at), END])
     )
-    has_alpha = (kind == GREY_ALPHA) | (kind == COLOUR_ALPHA)
-    has_key = size(chunks.transparency) > 0
-
-    def opaque() -> Any:
-        return _eight_bits(content, 3, depth, pixel_range)
-
-    def blended() -> Any:
-        return on_white(_eight_bits(content, 4, depth, pixel_range))
-
-    def keyed() -> Any:
-        return _without_key(opaque(), _key(chunks.transparency, depth, kind))
-
-    uses_key = has_key & ~has_alpha & (kind != PALETTE) & _heeds_key(depth, kind, channels)
     pixels = tf.cond(
-        has_alpha | ((kind == PALETTE) & has_key),
-        blended,
-        lambda: tf.cond(uses_key, keyed, opaque),
+        depth == 16,
+        lambda: _sixteen_bits(content, kind, chunks.transparency, pixel_range),
+        lambda: _eight_bits(content, kind, depth, chunks.transparency, channels),
     )
     exif = tf.cond(
         (size(chunks.exif) == 0) & (size(chunks.raw_profile) > 0),
@@ -73,21 +60,52 @@ def read(source: Source, channels: int, pixel_range: tuple[float, float] | None)
     return Picture(pixels, orientation(exif, chunks.xmp))
 
 
-def _eight_bits(content: Any, channels: int, depth: Any, pixel_range: tuple[float, float] | None) -> Any:
-    """uint8 (H, W, channels), with alpha last if there are four."""
+def _eight_bits(content: Any, kind: Any, depth: Any, transparency: Any, channels: int) -> Any:
+    """RGB of a file with up to 8 bits a sample, laid on white."""
+    has_key = size(transparency) > 0
+    has_alpha = (kind == GREY_ALPHA) | (kind == COLOUR_ALPHA) | ((kind == PALETTE) & has_key)
 
-    def scaled() -> Any:
-        low, high = pixel_range or (0.0, 65535.0)
-        values = tf.cast(tf.io.decode_png(content, channels, tf.uint16), tf.float64)
-        share = tf.clip_by_value((values[..., :3] - low) / (high - low), 0.0, 1.0)
-        colours = tf.cast(tf.floor(share * 255 + 0.5), tf.uint8)
-        alpha = tf.cast(tf.floor(values[..., 3:] / 256), tf.uint8)
-        return tf.concat([colours, alpha], axis=-1)
+    def opaque() -> Any:
+        # Asked for four channels, TensorFlow gives less than 255 as the alpha of less than 8 bits.
+        return tf.io.decode_png(content, channels=3)
 
-    def plain() -> Any:
-        return tf.io.decode_png(content, channels)
+    def keyed() -> Any:
+        return _without_key(opaque(), _key(transparency, depth, kind))
 
-    return tf.cond(depth == 16, scaled, plain) if pixel_range else plain()
+    heeded = has_key & _heeds_key(depth, kind, channels)
+    return tf.cond(
+        has_alpha,
+        lambda: on_white(tf.io.decode_png(content, channels=4)),
+        lambda: tf.cond(heeded, keyed, opaque),
+    )
+
+
+def _sixteen_bits(content: Any, kind: Any, transparency: Any, pixel_range: tuple[float, float] | None) -> Any:
+    """RGB of a file with 16 bits a sample, laid on white; without a range, of the upper bytes."""
+    values = tf.io.decode_png(content, channels=4, dtype=tf.uint16)
+    colours, alpha = values[..., :3], values[..., 3:]
+    upper_byte = tf.constant(256, tf.uint16)
+    shown = _spread(colours, pixel_range) if pixel_range else tf.cast(colours // upper_byte, tf.uint8)
+    opacity = tf.cond(
+        kind == GREY_ALPHA,
+        lambda: tf.cast(alpha // upper_byte, tf.uint8),
+        lambda: _spread(alpha, (0.0, 65535.0)),
+    )
+    blended = on_white(tf.concat([shown, opacity], axis=-1))
+    key = large(tf.reshape(octets(transparency, 0, 6), (3, 2)))
+    key = tf.where(kind == GREY, key[:1], key)
+    is_key = tf.reduce_all(tf.cast(colours, tf.int64) == key, axis=-1, keepdims=True)
+    has_key = (size(transparency) > 0) & ((kind == GREY) | (kind == COLOUR))
+    has_alpha = (kind == GREY_ALPHA) | (kind == COLOUR_ALPHA)
+    opaque = tf.where(has_key & is_key, tf.constant(255, tf.uint8), shown)
+    return tf.where(has_alpha, blended, opaque)
+
+
+def _spread(values: Any, pixel_range: tuple[float, float]) -> Any:
+    """The range spread over 0…255, uint8; what lies outside is clipped."""
+    low, high = pixel_range
+    scaled = tf.round((tf.cast(values, tf.float64) - low) * (255.0 / (high - low)))
+    return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)
 
 
 def _heeds_key(depth: Any, kind: Any, channels: int) -> Any:
@@ -97,7 +115,7 @@ def _heeds_key(depth: Any, kind: Any, channels: int) -> Any:
     """
     if channels == 1:
         return ((kind == GREY) & (depth == 1)) | (kind == COLOUR)
-    return (kind == GREY) & (depth < 16)
+    return kind == GREY
 
 
 def _key(transparency: Any, depth: Any, kind: Any) -> Any:

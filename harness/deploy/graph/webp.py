@@ -68,7 +68,7 @@ def read(source: Source) -> Picture:
         1 + little(head[7:10]),
         tf.where(is_lossless, 1 + lossless_bits // 2**14 % 2**14, little(head[8:10]) % 2**14),
     )
-    still = check_size(Source(still, source.name), height, width).content
+    still = check_size(source._replace(content=still), height, width).content
     pixels = tf.cond(
         has_alpha,
         lambda: on_white(_decoded(still, 4)),
