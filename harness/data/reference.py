@@ -62,7 +62,8 @@ def keep_reference(folder: Path, dataset: Dataset) -> None:
     """
     if _is_of(folder, dataset) and read_reference(folder) is not None:
         return
-    reference = reference_of(dataset)
+    split = reference_split(dataset.counts["validation"])
+    reference = reference_of(dataset, split, reference_rows(dataset.counts[split]))
 
     def write(fresh: Path) -> None:
         with (fresh / PIXELS).open("wb") as stream:
@@ -98,12 +99,10 @@ def read_reference(folder: Path) -> Reference | None:
         return None
 
 
-def reference_of(dataset: Dataset) -> Reference:
+def reference_of(dataset: Dataset, split: str, indices: npt.NDArray[np.int64]) -> Reference:
     """The same from the prepared data; raises DataError if that is gone."""
-    split = reference_split(dataset.counts["validation"])
-    indices = reference_rows(dataset.counts[split])
-    originals = read_originals(Path(dataset.folder) / FOLDER)
-    return Reference(split, indices, load(dataset).some(split, indices), originals)
+    images = load(dataset).some(split, indices)
+    return Reference(split, indices, images, read_originals(Path(dataset.folder) / FOLDER))
 
 
 def _names(dataset: Dataset) -> dict[str, str]:
