@@ -47,20 +47,22 @@ def write_saved_model(target: Path, model: Any, dataset: Dataset, max_pixels: in
         best = tf.argmax(probabilities, axis=1, output_type=tf.int32)
         return {"probabilities": probabilities, "class_index": best, "class": tf.gather(names, best)}
 
-    # One graph of the network, which all signatures call.
-    shared = tf.function(answer, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
+    # The network and the decoder are traced once, and called by all that need them.
+    shared = tf.function(answer, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    decoded = tf.function(
+        lambda image_bytes: decode_batch(image_bytes, files), autograph=False
+    ).get_concrete_function(tf.TensorSpec((None,), tf.string))
 
     def of_pixels(image: Any) -> Any:
         return shared(tf.cast(image, tf.float32))
 
     def of_files(image_bytes: Any) -> Any:
-        return of_pixels(decode_batch(image_bytes, files))
+        return of_pixels(decoded(image_bytes))
 
     archive.add_endpoint("serving_default", of_pixels, [tf.TensorSpec(shape, tf.float32, name="image")])
     for kind in PIXEL_TYPES:
         archive.add_endpoint(f"serving_{kind}", of_pixels, [tf.TensorSpec(shape, kind, name="image")])
-    as_written = tf.autograph.experimental.do_not_convert(of_files)
-    archive.add_endpoint("serving_bytes", as_written, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    archive.add_endpoint("serving_bytes", of_files, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
     # Keras reports to standard output, which belongs to our caller.
     with contextlib.redirect_stdout(io.StringIO()):
         archive.write_out(str(target), verbose=False)

@@ -1,4 +1,4 @@
-"""Pixels after decoding: transparency laid on white, grey made of colour, pictures turned upright.
+"""Pixels after decoding: laid on white or on a canvas, made grey, turned upright.
 
 All with the integers that Pillow calculates with.
 """
@@ -20,6 +20,29 @@ def on_white(image: Any) -> Any:
     mixed = values[..., :3] * share + 255 * (255 * 128 - share) + 128 * 128
     mixed = tf.bitwise.right_shift(mixed + tf.bitwise.right_shift(mixed, 8), 8)
     return tf.cast(tf.bitwise.right_shift(mixed, 7), tf.uint8)
+
+
+def on_canvas(image: Any, corner: tuple[Any, Any], canvas: tuple[Any, Any], around: Any) -> Any:
+    """The image in its place on a larger one.
+
+    Args:
+        image: uint8 (H, W, 3).
+        corner: top and left of its place.
+        canvas: height and width.
+        around: colour of the rest, uint8, one value or three.
+    """
+    shape = tf.shape(image, tf.int64)
+    edges = [
+        [before, whole - before - shape[axis]]
+        for axis, (before, whole) in enumerate(zip(corner, canvas, strict=True))
+    ]
+
+    def placed() -> Any:
+        inside = tf.pad(tf.ones_like(image[..., :1], tf.bool), [*edges, [0, 0]])
+        return tf.where(inside, tf.pad(image, [*edges, [0, 0]]), around)
+
+    fills = (shape[0] == canvas[0]) & (shape[1] == canvas[1])
+    return tf.cond(fills, lambda: image, placed)
 
 
 def grey(image: Any) -> Any:

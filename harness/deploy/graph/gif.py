@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from harness.deploy.graph.colour import on_canvas
 from harness.deploy.graph.octets import as_bytes, either, little, octets, part, require, size, walk, written
 from harness.deploy.graph.picture import DAMAGED, Picture, Source, check_size
 
@@ -74,9 +75,8 @@ def read(source: Source) -> Picture:
     pixels = tf.io.decode_image(alone, channels=3, expand_animations=False)
     pixels = tf.ensure_shape(pixels, (None, None, 3))
     around = tf.cast(either(start.clear >= 0, 255, palette[0]), tf.uint8)
-    edges = [[top, canvas_height - top - height], [left, canvas_width - left - width], [0, 0]]
-    inside = tf.pad(tf.ones_like(pixels[..., :1], tf.bool), edges)
-    return Picture(tf.where(inside, tf.pad(pixels, edges), around), tf.constant(1))
+    whole = on_canvas(pixels, (top, left), (canvas_height, canvas_width), around)
+    return Picture(whole, tf.constant(1))
 
 
 def _has(flags: Any, bit: int) -> Any:

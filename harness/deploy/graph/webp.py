@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from harness.deploy.graph.colour import on_white
+from harness.deploy.graph.colour import on_canvas, on_white
 from harness.deploy.graph.exif import orientation
-from harness.deploy.graph.octets import little, octets, part, require, size, walk, written
+from harness.deploy.graph.octets import either, little, octets, part, require, size, walk, written
 from harness.deploy.graph.picture import DAMAGED, Picture, Source, check_size
 
 CHUNKS = 100_000
@@ -34,47 +34,44 @@ class _Chunks(NamedTuple):
 
 
 def read(source: Source) -> Picture:
-    """The picture, or the first of an animation if it covers the whole canvas."""
+    """The picture, or the first of an animation on its canvas."""
     chunks = _chunks(source.content)
     content = require(chunks.whole, source.name, DAMAGED, source.content)
     flags = octets(chunks.canvas, 0, 1)[0]
-    is_animated = tf.bitwise.bitwise_and(flags, ANIMATION_FLAG) > 0
-    canvas = octets(chunks.canvas, 4, 6)
-    placed = octets(chunks.frame, 0, 12)
-    covers = tf.reduce_all(placed[0:6] == 0) & tf.reduce_all(placed[6:12] == canvas)
-    content = require(
-        ~is_animated | covers,
-        source.name,
-        "is an animated WebP whose first picture does not fill it, which this model does not read; convert "
-        "it to PNG.",
-        content,
-    )
+    is_animated = _has(flags, ANIMATION_FLAG)
     still = tf.cond(is_animated, lambda: _still(chunks), lambda: content)
-    first = part(still, HEAD, 30)
-    is_extended = part(first, 0, 4) == b"VP8X"
-    is_lossless = part(first, 0, 4) == b"VP8L"
-    head = octets(first, 8, 10)
-    extended_alpha = tf.bitwise.bitwise_and(head[0], ALPHA_FLAG) > 0
-    lossless_bits = little(head[1:5])
-    lossless_alpha = tf.bitwise.bitwise_and(tf.bitwise.right_shift(lossless_bits, 28), 1) > 0
-    has_alpha = tf.where(is_extended, extended_alpha, is_lossless & lossless_alpha)
-    width = tf.where(
-        is_extended,
-        1 + little(head[4:7]),
-        tf.where(is_lossless, 1 + lossless_bits % 2**14, little(head[6:8]) % 2**14),
-    )
-    height = tf.where(
-        is_extended,
-        1 + little(head[7:10]),
-        tf.where(is_lossless, 1 + lossless_bits // 2**14 % 2**14, little(head[8:10]) % 2**14),
-    )
+    height, width, has_alpha = _head(still)
     still = check_size(source._replace(content=still), height, width).content
-    pixels = tf.cond(
-        has_alpha,
-        lambda: on_white(_decoded(still, 4)),
-        lambda: _decoded(still, 3),
-    )
+    pixels = tf.cond(has_alpha, lambda: on_white(_decoded(still, 4)), lambda: _decoded(still, 3))
+
+    def placed() -> Any:
+        canvas, frame = octets(chunks.canvas, 4, 6), octets(chunks.frame, 0, 6)
+        canvas_size = (1 + little(canvas[3:6]), 1 + little(canvas[0:3]))
+        check_size(source._replace(content=still), *canvas_size)
+        around = tf.cast(either(_has(flags, ALPHA_FLAG), 255, 0), tf.uint8)
+        return on_canvas(pixels, (2 * little(frame[3:6]), 2 * little(frame[0:3])), canvas_size, around)
+
+    pixels = tf.cond(is_animated, placed, lambda: pixels)
     return Picture(pixels, orientation(chunks.exif, chunks.xmp))
+
+
+def _has(flags: Any, bit: int) -> Any:
+    return tf.bitwise.bitwise_and(flags, bit) > 0
+
+
+def _head(content: Any) -> tuple[Any, Any, Any]:
+    """Height, width and whether it has transparency, by the first chunk of a file of one picture."""
+    name, head = part(content, HEAD, 4), octets(content, HEAD + 8, 10)
+    is_extended, is_lossless = name == b"VP8X", name == b"VP8L"
+    packed = little(head[1:5])  # 14 bits, 14 bits, and one for transparency
+    width = either(is_lossless, 1 + packed % 2**14, little(head[6:8]) % 2**14)
+    height = either(is_lossless, 1 + packed // 2**14 % 2**14, little(head[8:10]) % 2**14)
+    has_alpha = tf.where(is_extended, _has(head[0], ALPHA_FLAG), is_lossless & (packed // 2**28 % 2 == 1))
+    return (
+        either(is_extended, 1 + little(head[7:10]), height),
+        either(is_extended, 1 + little(head[4:7]), width),
+        has_alpha,
+    )
 
 
 def _decoded(content: Any, channels: int) -> Any:
