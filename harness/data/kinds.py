@@ -39,7 +39,8 @@ def kind_of(image: Image.Image, *, deep: bool) -> str:
     words = [image.format or "unknown"]
     if image.mode in COLOURS or image.mode.startswith("I;16"):
         words.append(COLOURS.get(image.mode, "grey"))
-    if deep or image.mode == "I" or image.mode.startswith("I;16"):
+    # A BMP's 16 bits are those of all three colours together.
+    if (deep and image.format != "BMP") or image.mode == "I" or image.mode.startswith("I;16"):
         words.append("16 bits")
     if image.mode in WITH_ALPHA or "transparency" in image.info:
         words.append("transparent")

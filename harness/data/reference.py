@@ -85,8 +85,7 @@ def keep_reference(folder: Path, dataset: Dataset) -> None:
 def read_reference(folder: Path) -> Reference | None:
     """What `keep_reference` wrote; None if there is nothing, or it is damaged."""
     try:
-        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        if sha256_of(folder / PIXELS) != index["sha256"]:
+        if sha256_of(folder / PIXELS) != _index(folder).get("sha256"):
             return None
         with np.load(folder / PIXELS, allow_pickle=False) as stored:
             return Reference(
@@ -95,7 +94,7 @@ def read_reference(folder: Path) -> Reference | None:
                 stored["images"],
                 read_originals(folder / FOLDER),
             )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError):
         return None
 
 
@@ -110,8 +109,13 @@ def _names(dataset: Dataset) -> dict[str, str]:
 
 
 def _is_of(folder: Path, dataset: Dataset) -> bool:
+    return _names(dataset).items() <= _index(folder).items()
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    """What the folder says of itself; nothing if it says nothing sensible."""
     try:
-        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return _names(dataset).items() <= index.items()
+        return {}
+    return index if isinstance(index, dict) else {}

@@ -36,6 +36,7 @@ def metadata(
                 "serving_default": "float32",
                 **{f"serving_{kind}": kind for kind in PIXEL_TYPES},
                 "serving_bytes": "image files",
+                "decode_bytes": "image files; answers with the pixels that the model sees",
             },
             "files": {
                 "read": files.read,
@@ -91,7 +92,8 @@ A file becomes the pixels that training saw of it:
 - the whole picture scaled to {height}×{width}, whatever its proportions.
 
 Files of other formats ({", ".join(files.refused)} …), damaged ones and what is no image are refused, with an
-error that says which one of the batch, and why.
+error that says which one of the batch, and why. The signature `decode_bytes` answers with the pixels that the
+model sees.
 {warnings}
 From decoded pixels: `serving_default(image)` takes float32, or any numbers as a NumPy array or a list;
 tensors of other types have signatures of their own: {", ".join(f"`serving_{kind}`" for kind in PIXEL_TYPES)}.

@@ -1,8 +1,8 @@
 """Whether an exported model sees in image files what training saw in them.
 
 `serving_bytes` is given files of the data set itself, of every kind that it has, and files drawn from
-reference images, of kinds that it has not. What it predicts must be what the model predicts for the pixels
-that `harness.data.decode` makes of the same files; what it cannot read it must refuse.
+reference images, of every kind there is. It must see the pixels that `harness.data.decode` makes of the same
+files, and predict what the model predicts for those; what it cannot read it must refuse.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from harness.records import Dataset
 
 ARTEFACT = "saved_model serving_bytes"
 TOLERANCE = 0.02
-"""Largest allowed difference of a probability: the decoders of CMYK round differently."""
+"""Largest allowed difference of a probability."""
+GREY_LEVELS = 2
+"""Largest allowed difference of a pixel: a model that is hardly trained would not show a greater one."""
 SHOWN = 3
 
 
@@ -46,6 +48,8 @@ class FilesParity:
     images: int
     """All that were read."""
     largest_difference: float
+    largest_pixel_difference: int
+    """In grey levels."""
     same_class: int
     """Of those that were read: how many have the class that their decoded pixels have."""
     read: tuple[str, ...]
@@ -61,12 +65,14 @@ class FilesParity:
 
     def sentence(self) -> str:
         """For people."""
-        ours = _counted(self.originals, "original file") if self.files is not None else "no original files"
-        kinds = f" of {_counted(self.kinds, 'kind')}" * (self.files is not None)
+        ours = "no original files (none are kept with the study)"
+        if self.files is not None:
+            ours = f"{_counted(self.originals, 'original file')} of {_counted(self.kinds, 'kind')}"
         refused = f"; refused: {', '.join(self.refused)}" if self.refused else ""
         return (
-            f"{self.artefact}: {ours}{kinds} and {self.drawn} drawn ones: probabilities differ by at most "
-            f"{self.largest_difference:.1e}, same class on {self.same_class} of {self.images}{refused}"
+            f"{self.artefact}: {ours} and {self.drawn} drawn ones: pixels differ by at most "
+            f"{self.largest_pixel_difference} of 255, probabilities by {self.largest_difference:.1e}, same "
+            f"class on {self.same_class} of {self.images}{refused}"
         )
 
     def warnings(self) -> list[str]:
@@ -92,6 +98,8 @@ class _Seen:
     format: str
     pixels: npt.NDArray[np.uint8]
     """As training sees them, (H, W, C)."""
+    pixel_difference: int
+    """From those that the graph sees."""
     probabilities: Probabilities
     """What the signature answered, float32 (K,)."""
 
@@ -154,6 +162,7 @@ def files_parity(
         drawn=len(drawn),
         images=len(every),
         largest_difference=largest,
+        largest_pixel_difference=max(one.pixel_difference for one in every),
         same_class=same,
         read=tuple(sorted({one.format for one in every})),
         refused=refused,
@@ -167,6 +176,8 @@ def _tried(
     served: Any, name: str, kind: str, content: bytes, dataset: Dataset, max_pixels: int
 ) -> _Seen | str:
     """What was seen in a file, or why it was refused."""
+    import tensorflow as tf
+
     pixels = _decoded(content, dataset, max_pixels)
     if pixels is None:
         return "it is not read in training either."
@@ -174,7 +185,14 @@ def _tried(
     if answer is None:
         return reason
     check_names(answer, dataset.classes)
-    return _Seen(name, format_of(kind), pixels, answer["probabilities"].numpy()[0])
+    seen = served["decode_bytes"](image_bytes=tf.constant([content]))["image"].numpy()[0]
+    difference = int(np.abs(seen.astype(int) - pixels.astype(int)).max())
+    if difference > GREY_LEVELS:
+        raise ExportError(
+            f"The exported SavedModel sees something else in {name} than training did: pixels differ by up "
+            f"to {difference} of 255 (allowed {GREY_LEVELS}). Nothing was exported."
+        )
+    return _Seen(name, format_of(kind), pixels, difference, answer["probabilities"].numpy()[0])
 
 
 def _decoded(content: bytes, dataset: Dataset, max_pixels: int) -> npt.NDArray[np.uint8] | None:
@@ -210,8 +228,8 @@ def _compared(seen: list[_Seen], expected: Probabilities) -> tuple[float, int]:
         same = int(one.probabilities.argmax()) == int(wanted.argmax())
         if not difference <= TOLERANCE or not (same or best - second < TOLERANCE):
             raise ExportError(
-                f"The exported SavedModel sees something else in {one.name} than training did: probabilities "
-                f"differ by up to {difference:.2g} (allowed {TOLERANCE:g})"
+                f"The exported SavedModel predicts something else for {one.name} than the model does for its "
+                f"pixels: probabilities differ by up to {difference:.2g} (allowed {TOLERANCE:g})"
                 f"{'' if same else ', and it gets another class'}. Nothing was exported."
             )
         largest, alike = max(largest, difference), alike + same

@@ -3,8 +3,9 @@
     serving_default(image)        float32 (N, H, W, C), raw pixels 0…255
     serving_uint8(image)          the same as uint8; likewise serving_int32, serving_int64, serving_float64
     serving_bytes(image_bytes)    string (N,), the bytes of image files of any size
+    decode_bytes(image_bytes)     what the model sees of such files: `image`, uint8 (N, H, W, C)
 
-Each answers with `probabilities`, `class_index` and `class`.
+All but the last answer with `probabilities`, `class_index` and `class`.
 """
 
 from __future__ import annotations
@@ -59,10 +60,15 @@ def write_saved_model(target: Path, model: Any, dataset: Dataset, max_pixels: in
     def of_files(image_bytes: Any) -> Any:
         return of_pixels(decoded(image_bytes))
 
+    def seen(image_bytes: Any) -> Any:
+        return {"image": decoded(image_bytes)}
+
     archive.add_endpoint("serving_default", of_pixels, [tf.TensorSpec(shape, tf.float32, name="image")])
     for kind in PIXEL_TYPES:
         archive.add_endpoint(f"serving_{kind}", of_pixels, [tf.TensorSpec(shape, kind, name="image")])
-    archive.add_endpoint("serving_bytes", of_files, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    contents = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    archive.add_endpoint("serving_bytes", of_files, [contents])
+    archive.add_endpoint("decode_bytes", seen, [contents])
     # Keras reports to standard output, which belongs to our caller.
     with contextlib.redirect_stdout(io.StringIO()):
         archive.write_out(str(target), verbose=False)
