@@ -214,7 +214,7 @@ def _served(served: Any, content: bytes) -> tuple[Any, str]:
     try:
         with _quiet():
             return served["serving_bytes"](image_bytes=tf.constant([content])), ""
-    except tf.errors.InvalidArgumentError as error:
+    except tf.errors.OpError as error:
         found = re.search(r"\[image_bytes\[0\] (.*?)\]\n", str(error))
         return None, f"the file {found[1]}" if found else "the file is damaged."
 

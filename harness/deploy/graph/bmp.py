@@ -12,6 +12,7 @@ from harness.deploy.graph.picture import DAMAGED, Picture, Source, check_size
 
 CORE_HEADER = 12
 """Bytes of OS/2's old header, whose sizes have two bytes."""
+HEADERS = (CORE_HEADER, 40, 52, 56, 64, 108, 124)
 PLAIN, BIT_FIELDS = 0, 3
 DEPTHS = (1, 4, 8, 16, 24, 32)
 COLOURS = 256
@@ -47,7 +48,7 @@ def read(source: Source) -> Picture:
     masks *= either(length >= 56, [1, 1, 1, 1], [1, 1, 1, 0])
     layout = _layout(depth, packing, masks)
     content = require(
-        layout >= 0,
+        (layout >= 0) & tf.reduce_any(length == tf.constant(HEADERS, tf.int64)),
         source.name,
         "is a BMP file that is compressed or laid out in a way this model does not read; convert it to PNG.",
         content,

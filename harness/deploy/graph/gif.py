@@ -1,7 +1,7 @@
 """The first picture of GIF files in the graph, as `harness.data.decode` reads it.
 
 TensorFlow's own decoder knows neither transparency nor pictures smaller than their canvas. So it is given
-a file of one picture that fills it, with a palette in which what is transparent is white.
+a file whose picture fills it, with a palette in which what is transparent is white.
 """
 
 from __future__ import annotations
@@ -14,11 +14,18 @@ from harness.deploy.graph.colour import on_canvas
 from harness.deploy.graph.octets import as_bytes, either, little, octets, part, require, size, walk, written
 from harness.deploy.graph.picture import DAMAGED, Picture, Source, check_size
 
-BLOCKS = 1_000_000
+EXTENSIONS = 10_000
+"""More in front of the first picture are no picture."""
+BLOCKS = 300_000
+"""Of a picture or an extension; 255 bytes each."""
 IMAGE, EXTENSION, TRANSPARENCY = 0x2C, 0x21, 0xF9
 HAS_PALETTE, INTERLACED = 0x80, 0x40
 NONE = -1
 COLOURS = 256
+
+
+ONE_PIXEL = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0"
+"""A second picture, of one pixel."""
 
 
 class _Start(NamedTuple):
@@ -69,11 +76,13 @@ def read(source: Source) -> Picture:
             written(height, 2),
             written(tf.bitwise.bitwise_and(flags, INTERLACED), 1),
             part(content, data_at, data_end - data_at),
+            ONE_PIXEL,
             b";",
         ]
     )
-    pixels = tf.io.decode_image(alone, channels=3, expand_animations=False)
-    pixels = tf.ensure_shape(pixels, (None, None, 3))
+    pictures = tf.io.decode_gif(alone)
+    # TensorFlow answers for a damaged picture with what it has, but it does not come to the next one.
+    pixels = require(tf.shape(pictures)[0] == 2, source.name, DAMAGED, pictures[0])
     around = tf.cast(either(start.clear >= 0, 255, palette[0]), tf.uint8)
     whole = on_canvas(pixels, (top, left), (canvas_height, canvas_width), around)
     return Picture(whole, tf.constant(1))
@@ -115,7 +124,7 @@ def _first_picture(content: Any, at: Any) -> _Start:
         return _Start(either(found, start.at, behind), found, either(says_clear, head[6], start.clear))
 
     nothing = _Start(at, tf.constant(False), tf.constant(NONE, tf.int64))
-    return walk(nothing, lambda start: ~start.found & (start.at >= 0), step, most=BLOCKS)
+    return walk(nothing, lambda start: ~start.found & (start.at >= 0), step, most=EXTENSIONS)
 
 
 def _end_of_blocks(content: Any, at: Any) -> Any:

@@ -16,7 +16,7 @@ HEAD = 12
 """Bytes before the first chunk."""
 FRAME_HEAD = 16
 """Bytes of a frame before its own chunks."""
-ALPHA_FLAG, ANIMATION_FLAG = 0x10, 0x02
+ALPHA_FLAG, EXIF_FLAG, XMP_FLAG, ANIMATION_FLAG = 0x10, 0x08, 0x04, 0x02
 
 
 class _Chunks(NamedTuple):
@@ -41,18 +41,20 @@ def read(source: Source) -> Picture:
     is_animated = _has(flags, ANIMATION_FLAG)
     still = tf.cond(is_animated, lambda: _still(chunks), lambda: content)
     height, width, has_alpha = _head(still)
+    box = octets(chunks.canvas, 4, 6)
+    canvas = (
+        either(is_animated, 1 + little(box[3:6]), height),
+        either(is_animated, 1 + little(box[0:3]), width),
+    )
     still = check_size(source._replace(content=still), height, width).content
+    still = check_size(source._replace(content=still), *canvas).content
     pixels = tf.cond(has_alpha, lambda: on_white(_decoded(still, 4)), lambda: _decoded(still, 3))
-
-    def placed() -> Any:
-        canvas, frame = octets(chunks.canvas, 4, 6), octets(chunks.frame, 0, 6)
-        canvas_size = (1 + little(canvas[3:6]), 1 + little(canvas[0:3]))
-        check_size(source._replace(content=still), *canvas_size)
-        around = tf.cast(either(_has(flags, ALPHA_FLAG), 255, 0), tf.uint8)
-        return on_canvas(pixels, (2 * little(frame[3:6]), 2 * little(frame[0:3])), canvas_size, around)
-
-    pixels = tf.cond(is_animated, placed, lambda: pixels)
-    return Picture(pixels, orientation(chunks.exif, chunks.xmp))
+    corner = octets(chunks.frame, 0, 6)
+    around = tf.cast(either(_has(flags, ALPHA_FLAG), 255, 0), tf.uint8)
+    pixels = on_canvas(pixels, (2 * little(corner[3:6]), 2 * little(corner[0:3])), canvas, around)
+    exif = tf.where(_has(flags, EXIF_FLAG), chunks.exif, "")
+    xmp = tf.where(_has(flags, XMP_FLAG), chunks.xmp, "")
+    return Picture(pixels, orientation(exif, xmp))
 
 
 def _has(flags: Any, bit: int) -> Any:
