@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from harness.deploy.saved_model import write_saved_model
 from harness.errors import DataError, ExportError
 from harness.paths import fill_folder, sha256_of, sync_folder, temporary_beside
 from harness.records import Dataset
+
+LARGEST_BYTE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,13 @@ def _reference(source: TrainedModel) -> tuple[Reference, Probabilities]:
         ) from error
 
 
+def _as_files(dataset: Dataset, reference: Reference) -> Dataset:
+    """The data set, without the range of its pixels if that was one of arrays and says nothing of files."""
+    if reference.originals is None and dataset.pixel_range and dataset.pixel_range[1] <= LARGEST_BYTE:
+        return changed(dataset, pixel_range=None)
+    return dataset
+
+
 def _fill(
     folder: Path, source: TrainedModel, reference: Reference, expected: Probabilities
 ) -> list[Parity | FilesParity]:
@@ -126,7 +136,8 @@ def _fill(
     keras = quiet_keras()
     import tensorflow as tf
 
-    dataset, max_pixels = source.dataset, source.max_pixels or MAX_PIXELS
+    dataset = _as_files(source.dataset, reference)
+    max_pixels = source.max_pixels or MAX_PIXELS
     shutil.copyfile(source.file, folder / "model.keras")
     try:
         model = keras.saving.load_model(folder / "model.keras", safe_mode=True)

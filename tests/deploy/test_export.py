@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -35,9 +36,10 @@ def trained(tmp_path: Path) -> TrainedModel:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Bundle]:
-    """One export, for tests that only look at it."""
+    """One export, for tests that only look at it; as if the arrays had been floats from 0 to 1."""
     folder = tmp_path_factory.mktemp("digits")
     model = digits_model(folder)
+    model = replace(model, dataset=replace(model.dataset, pixel_range=(0.0, 1.0)))
     (folder / "exports").mkdir()
     return model, export_model(model, folder / "exports" / "out")
 
@@ -72,6 +74,7 @@ def test_a_bundle_is_complete_and_says_what_it_is(exported: tuple[TrainedModel, 
     metadata = json.loads((out / "metadata.json").read_text())
     assert metadata["provenance"] == {"study": "s", "trial": 3}
     assert metadata["input"]["height"] == 8
+    assert metadata["input"]["files"]["more_than_8_bits"] == "of 16 bits a channel the upper 8 kept"
     assert len(metadata["parity"]) == len(bundle.parity) == 3
     assert all(parity.largest_difference <= 1e-4 for parity in bundle.parity)
     assert list(out.parent.iterdir()) == [out]
