@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "sweep": {"clock", "data", "engine", "errors", "experiment", "paths", "records", "seeds", "tracking"},
     "analysis": {"experiment", "paths", "records", "sweep", "tracking"},
     "deploy": {"data", "errors", "paths", "records"},
-    "cli": {"analysis", "deploy", "errors", "experiment", "paths", "records", "sweep", "tracking"},
+    "cli": {"analysis", "data", "deploy", "errors", "experiment", "paths", "records", "sweep", "tracking"},
 }
 HEAVY_ONLY_IN: dict[str, set[str]] = {
     "tensorflow": {"model", "train", "deploy", "engine"},

@@ -24,6 +24,13 @@ DatasetOption = Annotated[
     ),
 ]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", "-e", min=1, help="Epochs of a full training.")]
+RecheckOption = Annotated[
+    bool,
+    typer.Option(
+        "--recheck",
+        help="Read all files of the data set again, instead of trusting their sizes and times.",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

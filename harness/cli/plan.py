@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
+from harness.cli import printable
 from harness.cli.options import (
     DatasetOption,
     EpochsOption,
@@ -12,6 +16,9 @@ from harness.cli.options import (
 )
 from harness.cli.sweep import TrialsOption
 
+if TYPE_CHECKING:
+    from harness.experiment.schema import Experiment
+
 
 def plan(
     experiment: ExperimentArgument = "quickstart",
@@ -21,7 +28,7 @@ def plan(
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Check an experiment and print its space, its size and its rungs; nothing is run."""
+    """Check an experiment and print its space, size and rungs, and how its data is taken; nothing is run."""
     from harness.cli.tables import print_json, print_plan
     from harness.experiment.describe import describe
     from harness.experiment.load import load
@@ -40,9 +47,40 @@ def plan(
         rungs = list(range(min(config.min_epochs, chosen.training.epochs), chosen.training.epochs + 1))
     space = chosen.compiled_space()
     rows, size = describe(space), space.size()
+    data, notes = _look_at_data(chosen)
     if json_:
         print_json(
-            {"experiment": chosen.model_dump(mode="json"), "space": rows, "size": size, "rungs": rungs}
+            {
+                "experiment": chosen.model_dump(mode="json"),
+                "space": rows,
+                "size": size,
+                "rungs": rungs,
+                "data": {"found": data, "notes": notes},
+            }
         )
-    else:
-        print_plan(chosen, rows, size, rungs)
+        return
+    print_plan(chosen, data, rows, size, rungs)
+    for note in notes:
+        print(printable(note), file=sys.stderr)
+
+
+def _look_at_data(experiment: Experiment) -> tuple[str, list[str]]:
+    """What is found where the data set is a folder or a list, and sentences about how it is taken."""
+    from collections import Counter
+
+    from harness.data.prepare import look
+    from harness.data.sources import POOLS
+    from harness.errors import DataError
+
+    source = experiment.dataset.source
+    try:
+        found = look(experiment.dataset)
+    except DataError as error:
+        return source, [str(error)]
+    if found is None:
+        return source, []
+    counts = Counter(file.pool for file in found.files)
+    images = ", ".join(f"{counts[pool]:,} {pool}" for pool in POOLS if counts[pool])
+    return f"{source}: {images} images, {len(found.classes)} classes (nothing is decoded)", list(
+        found.warnings
+    )

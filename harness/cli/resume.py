@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cli.options import StudyArgument, WorkersOption, number_of_workers
+from harness.cli.options import RecheckOption, StudyArgument, WorkersOption, number_of_workers
 from harness.cli.sweep import (
     MaxEpochsOption,
     MinGainOption,
@@ -22,6 +22,7 @@ def resume(
     min_gain: MinGainOption = None,
     max_epochs_total: MaxEpochsOption = None,
     workers: WorkersOption = None,
+    recheck: RecheckOption = False,
 ) -> None:
     """Go on with an interrupted study, exactly where it was; or give a finished one more trials."""
     from harness.cli.studies import open_study
@@ -45,4 +46,10 @@ def resume(
     if trials is not None:
         search["trials"] = trials
     experiment = restore(recorded | {"search": search})
-    run_and_report(experiment, study=paths.folder.name, workers=number_of_workers(workers), resume=True)
+    run_and_report(
+        experiment,
+        study=paths.folder.name,
+        workers=number_of_workers(workers),
+        resume=True,
+        recheck=recheck,
+    )

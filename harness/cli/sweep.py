@@ -10,6 +10,7 @@ from harness.cli.options import (
     DatasetOption,
     EpochsOption,
     ExperimentArgument,
+    RecheckOption,
     SetOption,
     StudyOption,
     WorkersOption,
@@ -61,6 +62,7 @@ def sweep(
     ordered: OrderedOption = False,
     study: StudyOption = None,
     workers: WorkersOption = None,
+    recheck: RecheckOption = False,
     set_: SetOption = None,
 ) -> None:
     """Search for the best classifier: many trials, tracked in MLflow, ranked, ready to export.
@@ -85,4 +87,4 @@ def sweep(
             search__max_epochs_total=max_epochs_total,
         ),
     )
-    run_and_report(chosen, study=study, workers=number_of_workers(workers))
+    run_and_report(chosen, study=study, workers=number_of_workers(workers), recheck=recheck)

@@ -20,6 +20,7 @@ def run_and_report(
     workers: int | Literal["auto"] | None,
     resume: bool = False,
     evaluate_test: bool = False,
+    recheck: bool = False,
 ) -> SweepResult:
     """Run, print the summary to stderr, and exit with the code that the outcome has.
 
@@ -41,6 +42,7 @@ def run_and_report(
             resume=resume,
             workers=workers,
             evaluate_test=evaluate_test,
+            recheck=recheck,
         )
     started = result.history.study
     assert started is not None

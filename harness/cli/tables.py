@@ -105,13 +105,13 @@ def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
 
 
 def print_plan(
-    experiment: Experiment, rows: list[dict[str, str]], size: int | None, rungs: list[int]
+    experiment: Experiment, data: str, rows: list[dict[str, str]], size: int | None, rungs: list[int]
 ) -> None:
     """What a sweep would do."""
     _print_pairs(
         {
             "experiment": experiment.name,
-            "data": experiment.dataset.source,
+            "data": data,
             "objective": f"{experiment.objective.direction} {experiment.objective.metric}",
             "trials": f"{experiment.search.trials}, chosen by {experiment.search.sampler}",
             "rungs": f"{_epochs(rungs)} ({experiment.scheduler.kind})",

@@ -10,6 +10,7 @@ from harness.cli.options import (
     DatasetOption,
     EpochsOption,
     JsonOption,
+    RecheckOption,
     SetOption,
     StudyOption,
     overrides,
@@ -23,6 +24,7 @@ def train(
     dataset: DatasetOption = None,
     epochs: EpochsOption = None,
     study: StudyOption = None,
+    recheck: RecheckOption = False,
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -37,5 +39,5 @@ def train(
     chosen = single(
         load(experiment, overrides(set_, dataset__source=dataset, training__epochs=epochs, search__trials=1))
     )
-    result = run_and_report(chosen, study=study, workers=1, evaluate_test=True)
+    result = run_and_report(chosen, study=study, workers=1, evaluate_test=True, recheck=recheck)
     print_evaluation(result.history.trials[0], as_json=json_)

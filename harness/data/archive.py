@@ -26,6 +26,11 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", "
 CHUNK = 1 << 20
 DEEPEST = 32
 """Folders within folders."""
+FOLDER_ICON = "Icon\r"
+"""What macOS calls the picture of a folder; no image, and the only name with a control character in good
+faith."""
+_UTF8 = 0x800
+"""The flag of a member of a `.zip` whose name is UTF-8."""
 
 Opened: TypeAlias = IO[bytes]
 
@@ -88,10 +93,12 @@ def _unpack(archive: Path, folder: Path, caps: Caps) -> None:
     files, total = 0, 0
     with _members(archive, caps) as members:
         for name, stream in members:
-            target = folder / _safe(archive, name)
             files += 1
             if files > caps.files:
                 raise DataError(f"The archive {archive} has more than {caps.files:,} files.")
+            if name.rpartition("/")[2] == FOLDER_ICON:
+                continue
+            target = folder / _safe(archive, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             written = 0
             # Never over something that is there: a name that comes twice is an attempt at something.
@@ -168,7 +175,17 @@ def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Generator[tuple[str,
         if member.flag_bits & 1:
             raise DataError(f"The archive {archive} is encrypted. Unpack it yourself and give the folder.")
         with opened.open(member) as stream:
-            yield member.filename, stream
+            yield _name(member), stream
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """The member's name; macOS writes UTF-8 without saying so, which reads as `cafeÌ\x81`."""
+    if member.flag_bits & _UTF8:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 def _tar_members(archive: Path, tar: tarfile.TarFile) -> Generator[tuple[str, Opened], None, None]:

@@ -15,17 +15,32 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps
 
+from harness.data.deep import is_deep, read_deep
+from harness.data.foreign import what_it_is
 from harness.data.kinds import kind_of
+from harness.data.pixel_range import Extent, Range, outside
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
-"""Refused from the header alone: a file of 661 bytes can claim 60,000 × 60,000 pixels."""
+"""By default more are refused, from the header alone: a file of 661 bytes can claim 60,000 × 60,000
+pixels."""
 GREY_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _TRANSPARENT_WHITE = (255, 255, 255, 255)
 
 
 class UnreadableError(Exception):
     """The file is not an image we accept; the message says why."""
+
+
+class FloatsError(UnreadableError):
+    """Its pixels are floating-point numbers, and which values are black and white was not said."""
+
+    def __init__(self, extent: Extent) -> None:
+        super().__init__(
+            f"its pixels are floating-point numbers from {extent.low:g} to {extent.high:g}; say which values "
+            "are black and white with dataset.range"
+        )
+        self.extent = extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,92 +58,125 @@ class Decoded:
 
     pixels: npt.NDArray[np.uint8]
     """(height, width, channels)"""
-    note: str = ""
-    """`16-bit` or `animated`, if more was there than is kept."""
+    animated: bool = False
+    """Only the first frame was kept."""
+    extent: Extent | None = None
+    """What the values reach from and to in a file of more than 8 bits a channel; None for others."""
+    clipped: int = 0
+    """Values outside the range."""
     kind: str = ""
     """What kind of file it was; see `harness.data.kinds`."""
 
 
-def read_header(content: bytes) -> Header:
+def read_header(content: bytes, max_pixels: int = MAX_PIXELS) -> Header:
     """Size and colour without decoding; raises UnreadableError."""
-    with _open(content) as image:
+    with _open(content, max_pixels) as image:
         width, height = image.size
-        with _damage():
+        with _damage(max_pixels):
             if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
                 width, height = height, width
         return Header(height, width, image.mode in GREY_MODES)
 
 
-def decode(content: bytes, size: tuple[int, int], channels: int) -> Decoded:
-    """The image at `size` (height, width) with 1 or 3 channels; raises UnreadableError.
+def is_large(content: bytes, size: tuple[int, int]) -> bool:
+    """Whether decoding needs so much memory that one should be decoded at a time; raises UnreadableError."""
+    with _open(content, 2**63) as image:
+        return image.size[0] * image.size[1] > MAX_PIXELS and not _is_reducible(image, (size[1], size[0]))
+
+
+def decode(
+    content: bytes,
+    size: tuple[int, int],
+    channels: int,
+    pixel_range: Range | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Decoded:
+    """The image at `size` (height, width) with 1 or 3 channels.
 
     The whole picture is scaled to the size, whatever its proportions, with an antialiasing filter.
+
+    Args:
+        content: the file.
+        size: height and width of the result.
+        channels: 1 for grey, 3 for red, green and blue.
+        pixel_range: in a file of more than 8 bits a channel, the values that become 0 and 255; None: the
+        upper byte.
+        max_pixels: a larger image is refused.
+
+    Raises:
+        UnreadableError: with the reason; FloatsError if a range is needed.
     """
-    with _open(content) as image, _damage():
-        note = "animated" if getattr(image, "n_frames", 1) > 1 else ""
-        deep = _is_deep(image)
-        if deep:
-            note = note or "16-bit"
+    with _open(content, max_pixels) as image, _damage(max_pixels):
+        animated = getattr(image, "n_frames", 1) > 1
         wanted = (size[1], size[0])
-        # A JPEG can be decoded at a half, a quarter or an eighth: much faster for photographs.
-        if image.format == "JPEG" and min(image.size) > 4 * max(wanted):
-            image.draft(image.mode, (2 * max(wanted), 2 * max(wanted)))
-        turned = ImageOps.exif_transpose(image)
-        if turned.mode == "F":
-            raise UnreadableError("its pixels are floating-point numbers, whose range is not known")
-        if turned.mode.startswith("I;16") or turned.mode == "I":
-            note = note or "16-bit"
-            turned = _from_16_bit(turned)
+        extent, clipped = None, 0
+        if is_deep(image):
+            deep = read_deep(image, content)
+            extent = deep.extent()
+            if pixel_range is None and extent.kind == "f":
+                raise FloatsError(extent)
+            clipped = outside(deep.values, pixel_range) if pixel_range else 0
+            turned = deep.at_8_bits(pixel_range)
+        else:
+            # A JPEG can be decoded at a half, a quarter or an eighth: much faster for photographs.
+            if _is_reducible(image, wanted):
+                image.draft(image.mode, (2 * max(wanted), 2 * max(wanted)))
+            turned = ImageOps.exif_transpose(image)
         flat = _flatten(turned, "L" if channels == 1 else "RGB")
         if flat.size != wanted:
             flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
-        kind = kind_of(image, deep=deep)
+        kind = kind_of(image, deep=extent is not None)
     pixels = np.asarray(flat, dtype=np.uint8).reshape(*size, channels)
-    return Decoded(pixels, note, kind)
+    return Decoded(pixels, animated, extent, clipped, kind)
 
 
-def _open(content: bytes) -> ImageFile.ImageFile:
+def _is_reducible(image: ImageFile.ImageFile, wanted: tuple[int, int]) -> bool:
+    return image.format == "JPEG" and min(image.size) > 4 * max(wanted)
+
+
+def _open(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
     if not content:
         raise UnreadableError("it is empty")
+    before = Image.MAX_IMAGE_PIXELS
     try:
+        # The limit is ours, below; Pillow's own cannot be raised for one image.
+        Image.MAX_IMAGE_PIXELS = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(content), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise UnreadableError("it claims more pixels than is sane") from error
     except Exception as error:
-        raise UnreadableError(f"it is none of {', '.join(FORMATS)}, or damaged") from error
+        also = what_it_is(content)
+        raise UnreadableError(
+            f"it is none of {', '.join(FORMATS)}, or damaged{also and f': {also}'}"
+        ) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
     pixels = image.size[0] * image.size[1]
-    if pixels > MAX_PIXELS:
-        raise UnreadableError(f"it claims {pixels:,} pixels; at most {MAX_PIXELS:,} are accepted")
+    if pixels > max_pixels:
+        raise UnreadableError(
+            f"it claims {pixels:,} pixels; at most {max_pixels:,} are accepted (dataset.max_pixels)"
+        )
     return image
 
 
 @contextmanager
-def _damage() -> Iterator[None]:
+def _damage(max_pixels: int) -> Iterator[None]:
     """Whatever a decoder raises on a damaged file is damage, and its warnings are no news."""
+    before = Image.MAX_IMAGE_PIXELS
     try:
+        # A frame may be larger than the header says.
+        Image.MAX_IMAGE_PIXELS = max(before or 0, max_pixels)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except UnreadableError:
         raise
+    except MemoryError as error:
+        raise UnreadableError("it needs more memory than there is") from error
     except Exception as error:
         raise UnreadableError(f"it is damaged ({_short(error)})") from error
-
-
-def _is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether the file has more than 8 bits a channel, also where Pillow quietly gives 8."""
-    how = [tile[3] for tile in image.tile]
-    if image.format == "PPM":
-        return any(value > 255 for args in how if isinstance(args, tuple) for value in args[1:2])
-    return any(";16" in str(args) for args in how)
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """High bytes; plain conversion would clip everything above 255."""
-    values = np.asarray(image, dtype=np.int64)
-    return Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _flatten(image: Image.Image, mode: str) -> Image.Image:

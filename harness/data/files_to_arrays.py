@@ -2,150 +2,211 @@
 
 from __future__ import annotations
 
-import hashlib
-import multiprocessing
-import os
-import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.chunks import Chunk, Outcome, chunks_of, decode_chunks
+from harness.data.content import content_digest
+from harness.data.failures import Failure, judge, say_failures
 from harness.data.originals import FOLDER, keep_originals
-from harness.data.sources import POOLS, ImageFile, ImageFiles, Pool
+from harness.data.pixel_range import (
+    Choice,
+    Extent,
+    Range,
+    UnknownRangeError,
+    choose_range,
+    given_range,
+    proposal,
+)
+from harness.data.sentences import counted
+from harness.data.sources import POOLS, ImageFile, ImageFiles
 from harness.data.store import VERSION, Manifest
 from harness.errors import DataError
 from harness.experiment.schema import DatasetConfig
 from harness.records import Progress
 
-CHUNK = 500
-FEW = 2 * CHUNK
-"""Up to so many images are decoded in this process: starting others takes longer."""
 SAMPLE = 2000
 """Headers read to find the commonest size and whether there is colour."""
 LONGER_SIDE = 96
-LISTED = 20
+DARK = 32
+"""Images whose brightest pixel is below are likely to show something else than brightness."""
 LABEL = "decoding images"
+_AS_BYTES: Range = (0.0, 255.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """What one call decodes: files, and the rows of the arrays they fill."""
-
-    target: Path
-    rows: range
-    paths: tuple[str, ...]
-    size: tuple[int, int]
-    channels: int
+_ByPool = dict[str, list[ImageFile]]
+_Row = tuple[str, int]
+"""Pool, and row in its arrays."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    rows: range
-    contents: list[bytes]
-    """SHA-256 of each file's bytes."""
-    pixels: list[int]
-    """Hash of each image's pixels; 0 where unreadable."""
-    failures: dict[int, str]
-    """Reason by row."""
-    notes: dict[int, str]
-    kinds: list[str]
-    """Of each file; empty where unreadable."""
+@dataclass(slots=True)
+class _Known:
+    """What is known of the images while they are decoded; by pool, a value for each image."""
 
+    labels: dict[str, npt.NDArray[np.int32]]
+    hashes: dict[str, npt.NDArray[np.uint64]]
+    contents: dict[str, list[bytes]]
+    failures: dict[_Row, str] = field(default_factory=dict)
+    """Reason by pool and row."""
+    extents: dict[_Row, Extent] = field(default_factory=dict)
+    """Of files with more than 8 bits a channel."""
+    postponed: list[_Row] = field(default_factory=list)
+    """Images so large that only one should be in memory."""
+    kinds: dict[_Row, str] = field(default_factory=dict)
+    animated: set[_Row] = field(default_factory=set)
+    clipped: int = 0
+    brightest: int = 0
 
-def fingerprint(source: ImageFiles, config: DatasetConfig) -> str:
-    """Changes when a file is added, removed, renamed or written, or decoding would differ."""
-    state = hashlib.sha256(_settings(config).encode())
-    state.update("\0".join(source.classes).encode())
-    for file in source.files:
-        state.update(f"{file.path}\0{file.label}\0{file.pool}\0{file.size}\0{file.modified}\n".encode())
-    return state.hexdigest()
+    def take(self, outcome: Outcome) -> None:
+        """Note what a chunk gave; what was known of its images before gives way."""
+        pool, rows = outcome.chunk.pool, list(outcome.chunk.rows)
+        self.hashes[pool][rows] = outcome.pixels
+        for row, content in zip(rows, outcome.contents, strict=True):
+            self.contents[pool][row] = content
+            self.failures.pop((pool, row), None)
+        self.failures.update({(pool, row): reason for row, reason in outcome.failures.items()})
+        self.extents.update({(pool, row): extent for row, extent in outcome.extents.items()})
+        self.kinds.update({(pool, row): kind for row, kind in outcome.kinds.items()})
+        self.postponed += [(pool, row) for row in outcome.postponed]
+        self.animated |= {(pool, row) for row in outcome.animated}
+        self.clipped += outcome.clipped
+        self.brightest = max(self.brightest, outcome.brightest)
 
 
 def decode_files(source: ImageFiles, config: DatasetConfig, folder: Path, progress: Progress) -> Manifest:
     """Fill `folder` with the arrays of every pool.
 
     Raises:
-        DataError: more images are unreadable than allowed.
+        DataError: more images are unreadable than allowed, or all of a class or split.
     """
     size, channels = _shape(source, config)
-    digest = hashlib.sha256(f"{_settings(config)}\n{size}\n{channels}\n".encode())
-    digest.update("\0".join(source.classes).encode())
-    warnings = list(source.warnings)
-    by_pool = {pool: [file for file in source.files if file.pool == pool] for pool in POOLS}
-    chunks: list[tuple[Pool, _Chunk]] = []
-    labels: dict[str, npt.NDArray[np.int32]] = {}
-    hashes: dict[str, npt.NDArray[np.uint64]] = {}
-    contents: dict[str, list[bytes]] = {}
-    kinds: dict[str, list[str]] = {}
+    by_pool: _ByPool = {
+        pool: files for pool in POOLS if (files := [file for file in source.files if file.pool == pool])
+    }
+    known = _Known(
+        {pool: np.array([file.label for file in files], np.int32) for pool, files in by_pool.items()},
+        {pool: np.zeros(len(files), np.uint64) for pool, files in by_pool.items()},
+        {pool: [b""] * len(files) for pool, files in by_pool.items()},
+    )
+    first = Chunk("", folder, (), (), size, channels, config.known_range(), config.max_pixels)
+    every: list[Chunk] = []
     for pool, files in by_pool.items():
-        if files:
-            target = folder / f"{pool}_images.npy"
-            np.lib.format.open_memmap(target, "w+", np.uint8, (len(files), *size, channels))
-            labels[pool] = np.array([file.label for file in files], np.int32)
-            hashes[pool] = np.zeros(len(files), np.uint64)
-            contents[pool] = [b""] * len(files)
-            kinds[pool] = [""] * len(files)
-            chunks += [(pool, chunk) for chunk in _chunks(target, files, size, channels)]
-
-    failures: list[tuple[ImageFile, str]] = []
-    notes: Counter[str] = Counter()
+        np.lib.format.open_memmap(
+            folder / f"{pool}_images.npy", "w+", np.uint8, (len(files), *size, channels)
+        )
+        every += chunks_of(first, pool, files, range(len(files)))
     done = 0
-    for pool, outcome in _run(chunks):
-        files = by_pool[pool]
-        hashes[pool][outcome.rows.start : outcome.rows.stop] = outcome.pixels
-        contents[pool][outcome.rows.start : outcome.rows.stop] = outcome.contents
-        kinds[pool][outcome.rows.start : outcome.rows.stop] = outcome.kinds
-        for row, reason in outcome.failures.items():
-            labels[pool][row] = -1
-            failures.append((files[row], reason))
-        notes.update(outcome.notes.values())
-        done += len(outcome.rows)
+    for outcome in decode_chunks(every):
+        known.take(outcome)
+        done += len(outcome.chunk.rows) - len(outcome.postponed)
         progress(LABEL, done, len(source.files))
+    alone = first.one_at_a_time()
+    for row in known.postponed:
+        for outcome in decode_chunks(_some(alone, by_pool, [row])):
+            known.take(outcome)
+        done += 1
+        progress(LABEL, done, len(source.files))
+    pixel_range, said, again = _range_of_deep(known, config)
+    if pixel_range is not None:
+        large = set(known.postponed)
+        quick = [row for row in again if row not in large]
+        for outcome in decode_chunks(_some(first.with_range(pixel_range), by_pool, quick)):
+            known.take(outcome)
+        for row in again - set(quick):
+            for outcome in decode_chunks(_some(alone.with_range(pixel_range), by_pool, [row])):
+                known.take(outcome)
 
-    failures.sort(key=lambda failure: failure[0].name)
-    _judge(failures, len(source.files), config)
-    warnings += [f"{file.path} was skipped: {reason}." for file, reason in failures[:LISTED]]
-    if len(failures) > LISTED:
-        warnings.append(f"{len(failures) - LISTED} more images were skipped as unreadable.")
-    if notes["16-bit"]:
-        warnings.append(f"{notes['16-bit']} images with 16 bits a channel were reduced to 8.")
-    if notes["animated"]:
-        warnings.append(f"Of {notes['animated']} animated images only the first frame is used.")
-    for pool, files in by_pool.items():
-        for file, content in zip(files, contents.get(pool, []), strict=True):
-            digest.update(f"{file.name}\0{file.label}\0{pool}\0".encode() + content)
-        if files:
-            np.save(folder / f"{pool}_labels.npy", labels[pool])
-            np.save(folder / f"{pool}_hashes.npy", hashes[pool])
+    failures = sorted(Failure(by_pool[pool][row], reason) for (pool, row), reason in known.failures.items())
+    judge(failures, source, config)
+    for pool, at in known.failures:
+        known.labels[pool][at] = -1
+    for pool in by_pool:
+        np.save(folder / f"{pool}_labels.npy", known.labels[pool])
+        np.save(folder / f"{pool}_hashes.npy", known.hashes[pool])
     keep_originals(
         folder / FOLDER,
-        [file for pool in POOLS for file in by_pool[pool]],
-        [kind for pool in POOLS for kind in kinds.get(pool, [])],
+        [file for files in by_pool.values() for file in files],
+        [
+            "" if (pool, row) in known.failures else known.kinds.get((pool, row), "")
+            for pool, files in by_pool.items()
+            for row in range(len(files))
+        ],
     )
     return Manifest(
         version=VERSION,
         name=source.name,
-        digest=digest.hexdigest(),
+        digest=content_digest(source, config, (*size, channels), pixel_range, known.contents),
         classes=list(source.classes),
         image_shape=[*size, channels],
-        pools={pool: len(files) for pool, files in by_pool.items() if files},
-        warnings=warnings,
+        pools={pool: len(files) for pool, files in by_pool.items()},
+        warnings=[*say_failures(failures), *said, *_say_kinds(known)],
+        pixel_range=pixel_range,
     )
 
 
-def pixel_hash(pixels: npt.NDArray[np.uint8]) -> int:
-    """64 bits that tell images apart; never 0."""
-    found = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=8).digest()
-    return int.from_bytes(found, "big") or 1
+def _some(like: Chunk, by_pool: _ByPool, rows: Sequence[_Row]) -> list[Chunk]:
+    found: list[Chunk] = []
+    for pool, files in by_pool.items():
+        found += chunks_of(like, pool, files, [row for one, row in rows if one == pool])
+    return found
 
 
-def _settings(config: DatasetConfig) -> str:
-    return f"v{VERSION} {config.image_size} {config.color}"
+def _range_of_deep(known: _Known, config: DatasetConfig) -> tuple[Range | None, list[str], set[_Row]]:
+    """The range of files with more than 8 bits a channel, what to say, and which are to be decoded again
+    with it."""
+    given, deep = config.known_range(), known.extents
+    if not deep:
+        unused = "Not used: dataset.range, for no image has more than 8 bits a channel."
+        return None, [unused] if given else [], set()
+    if given is not None:
+        return given, [f"{_number(deep)}: {given_range(given, known.clipped)}."], set()
+    for kinds in ("biuf", "biu", "f"):  # all together, or those that have one scale
+        group = {row: extent for row, extent in deep.items() if extent.kind in kinds}
+        choice = _choice(group)
+        if choice is not None:
+            for row in deep.keys() - group.keys():
+                known.failures[row] = f"its pixels have another scale than those of {_number(group)}"
+            # Those of 8 bits in a file of 16 would otherwise lose them all.
+            return choice.pixel_range or _AS_BYTES, [f"{_number(group)}: {choice.sentence}."], set(group)
+    why = _why_unknown(deep)
+    known.failures.update(dict.fromkeys(deep, why))
+    return None, [], set()
+
+
+def _choice(group: dict[_Row, Extent]) -> Choice | None:
+    try:
+        return choose_range(group.values()) if group else None
+    except UnknownRangeError:
+        return None
+
+
+def _why_unknown(deep: dict[_Row, Extent]) -> str:
+    try:
+        choose_range(deep.values())
+    except UnknownRangeError as error:
+        return f"it has more than 8 bits a channel, and {error}. {proposal(deep.values())}"
+    raise AssertionError
+
+
+def _number(deep: dict[_Row, Extent]) -> str:
+    return f"{counted(len(deep), 'image')} with more than 8 bits a channel"
+
+
+def _say_kinds(known: _Known) -> list[str]:
+    said = []
+    if known.animated:
+        said.append(f"Of {len(known.animated)} animated images only the first frame is used.")
+    if 0 < known.brightest < DARK:
+        said.append(
+            f"The brightest pixel of all images is {known.brightest} of 255, so that they are nearly black: "
+            "they may be class maps or masks, or wrongly converted."
+        )
+    return said
 
 
 def _shape(source: ImageFiles, config: DatasetConfig) -> tuple[tuple[int, int], int]:
@@ -154,13 +215,14 @@ def _shape(source: ImageFiles, config: DatasetConfig) -> tuple[tuple[int, int], 
 
     headers: list[Header] = []
     if config.image_size is None or config.color == "auto":
+        reason = ""
         for file in source.files[:: max(1, len(source.files) // SAMPLE)]:
             try:
-                headers.append(read_header(file.path.read_bytes()))
-            except (UnreadableError, OSError):
-                continue
+                headers.append(read_header(file.path.read_bytes(), config.max_pixels))
+            except (UnreadableError, OSError) as error:
+                reason = reason or f"{file.path}: {error}"
         if not headers:
-            raise DataError(f"None of the images of {source.name} can be read.")
+            raise DataError(f"None of the images of {source.name} can be read. The first: {reason}.")
     channels = {"grey": 1, "rgb": 3}.get(config.color) or (1 if all(h.grey for h in headers) else 3)
     if isinstance(config.image_size, int):
         return (config.image_size, config.image_size), channels
@@ -169,80 +231,3 @@ def _shape(source: ImageFiles, config: DatasetConfig) -> tuple[tuple[int, int], 
     height, width = Counter((h.height, h.width) for h in headers).most_common(1)[0][0]
     scale = min(1.0, LONGER_SIDE / max(height, width))
     return (max(2, round(height * scale)), max(2, round(width * scale))), channels
-
-
-def _chunks(target: Path, files: Sequence[ImageFile], size: tuple[int, int], channels: int) -> list[_Chunk]:
-    return [
-        _Chunk(
-            target,
-            range(start, min(start + CHUNK, len(files))),
-            tuple(str(file.path) for file in files[start : start + CHUNK]),
-            size,
-            channels,
-        )
-        for start in range(0, len(files), CHUNK)
-    ]
-
-
-def _run(chunks: list[tuple[Pool, _Chunk]]) -> Iterator[tuple[Pool, _Outcome]]:
-    """Outcomes as they come."""
-    if sum(len(chunk.rows) for _, chunk in chunks) <= FEW:
-        for pool, chunk in chunks:
-            yield pool, _decode_chunk(chunk)
-        return
-    with ProcessPoolExecutor(
-        max_workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_ignore_interrupts,
-    ) as pool_of_processes:
-        waiting = {pool_of_processes.submit(_decode_chunk, chunk): pool for pool, chunk in chunks}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        finally:
-            pool_of_processes.shutdown(cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """A ctrl-C in the terminal is the parent's to answer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _decode_chunk(chunk: _Chunk) -> _Outcome:
-    from harness.data.decode import UnreadableError, decode
-
-    images = np.lib.format.open_memmap(chunk.target, "r+")
-    contents: list[bytes] = []
-    pixels: list[int] = []
-    failures: dict[int, str] = {}
-    notes: dict[int, str] = {}
-    kinds: list[str] = []
-    for row, path in zip(chunk.rows, chunk.paths, strict=True):
-        content, kind = b"", ""
-        try:
-            content = Path(path).read_bytes()
-            decoded = decode(content, chunk.size, chunk.channels)
-        except (UnreadableError, OSError, MemoryError) as error:
-            failures[row] = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            pixels.append(0)
-        else:
-            images[row] = decoded.pixels
-            pixels.append(pixel_hash(decoded.pixels))
-            kind = decoded.kind
-            if decoded.note:
-                notes[row] = decoded.note
-        contents.append(hashlib.sha256(content).digest())
-        kinds.append(kind)
-    images.flush()
-    return _Outcome(chunk.rows, contents, pixels, failures, notes, kinds)
-
-
-def _judge(failures: list[tuple[ImageFile, str]], total: int, config: DatasetConfig) -> None:
-    if len(failures) <= config.max_unreadable * total:
-        return
-    listed = "\n".join(f"  {file.path}: {reason}" for file, reason in failures[:LISTED])
-    more = f"\n  … and {len(failures) - LISTED} more" if len(failures) > LISTED else ""
-    raise DataError(
-        f"{len(failures)} of {total} images cannot be read, more than the allowed share of "
-        f"{config.max_unreadable:.0%} (dataset.max_unreadable). Mend or remove them:\n{listed}{more}"
-    )

@@ -1,264 +1,86 @@
-"""A folder of images, or a manifest that lists them, as files with labels."""
+"""A folder of images as files with labels."""
 
 from __future__ import annotations
 
-import csv
-import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from stat import S_ISREG
 
-from harness.data.sources import ImageFile, ImageFiles, Pool
+from harness.data.class_images import images_of_classes
+from harness.data.labelled import Labelled, as_source
+from harness.data.layout import unwrap
+from harness.data.list_or_folders import reconcile
+from harness.data.lists_beside import Lists, all_lists, find_lists
+from harness.data.masks import set_masks_aside
+from harness.data.prefix import images_by_prefix
+from harness.data.sentences import counted, listed
+from harness.data.sources import ImageFiles
+from harness.data.split_folders import find_classes
+from harness.data.tree import Folder, read_tree
 from harness.errors import DataError
-
-POOL_FOLDERS: dict[str, Pool] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-NOT_IMAGES = frozenset(
-    [
-        ".txt",
-        ".csv",
-        ".tsv",
-        ".json",
-        ".md",
-        ".xml",
-        ".html",
-        ".yaml",
-        ".yml",
-        ".ini",
-        ".db",
-        ".py",
-        ".pdf",
-        ".zip",
-        ".tar",
-        ".gz",
-        ".npy",
-        ".npz",
-        ".h5",
-    ]
-)
-_PREFIX = re.compile(r"[_\-.]")
+from harness.experiment.schema import DatasetConfig
 
 
-def scan_folder(root: Path, layout: str) -> ImageFiles:
-    """All images below `root` with their classes.
+def scan_folder(root: Path, config: DatasetConfig) -> ImageFiles:
+    """All images below `root` with their classes, and sentences about how they were taken.
 
-    Class folders, or with `layout="prefix"` a flat folder; in either case with or without folders for
-    train, validation and test on top. What is hidden, and files that are clearly something else, are
-    passed over; every other file has to be an image.
+    Class folders, or with `layout: prefix` flat folders; in either case with or without folders for train,
+    validation and test; or whatever a list among the images says. What is hidden, of the system or clearly
+    something else is passed over; every other file has to be an image.
 
     Raises:
-        DataError: nothing usable is there.
+        DataError: nothing usable is there, or it can be meant in two ways of which none is likelier.
     """
     if not root.exists():
         raise DataError(f"The folder {root} does not exist. Check the path given as the data set.")
     root = root.resolve()
-    tops = _pools(root)
-    labelled: list[tuple[Path, os.stat_result, str, Pool]] = []
-    empty: list[str] = []
-    strange: list[str] = []
-    for pool, folder, skip in tops:
-        found = (
-            _by_prefix(folder, strange)
-            if layout == "prefix"
-            else _by_class_folder(folder, skip, empty, strange)
-        )
-        labelled += [(path, stat, label, pool) for path, stat, label in found]
+    tree = read_tree(root, config.ignore or ())
+    said = tree.sentences()
+    if config.ignore is None:
+        said += set_masks_aside(tree)
+    if config.layout == "prefix":
+        labelled, more = images_by_prefix(tree.root, config.named_splits())
+        lists = _name_lists(tree.root)
+    else:
+        labelled, more, lists = _by_folders_or_list(tree.root, config)
     if not labelled:
-        flat = any(True for _ in _files(root, [], deep=False))
-        raise DataError(
-            f"There are no class folders with images in {root}."
-            + (
-                " The images lie flat in it: if their names begin with the class, as in cat_001.jpg, add "
-                "`--set dataset.layout=prefix`; else make a folder for each class."
-                if flat
-                else " Make a folder for each class and put its images inside."
-            )
-        )
-    warnings = [f"The class folder {name} is empty and was left out." for name in empty]
-    if strange:
-        warnings.append(
-            f"{len(strange)} entries that are neither files nor folders (links to nowhere, pipes, devices) "
-            f"were left out, for example {strange[0]}."
-        )
-    return _collect(root.name, root, labelled, warnings)
+        raise DataError(_no_classes(tree.root))
+    return as_source(root.name, str(root), labelled, (*said, *more, *lists))
 
 
-def read_manifest(file: Path) -> ImageFiles:
-    """The images that a CSV file with the columns `path,label[,split]` lists.
-
-    Relative paths are relative to the file; `split` is train, validation (or val) or test.
-
-    Raises:
-        DataError: naming the line.
-    """
-    labelled: list[tuple[Path, os.stat_result, str, Pool]] = []
+def _by_folders_or_list(root: Folder, config: DatasetConfig) -> tuple[list[Labelled], list[str], list[str]]:
+    """Images with labels, sentences about how they were taken, and sentences about lists."""
+    found = Lists([], [])
+    if config.layout == "auto":
+        found = find_lists(root, unwrap(root, config.named_splits()), config)
+    by_folders: tuple[list[Labelled], list[str]] | None = None
+    top = unwrap(root, config.named_splits())
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.DictReader(stream)
-            missing = {"path", "label"} - set(rows.fieldnames or [])
-            if missing:
-                raise DataError(
-                    f"The manifest {file} has no column {' and no column '.join(sorted(missing))}; "
-                    "its first line must be path,label or path,label,split."
-                )
-            labelled += [_manifest_row(file, rows.line_num, row) for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"The manifest {file} is not a CSV file in UTF-8 ({error}).") from error
-    except OSError as error:
-        raise DataError(f"The manifest {file} cannot be read: {error.strerror}.") from error
-    if not labelled:
-        raise DataError(f"The manifest {file} lists no images.")
-    return _collect(file.stem, file.parent.resolve(), labelled, [])
+        layout = find_classes(root, config.named_splits())
+        top = layout.top
+        by_folders = images_of_classes(layout, root)
+    except DataError as error:
+        if not found.usable:
+            raise DataError(" ".join([str(error), *found.said])) from error
+    if by_folders is not None and not by_folders[0]:
+        by_folders = None
+    labelled, said = reconcile(found, by_folders, top, config) or by_folders or ([], [])
+    return labelled, said, found.said if config.layout == "auto" else _name_lists(root)
 
 
-def _manifest_row(
-    file: Path, line: int, row: dict[str, str | None]
-) -> tuple[Path, os.stat_result, str, Pool]:
-    path, label = (row.get("path") or "").strip(), (row.get("label") or "").strip()
-    if not path or not label:
-        raise DataError(f"{file}:{line}: the {'path' if not path else 'label'} is missing.")
-    named = (row.get("split") or "train").strip().lower()
-    pool = POOL_FOLDERS.get(named)
-    if pool is None:
-        raise DataError(f"{file}:{line}: the split {named!r} is none of train, validation, test.")
-    full = file.parent / path
-    try:
-        found = full.stat()
-    except (OSError, ValueError):
-        raise DataError(f"{file}:{line}: the image {full} does not exist.") from None
-    if not S_ISREG(found.st_mode):
-        raise DataError(f"{file}:{line}: {full} is not a file.")
-    return full, found, label, pool
-
-
-def _pools(root: Path) -> list[tuple[Pool, Path, set[Path]]]:
-    """Pool, its folder, and folders in it that belong to other pools."""
-    folders = _subfolders(root)
-    while len(folders) == 1 and not any(_files(root, [], deep=False)) and _subfolders(folders[0]):
-        if folders[0].name.lower() in POOL_FOLDERS:
-            break
-        root, folders = folders[0], _subfolders(folders[0])  # a wrapping folder, as archives have them
-    named = {POOL_FOLDERS[f.name.lower()]: f for f in folders if f.name.lower() in POOL_FOLDERS}
-    if "train" not in named:
-        # Folders called `test` or `val` beside class folders; everything else is for training.
-        return [
-            ("train", root, set(named.values())),
-            *((pool, folder, set[Path]()) for pool, folder in named.items()),
-        ]
-    return [(pool, folder, set()) for pool, folder in named.items()]
-
-
-def _by_class_folder(
-    folder: Path, skip: set[Path], empty: list[str], strange: list[str]
-) -> Iterator[tuple[Path, os.stat_result, str]]:
-    for class_folder in _subfolders(folder):
-        if class_folder in skip:
-            continue
-        count = 0
-        for path, stat in _files(class_folder, strange, deep=True):
-            count += 1
-            yield path, stat, class_folder.name
-        if not count:
-            empty.append(class_folder.name)
-
-
-def _by_prefix(folder: Path, strange: list[str]) -> Iterator[tuple[Path, os.stat_result, str]]:
-    for path, stat in _files(folder, strange, deep=False):
-        yield path, stat, _PREFIX.split(path.name, maxsplit=1)[0]
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    try:
-        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-    except NotADirectoryError:
-        raise DataError(
-            f"{folder} is neither a folder, nor a .csv, .npz, .zip or .tar, nor a data set's name."
-        ) from None
-    except OSError as error:
-        raise DataError(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    return sorted(Path(entry.path) for entry in entries if _kind(entry) == "folder")
-
-
-def _files(folder: Path, strange: list[str], *, deep: bool) -> Iterator[tuple[Path, os.stat_result]]:
-    """Possible images, in a stable order; linked folders are entered once, so that a loop ends.
-
-    What is neither a file nor a folder is added to `strange`: opening a pipe would wait for ever.
-    """
-    entered: set[tuple[int, int]] = set()
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        own = current.stat()
-        if (own.st_dev, own.st_ino) in entered:
-            continue
-        entered.add((own.st_dev, own.st_ino))
-        try:
-            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
-        except OSError as error:
-            raise DataError(f"The folder {current} cannot be read: {error.strerror}.") from error
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower() in ("thumbs.db", "desktop.ini"):
-                continue
-            kind = _kind(entry)
-            if kind == "folder":
-                if deep:
-                    waiting.append(Path(entry.path))
-            elif Path(entry.name).suffix.lower() in NOT_IMAGES:
-                continue
-            elif kind == "file" and (stat := _stat(entry)):
-                yield Path(entry.path), stat
-            else:
-                strange.append(entry.path)
-
-
-def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    try:
-        return entry.stat()
-    except OSError:  # it has just gone
-        return None
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    """`folder`, `file`, or nothing that can be read: a pipe, a device, a link to nowhere or to itself."""
-    try:
-        return "folder" if entry.is_dir() else "file" if entry.is_file() else ""
-    except OSError:
-        return ""
-
-
-def _collect(
-    name: str,
-    root: Path,
-    labelled: list[tuple[Path, os.stat_result, str, Pool]],
-    warnings: list[str],
-) -> ImageFiles:
-    for path, *_ in labelled:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError:
-            raise DataError(f"The name {os.fsencode(path)!r} is not UTF-8. Rename it.") from None
-    classes = tuple(sorted({label for *_, label, pool in labelled if pool == "train"}))
-    number = {label: index for index, label in enumerate(classes)}
-    unknown = {label for *_, label, _ in labelled} - set(classes)
-    if unknown:
-        raise DataError(f"The class {min(unknown)!r} has validation or test images, but none to train on.")
-    files = tuple(
-        ImageFile(
-            path=path,
-            name=os.path.relpath(path, root).replace(os.sep, "/"),
-            label=number[label],
-            pool=pool,
-            size=stat.st_size,
-            modified=stat.st_mtime_ns,
-        )
-        for path, stat, label, pool in labelled
+def _name_lists(root: Folder) -> list[str]:
+    names = [path.removeprefix(f"{root.path}/") for path in all_lists(root)]
+    return (
+        [f"Not used: {counted(len(names), 'list')}, for dataset.layout is given: {listed(names)}."]
+        if names
+        else []
     )
-    return ImageFiles(name, classes, files, tuple(warnings))
+
+
+def _no_classes(root: Folder) -> str:
+    flat = bool(root.files) or any(one.files for one in root.bearing())
+    return f"There are no class folders with images in {root.path}." + (
+        " The images lie flat in it: if their names begin with the class, as in cat_001.jpg, add `--set "
+        "dataset.layout=prefix`; if a list names their classes, give that: --dataset list.csv; else make a "
+        "folder for each class."
+        if flat
+        else " Make a folder for each class and put its images inside."
+    )

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import unicodedata
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from harness.data import catalog
 from harness.data.archive import archive_stem, is_archive, unpack
-from harness.data.files_to_arrays import LABEL, decode_files, fingerprint, pixel_hash
-from harness.data.folder import read_manifest as read_csv
+from harness.data.arrays_to_arrays import write_arrays
+from harness.data.content import fingerprint, holds, likeness
+from harness.data.files_to_arrays import decode_files
 from harness.data.folder import scan_folder
+from harness.data.listing import read_manifest as read_list
+from harness.data.not_data import TABLES
 from harness.data.npz import read_npz
 from harness.data.originals import add_originals, has_originals
-from harness.data.sources import ImageArrays, ImageFiles, Pool
-from harness.data.split import Indices, hold_out, limit
-from harness.data.store import VERSION, Manifest, Store, read_manifest
+from harness.data.parts import divide
+from harness.data.sentences import as_text
+from harness.data.sources import ImageArrays, ImageFiles
+from harness.data.store import VERSION, Prepared, Store, read_manifest
 from harness.errors import DataError
 from harness.experiment.parameters import shown
 from harness.experiment.schema import DatasetConfig
 from harness.paths import cache as default_cache
-from harness.paths import sha256_of, write_file
+from harness.paths import sha256_of
 from harness.records import Dataset, Progress
 
-Labels = npt.NDArray[np.int32]
-Hashes = npt.NDArray[np.uint64]
+Tell = Callable[[str], object]
 
 
-def prepare(config: DatasetConfig, *, seed: int, progress: Progress, cache: Path | None = None) -> Dataset:
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What is asked for, and whom to tell."""
+
+    config: DatasetConfig
+    store: Store
+    progress: Progress
+    tell: Tell
+    recheck: bool
+
+
+def prepare(
+    config: DatasetConfig,
+    *,
+    seed: int,
+    progress: Progress,
+    cache: Path | None = None,
+    recheck: bool = False,
+    tell: Tell | None = None,
+) -> Dataset:
     """Find the data, decode it unless that was done before, and split it.
 
     Args:
@@ -41,28 +59,118 @@ def prepare(config: DatasetConfig, *, seed: int, progress: Progress, cache: Path
         seed: decides the validation split; the test split, once held out, depends on the data alone.
         progress: told while images are decoded.
         cache: where prepared data is kept; by default `harness.paths.cache()`.
+        recheck: read all files again and compare their content, whatever their sizes and times say.
+        tell: told, before anything is decoded, how the source is taken; all of it is in the result's
+        warnings too.
 
     Raises:
         DataError: with the path and the reason.
     """
     store = Store(cache or default_cache())
-    folder = _prepared(config, store, progress)
-    manifest = read_manifest(folder)
-    dataset = _split(folder, manifest, config, seed)
-    return replace(dataset, warnings=(*store.notes, *dataset.warnings))
+    ask = _Ask(config, store, progress, tell or (lambda _: None), recheck)
+    find = _catalog if config.source in catalog.NAMES else _npz if _is_npz(config.source) else _files
+    said, found = find(ask)
+    dataset = divide(found.folder, read_manifest(found.folder), config, seed)
+    return replace(
+        dataset,
+        name=found.name,
+        pixel_range=found.pixel_range,
+        warnings=tuple(map(as_text, (*store.notes, *said, *found.warnings, *dataset.warnings))),
+    )
 
 
-def _prepared(config: DatasetConfig, store: Store, progress: Progress) -> Path:
-    """The folder with the arrays, made if need be."""
-    source = config.source
-    if source in catalog.NAMES:
-        mark = hashlib.sha256(f"v{VERSION} {source} {config.image_size} {config.color}".encode()).hexdigest()
-        found = store.find(mark)
-        if found:
-            return found
-        arrays = catalog.digits() if source == "digits" else catalog.keras_set(source)
-        return _add_arrays(store, mark, arrays, config, progress)
-    path = Path(source).expanduser() if source.startswith("~/") else Path(source)
+def look(config: DatasetConfig) -> ImageFiles | None:
+    """A folder or list as it would be taken, without decoding anything; None for what cannot be looked at so.
+
+    Raises:
+        DataError: with the path and the reason.
+    """
+    if config.source in catalog.NAMES or _is_npz(config.source):
+        return None
+    path = _existing(config.source)
+    return None if is_archive(path) and path.is_file() else _read_files(path, config)
+
+
+def _catalog(ask: _Ask) -> tuple[list[str], Prepared]:
+    """A data set that is known by name: sentences about how it is taken, and the data."""
+    config = ask.config
+    said = _unused(config, "layout", "splits", "columns", "ignore", "range", "max_pixels")
+    mark = hashlib.sha256(
+        f"v{VERSION} {config.source} {config.image_size} {config.color}".encode()
+    ).hexdigest()
+    found = ask.store.find(mark)
+    if not found:
+        arrays = catalog.digits() if config.source == "digits" else catalog.keras_set(config.source)
+        found = _add_arrays(ask, mark, arrays)
+    return said, found
+
+
+def _npz(ask: _Ask) -> tuple[list[str], Prepared]:
+    """The same of an `.npz`, whose content is read every time."""
+    config = ask.config
+    path = _existing(config.source)
+    said = _unused(config, "layout", "splits", "columns", "ignore", "max_pixels")
+    more = "" if config.range == "auto" else f" {config.range}"
+    state = f"v{VERSION} {sha256_of(path)} {path.stem} {config.image_size} {config.color}{more}"
+    mark = hashlib.sha256(state.encode()).hexdigest()
+    found = ask.store.find(mark)
+    if not found:
+        arrays = read_npz(path, config.known_range())
+        for sentence in arrays.warnings:
+            ask.tell(sentence)
+        found = _add_arrays(ask, mark, arrays)
+    return said, found
+
+
+def _files(ask: _Ask) -> tuple[list[str], Prepared]:
+    """The same of image files: a folder, an archive of one, or a list."""
+    config, store = ask.config, ask.store
+    path = _existing(config.source)
+    if is_archive(path) and path.is_file():
+        path = _unpacked(path, store)
+    source = _read_files(path, config)
+    for sentence in source.warnings:
+        ask.tell(as_text(sentence))
+    _check_files(source)
+    mark, like = fingerprint(source, config), likeness(source, config)
+    found = None if ask.recheck else store.find(mark)
+    if not found:
+        with store.preparing():
+            # Another process may just have made it.
+            found = (None if ask.recheck else store.find(mark)) or _same_content(ask, like, source)
+            found = found or store.add(
+                mark, source.name, lambda folder: decode_files(source, config, folder, ask.progress)
+            )
+            found = replace(found, name=source.name)
+            for known in (mark, like):
+                store.note(known, found)
+    if not has_originals(found.folder):
+        with store.preparing():
+            add_originals(found.folder, source.files, ask.progress)
+    return list(source.warnings), found
+
+
+def _same_content(ask: _Ask, like: str, source: ImageFiles) -> Prepared | None:
+    """Data prepared from files of the same paths and sizes, if their content is the same too."""
+    found = ask.store.find(like)
+    same = found and holds(read_manifest(found.folder), source, ask.config, ask.progress)
+    return found if same else None
+
+
+def _is_npz(source: str) -> bool:
+    path = _expanded(source)
+    try:
+        return path.suffix.lower() == ".npz" and path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _expanded(source: str) -> Path:
+    return Path(source).expanduser() if source.startswith("~/") else Path(source)
+
+
+def _existing(source: str) -> Path:
+    path = _expanded(source)
     try:
         exists = path.exists()
     except OSError as error:
@@ -72,32 +180,25 @@ def _prepared(config: DatasetConfig, store: Store, progress: Progress) -> Path:
             f"The data set {shown(source)} was not found: it is neither a file or folder here nor one of "
             f"{', '.join(catalog.NAMES)}."
         )
-    if path.suffix.lower() == ".npz" and path.is_file():
-        mark = hashlib.sha256(
-            f"v{VERSION} {sha256_of(path)} {path.stem} {config.image_size} {config.color}".encode()
-        ).hexdigest()
-        return store.find(mark) or _add_arrays(store, mark, read_npz(path), config, progress)
-    if is_archive(path) and path.is_file():
-        path = _unpacked(path, store)
-    files = (
-        read_csv(path)
-        if path.suffix.lower() == ".csv" and path.is_file()
-        else scan_folder(path, config.layout)
-    )
-    _check_classes(
-        files.name, files.classes, Counter(f.label for f in files.files if f.pool == "train"), files
-    )
-    mark = fingerprint(files, config)
-    found = store.find(mark)
-    if not found:
-        with store.preparing():
-            found = store.find(mark) or store.add(
-                mark, files.name, lambda folder: decode_files(files, config, folder, progress)
-            )
-    if not has_originals(found):
-        with store.preparing():
-            add_originals(found, files.files, progress)
-    return found
+    return path
+
+
+def _read_files(path: Path, config: DatasetConfig) -> ImageFiles:
+    """A folder or list as files with labels, settings that mean nothing for it named."""
+    is_list = path.suffix.lower() in TABLES and path.is_file()
+    if is_list:
+        source, unused = read_list(path, config), _unused(config, "layout")
+    else:
+        source = scan_folder(path, config)
+        unused = _unused(config, "columns") if config.layout != "auto" else []
+    return replace(source, warnings=tuple(map(as_text, (*source.warnings, *unused))))
+
+
+def _unused(config: DatasetConfig, *keys: str) -> list[str]:
+    """Names settings that the user gave and that have no meaning for this source."""
+    default = DatasetConfig()
+    given = [f"dataset.{key}" for key in keys if getattr(config, key) != getattr(default, key)]
+    return [f"Not used: {', '.join(given)}, which means nothing for {config.source}."] if given else []
 
 
 def _unpacked(archive: Path, store: Store) -> Path:
@@ -109,68 +210,21 @@ def _unpacked(archive: Path, store: Store) -> Path:
     return folder
 
 
-def _add_arrays(
-    store: Store, mark: str, arrays: ImageArrays, config: DatasetConfig, progress: Progress
-) -> Path:
-    labels = arrays.pools["train"][1]
-    _check_classes(arrays.name, arrays.classes, Counter(labels.tolist()), arrays)
-    with store.preparing():
-        return store.find(mark) or store.add(
-            mark, arrays.name, lambda folder: _write_arrays(arrays, config, folder, progress)
+def _add_arrays(ask: _Ask, mark: str, arrays: ImageArrays) -> Prepared:
+    counts = Counter(arrays.pools["train"][1].tolist())
+    _check_classes(arrays.name, arrays.classes, counts, set(arrays.pools))
+    with ask.store.preparing():
+        return ask.store.find(mark) or ask.store.add(
+            mark, arrays.name, lambda folder: write_arrays(arrays, ask.config, folder, ask.progress)
         )
 
 
-def _write_arrays(arrays: ImageArrays, config: DatasetConfig, folder: Path, progress: Progress) -> Manifest:
-    size = arrays.pools["train"][0].shape[1:3]
-    if isinstance(config.image_size, int):
-        size = (config.image_size, config.image_size)
-    elif config.image_size is not None:
-        size = config.image_size
-    native = arrays.pools["train"][0].shape[3]
-    channels = 1 if config.color == "grey" else 3 if config.color == "rgb" else int(native)
-    digest = hashlib.sha256(f"v{VERSION} {size} {channels} {arrays.classes}".encode())
-    total, done = sum(len(labels) for _, labels in arrays.pools.values()), 0
-    for pool, (images, labels) in arrays.pools.items():
-        target = np.lib.format.open_memmap(
-            folder / f"{pool}_images.npy", "w+", np.uint8, (len(images), *size, channels)
-        )
-        hashes = np.zeros(len(images), np.uint64)
-        for row, image in enumerate(images):
-            target[row] = _fitted(image, (int(size[0]), int(size[1])), channels)
-            hashes[row] = pixel_hash(target[row])
-            done += 1
-            if done % 5000 == 0 or done == total:
-                progress(LABEL, done, total)
-        target.flush()
-        np.save(folder / f"{pool}_labels.npy", labels.astype(np.int32))
-        np.save(folder / f"{pool}_hashes.npy", hashes)
-        digest.update(f"{pool}\0".encode() + labels.astype("<i4").tobytes() + hashes.astype("<u8").tobytes())
-    return Manifest(
-        version=VERSION,
-        name=arrays.name,
-        digest=digest.hexdigest(),
-        classes=list(arrays.classes),
-        image_shape=[int(size[0]), int(size[1]), channels],
-        pools={pool: len(labels) for pool, (_, labels) in arrays.pools.items()},
-        warnings=list(arrays.warnings),
-    )
+def _check_files(source: ImageFiles) -> None:
+    counts = Counter(file.label for file in source.files if file.pool == "train")
+    _check_classes(source.name, source.classes, counts, {file.pool for file in source.files})
 
 
-def _fitted(image: npt.NDArray[np.uint8], size: tuple[int, int], channels: int) -> npt.NDArray[np.uint8]:
-    if image.shape == (*size, channels):
-        return image
-    from PIL import Image
-
-    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    if picture.size != (size[1], size[0]):
-        picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(picture, np.uint8).reshape(*size, channels)
-
-
-def _check_classes(
-    name: str, classes: tuple[str, ...], counts: Counter[int], source: ImageFiles | ImageArrays
-) -> None:
+def _check_classes(name: str, classes: tuple[str, ...], counts: Counter[int], pools: set[str]) -> None:
     """What would fail after a long decode fails before it."""
     if len(classes) < 2:
         found = f"only the class {classes[0]!r}" if classes else "no class"
@@ -180,7 +234,6 @@ def _check_classes(
             raise DataError(
                 f"The class {cls!r} of {name} has a name that cannot be printed on one line. Rename it."
             )
-    pools = {file.pool for file in source.files} if isinstance(source, ImageFiles) else set(source.pools)
     if pools >= {"validation", "test"}:
         return
     for label, cls in enumerate(classes):
@@ -189,113 +242,3 @@ def _check_classes(
                 f"The class {cls!r} of {name} has only {counts[label]} image to train on, too few to hold "
                 "some out. Add images, or remove the class."
             )
-
-
-def _split(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -> Dataset:
-    classes = manifest.classes
-    labels: dict[str, Labels] = {p: np.load(folder / f"{p}_labels.npy") for p in manifest.pools}
-    hashes: dict[str, Hashes] = {p: np.load(folder / f"{p}_hashes.npy") for p in manifest.pools}
-    warnings = [*manifest.warnings]
-
-    _warn_of_lookalikes(classes, warnings)
-    used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
-    _warn_of_contradictions(labels, hashes, used, classes, warnings)
-    for other, word in (("test", "test"), ("validation", "validation")):
-        if other in used:
-            seen_there = np.isin(hashes["train"][used["train"]], hashes[other][used[other]])
-            if seen_there.any():
-                used["train"] = used["train"][~seen_there]
-                warnings.append(
-                    f"{int(seen_there.sum())} training images that are also {word} images were left out of "
-                    "training."
-                )
-    pools: dict[str, Pool] = {"train": "train", "validation": "validation", "test": "test"}
-    train = used["train"]
-    if "test" in used:
-        test = used["test"]
-    else:
-        pools["test"] = "train"
-        train, test = hold_out(
-            train,
-            labels["train"],
-            hashes["train"],
-            config.test_fraction,
-            int(manifest.digest[:8], 16),
-            classes=classes,
-            what="the test",
-        )
-    if config.limit_train is not None:
-        train = limit(train, labels["train"], config.limit_train, seed, classes=classes)
-    if "validation" in used:
-        validation = used["validation"]
-    else:
-        pools["validation"] = "train"
-        train, validation = hold_out(
-            train,
-            labels["train"],
-            hashes["train"],
-            config.validation_fraction,
-            seed,
-            classes=classes,
-            what="validation",
-        )
-    key = hashlib.sha256(
-        f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}".encode()
-    ).hexdigest()[:12]
-    file = folder / f"split-{key}.npz"
-    content = io.BytesIO()
-    np.savez(
-        content,
-        train=train,
-        validation=validation,
-        test=test,
-        pools=np.array([pools[part] for part in ("train", "validation", "test")]),
-    )
-    # It is computed every time, so a file that differs is damaged.
-    if not file.exists() or file.read_bytes() != content.getvalue():
-        write_file(file, lambda temporary: temporary.write_bytes(content.getvalue()))
-    counted = np.bincount(labels["train"][train], minlength=len(classes))
-    height, width, channels = manifest.image_shape
-    return Dataset(
-        name=manifest.name,
-        folder=str(folder),
-        split=file.name,
-        digest=manifest.digest,
-        classes=tuple(classes),
-        image_shape=(height, width, channels),
-        counts={"train": len(train), "validation": len(validation), "test": len(test)},
-        class_counts={name: int(count) for name, count in zip(classes, counted, strict=True)},
-        warnings=tuple(warnings),
-    )
-
-
-def _warn_of_lookalikes(classes: list[str], warnings: list[str]) -> None:
-    """Names that some file systems, and most people, take for the same."""
-    known: dict[str, str] = {}
-    for name in classes:
-        other = known.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
-        if other != name:
-            warnings.append(
-                f"The classes {other!r} and {name!r} differ only in case or accents' encoding; if they are "
-                "the same, merge them."
-            )
-
-
-def _warn_of_contradictions(
-    labels: dict[str, Labels],
-    hashes: dict[str, Hashes],
-    used: dict[str, Indices],
-    classes: list[str],
-    warnings: list[str],
-) -> None:
-    """Identical images under two labels: the user should know, but only they can say which is right."""
-    every = np.concatenate([hashes[pool][used[pool]] for pool in used])
-    named = np.concatenate([labels[pool][used[pool]] for pool in used])
-    order = np.argsort(every, kind="stable")
-    every, named = every[order], named[order]
-    clash = np.flatnonzero((every[1:] == every[:-1]) & (named[1:] != named[:-1]))
-    if len(clash):
-        one, other = classes[named[clash[0]]], classes[named[clash[0] + 1]]
-        warnings.append(
-            f"{len(clash)} pairs of identical images have two labels, for example {one!r} and {other!r}."
-        )

@@ -25,7 +25,10 @@ class ImageFile:
     size: int
     """Bytes."""
     modified: int
-    """Nanoseconds since 1970."""
+    """When its content was last written: nanoseconds since 1970."""
+    changed: int
+    """When anything of it was last changed, as only the system can say: nanoseconds since 1970."""
+    inode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,5 @@ class ImageArrays:
     classes: tuple[str, ...]
     pools: dict[Pool, tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]]
     warnings: tuple[str, ...] = ()
+    pixel_range: tuple[float, float] | None = None
+    """Values that became 0 and 255; None: 8-bit pixels as they are."""

@@ -6,7 +6,8 @@
                                  <pool>_hashes.npy        uint64 (N,) of the pixels
                                  split-<key>.npz          see harness.data.split
                                  originals/               see harness.data.originals
-<cache>/datasets/index/<fingerprint>.json                 names, sizes, times → folder
+<cache>/datasets/index/<fingerprint>.json                 names, sizes, times → folder, and what is the
+source's own
 """
 
 from __future__ import annotations
@@ -48,6 +49,19 @@ class Manifest:
     warnings: list[str]
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of every array file."""
+    pixel_range: list[float] | tuple[float, float] | None = None
+    """Values of the source that became 0 and 255; None: 8-bit pixels as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Prepared data, and what is its source's own: another source may have the same content."""
+
+    folder: Path
+    name: str
+    warnings: tuple[str, ...]
+    """Sentences about how the source was read."""
+    pixel_range: tuple[float, float] | None
 
 
 class Store:
@@ -66,24 +80,38 @@ class Store:
         except HarnessError as error:
             raise DataError(f"{error} Or set HARNESS_CACHE to a folder that you can write to.") from error
 
-    def find(self, fingerprint: str) -> Path | None:
-        """The whole folder made from a source that looked like this, if there is one.
+    def find(self, fingerprint: str) -> Prepared | None:
+        """The whole data made from a source that looked like this, if there is any.
 
-        A damaged one is removed, and a sentence added to `notes`.
+        Damaged data is removed, and a sentence added to `notes`.
         """
         try:
-            name = json.loads((self._index / f"{fingerprint}.json").read_text(encoding="utf-8"))["folder"]
-        except (OSError, ValueError, KeyError):
+            entry = json.loads((self._index / f"{fingerprint}.json").read_text(encoding="utf-8"))
+            pixel_range = entry["pixel_range"] and (
+                float(entry["pixel_range"][0]),
+                float(entry["pixel_range"][1]),
+            )
+            found = Prepared(
+                self._folder / str(entry["folder"]), str(entry["name"]), tuple(entry["warnings"]), pixel_range
+            )
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
             return None
-        folder = self._folder / str(name)
-        if not (folder / "manifest.json").is_file():
+        if not (found.folder / "manifest.json").is_file():
             return None
-        damaged = damaged_file(folder)
+        damaged = damaged_file(found.folder)
         if damaged is None:
-            return folder
-        self.notes.append(f"The prepared data in {folder} was damaged ({damaged}) and has been made again.")
-        shutil.rmtree(folder, ignore_errors=True)
+            return found
+        self.notes.append(
+            f"The prepared data in {found.folder} was damaged ({damaged}) and has been made again."
+        )
+        shutil.rmtree(found.folder, ignore_errors=True)
         return None
+
+    def note(self, fingerprint: str, found: Prepared) -> Prepared:
+        """Remember that a source that looks like this has that data."""
+        entry = asdict(found) | {"folder": found.folder.name}
+        write_text(self._index / f"{fingerprint}.json", json.dumps(entry))
+        return found
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
@@ -93,7 +121,7 @@ class Store:
                 shutil.rmtree(leftover, ignore_errors=True)
             yield
 
-    def add(self, fingerprint: str, name: str, fill: Callable[[Path], Manifest]) -> Path:
+    def add(self, fingerprint: str, name: str, fill: Callable[[Path], Manifest]) -> Prepared:
         """Let `fill(folder)` write the arrays; keep them under their digest unless they are there.
 
         Raises:
@@ -116,19 +144,21 @@ class Store:
             shutil.rmtree(unsorted, ignore_errors=True)
             write_folder(unsorted, write)
             assert manifest is not None
-            target = self._folder / f"{slug}-{manifest.digest[:12]}"
+            short = manifest.digest[:12]
+            # Another source may have the same content.
+            target = next(self._folder.glob(f"*-{short}"), self._folder / f"{slug}-{short}")
             if target.exists() and damaged_file(target) is None:
                 shutil.rmtree(unsorted)
             else:
                 shutil.rmtree(target, ignore_errors=True)
                 unsorted.replace(target)
-            write_text(self._index / f"{fingerprint}.json", json.dumps({"folder": target.name}))
+            low_high = manifest.pixel_range and (manifest.pixel_range[0], manifest.pixel_range[1])
+            return self.note(fingerprint, Prepared(target, name, tuple(manifest.warnings), low_high or None))
         except OSError as error:
             raise DataError(
                 f"The prepared data could not be written to {self._folder}: {error.strerror or error}. Make "
                 "room there, or set HARNESS_CACHE to another folder."
             ) from error
-        return target
 
 
 def _seal(values: dict[str, Any]) -> str:

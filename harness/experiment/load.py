@@ -192,13 +192,15 @@ def _explain(details: ErrorDetails) -> tuple[str, str]:
         )
     if kind == "too_short":
         return path, "it is empty; it needs at least one entry"
-    message = details["msg"].replace("Input should be ", "it must be ")
+    message = details["msg"].removeprefix("Value error, ").replace("Input should be ", "it must be ")
     return path, f"{shown(found)} is not allowed: {message[0].lower()}{message[1:]}"
 
 
 def _is_branch(part: str) -> bool:
     """Pydantic names the branch of a union inside the path."""
-    return part in ("int", "none") or part.startswith(("tuple[", "constrained-", "function-"))
+    return part in ("int", "none") or part.startswith(
+        ("tuple[", "list[", "literal[", "constrained-", "function-")
+    )
 
 
 def _keys_beside(names: list[str]) -> list[str]:

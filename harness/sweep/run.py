@@ -106,6 +106,7 @@ def run_sweep(
     resume: bool = False,
     workers: int | Literal["auto"] | None = None,
     evaluate_test: bool = False,
+    recheck: bool = False,
 ) -> SweepResult:
     """Run a study to its total of trials, or until it is stopped.
 
@@ -117,6 +118,7 @@ def run_sweep(
         workers: worker processes, never more than trials; `auto` to measure how many are best; None for what
             the experiment says, and if it says nothing, for one per GPU or core.
         evaluate_test: open the sealed test split when a trial is complete.
+        recheck: read all files of the data set again, whatever their sizes and times say.
 
     Raises:
         HarnessError: with the reason, in sentences.
@@ -143,14 +145,14 @@ def run_sweep(
         wanted = workers or experiment.search.workers or default_workers(total)
         dataset: Dataset | None = None
         if wanted == "auto":
-            dataset = _prepare_data(experiment, paths, history, watcher, stop)
+            dataset = _prepare_data(experiment, paths, history, watcher, stop, recheck=recheck)
             wanted = _measured_workers(experiment, dataset, watcher, stop)
         engine = _engine(experiment, paths, min(total, wanted))
         stack.callback(engine.close)
 
         engine.start()  # workers import TensorFlow while everything else is prepared
         sampler = _make_sampler(experiment, watcher)
-        dataset = dataset or _prepare_data(experiment, paths, history, watcher, stop)
+        dataset = dataset or _prepare_data(experiment, paths, history, watcher, stop, recheck=recheck)
         if log is None:
             log = _open_log(paths, watcher, stop)
             stack.callback(log.close)
@@ -184,17 +186,36 @@ def run_sweep(
 
 
 def _prepare_data(
-    experiment: Experiment, paths: StudyPaths, history: History, watcher: Watcher, stop: Stop
+    experiment: Experiment,
+    paths: StudyPaths,
+    history: History,
+    watcher: Watcher,
+    stop: Stop,
+    *,
+    recheck: bool,
 ) -> Dataset:
     """The data, and what should be said about it; raises KeyboardInterrupt on a ctrl-C."""
+    told: set[str] = set()
+
+    def tell(sentence: str) -> None:
+        if sentence not in told:
+            told.add(sentence)
+            watcher.note(sentence)
+
     try:
-        dataset = prepare(experiment.dataset, seed=experiment.seed, progress=_progress(watcher, stop))
+        dataset = prepare(
+            experiment.dataset,
+            seed=experiment.seed,
+            progress=_progress(watcher, stop),
+            recheck=recheck,
+            tell=tell,
+        )
     except DataError as error:
         raise DataError(f"{error}{_without_source(experiment, history)}") from error
     _check_data(experiment, dataset, history)
     advice = _imbalance(experiment, dataset)
     for sentence in (*dataset.warnings, *([advice] if advice else [])):
-        watcher.note(sentence)
+        tell(sentence)
     _keep_reference(paths, dataset, watcher, stop)
     return dataset
 

@@ -17,7 +17,8 @@ Labels = npt.NDArray[np.int32]
 def summary(logits: Logits, labels: Labels) -> dict[str, float]:
     """Loss, accuracy, and macro-averaged precision, recall and F1.
 
-    Every class counts, also one that the split does not hold or that was never predicted (as 0).
+    Every class that the split holds counts, also one that was never predicted (as 0); of a class without any
+    image in the split nothing is known, so it is left out.
     Counted from one confusion matrix, since this happens after every epoch, where scikit-learn's checks
     of its input would take longer than a small network's training step.
 
@@ -30,14 +31,14 @@ def summary(logits: Logits, labels: Labels) -> dict[str, float]:
 
 def _summary(logits: Logits, labels: Labels, confusion: npt.NDArray[np.int64]) -> dict[str, float]:
     precision, recall, f1, support = _by_class(confusion)
+    held = support > 0
     return {
         "loss": cross_entropy(logits, labels),
         "accuracy": float(np.trace(confusion) / len(labels)),
-        "precision_macro": float(precision.mean()),
-        "recall_macro": float(recall.mean()),
-        "f1_macro": float(f1.mean()),
-        # The mean recall of the classes that are there.
-        "balanced_accuracy": float(recall[support > 0].mean()),
+        "precision_macro": float(precision[held].mean()),
+        "recall_macro": float(recall[held].mean()),
+        "f1_macro": float(f1[held].mean()),
+        "balanced_accuracy": float(recall[held].mean()),
     }
 
 

@@ -67,6 +67,28 @@ def test_an_archive_is_a_data_set(make: Callable[[], Path]) -> None:
     assert again == found
 
 
+def test_what_macos_adds_to_an_archive_is_passed_over() -> None:
+    with zipfile.ZipFile("pets.zip", "w") as made:
+        for number, name in enumerate(PETS):
+            made.writestr(name, picture(number))
+            made.writestr(f"__MACOSX/{name.replace('pets/cat/', 'pets/cat/._')}", b"\0\5\x16\7")
+        made.writestr("pets/cat/Icon\r", b"")
+        made.writestr("pets/.DS_Store", b"")
+    found = prepare(DatasetConfig(source="pets.zip"), seed=0, progress=lambda *_: None, cache=Path("cache"))
+    assert found.classes == ("cat", "dog")
+    assert sum(found.counts.values()) == 20
+    assert found.warnings == ("Passed over, for it is no data: __MACOSX (of the system or of tools).",)
+
+
+def test_names_in_utf8_need_not_say_so() -> None:
+    """macOS does not say so; what is no UTF-8 is read as `.zip` always was."""
+    zipped(Path("a.zip"), "cafe/1.png", "the/2.png")
+    content = Path("a.zip").read_bytes().replace(b"cafe/", "é/é".encode()).replace(b"the/2", b"th\x82/2"[:5])
+    Path("a.zip").write_bytes(content)
+    unpack(Path("a.zip"), Path("out"))
+    assert {str(path.relative_to("out")) for path in Path("out").rglob("*.png")} == {"é/é1.png", "thé/2.png"}
+
+
 def test_names_lose_their_suffixes() -> None:
     assert archive_stem(Path("x/Pets.Tar.GZ")) == "Pets"
     assert is_archive(Path("a.TXZ"))

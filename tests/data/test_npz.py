@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.data.arrays import load
+from harness.data.npz_keys import choose_keys
 from harness.data.prepare import prepare
 from harness.errors import DataError
 from harness.experiment.schema import DatasetConfig
@@ -86,3 +89,58 @@ def test_a_single_array_is_not_an_archive() -> None:
     Path("data.npy").rename("data.npz")
     with pytest.raises(DataError, match=r"damaged or not an \.npz"):
         prepare(DatasetConfig(source="data.npz"), seed=0, progress=lambda *_: None)
+
+
+KEYS = [
+    "x", "y", "X_train", "ytrain", "x_valid", "y_valid", "testX", "testY", "train_images", "train_labels",
+    "data", "classes",
+]  # fmt: skip
+ANY_KEY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.sampled_from(KEYS)
+
+
+@given(st.lists(ANY_KEY, max_size=8, unique=True))
+def test_any_names_of_arrays_are_pairs_or_a_sentence(keys: list[str]) -> None:
+    try:
+        found = choose_keys(Path("data.npz"), keys)
+    except DataError as error:
+        assert str(error).startswith("data.npz")
+        return
+    used = [key for pair in found.pairs.values() for key in pair] + [found.names or ""]
+    assert "train" in found.pairs
+    assert len(set(used)) == len(used)
+    assert set(keys) == {key for key in used if key} | set(found.unused)
+
+
+def test_names_of_arrays_in_one_word_are_understood() -> None:
+    found = choose_keys(Path("data.npz"), ["trainX", "trainY", "xtest", "ytest", "valid_data", "validLabels"])
+    assert found.pairs == {
+        "train": ("trainX", "trainY"), "test": ("xtest", "ytest"), "validation": ("valid_data", "validLabels")
+    }  # fmt: skip
+
+
+def test_one_range_holds_for_all_splits() -> None:
+    """The validation images alone would be taken for 0 and 1 of 255."""
+    dark = (X[:10] // 200).astype(np.uint8)
+    found = prepared(x_train=X, y_train=Y, x_val=dark, y_val=Y[:10])
+    np.testing.assert_array_equal(load(found).validation()[0][..., 0], dark)
+    assert found.pixel_range is None
+
+
+def test_a_rounding_error_above_one_is_one() -> None:
+    shares = (X / 255).astype(np.float32)
+    above = np.where(shares == 1, np.nextafter(np.float32(1), np.float32(2)), shares)
+    for x_train, x_val in ((shares, above), (above, shares), (above, above)):
+        found = prepared(x_train=x_train[:20], y_train=Y[:20], x_val=x_val[20:], y_val=Y[20:])
+        np.testing.assert_array_equal(load(found).validation()[0][..., 0], X[20:])
+
+
+def test_numbers_as_text_are_those_numbers() -> None:
+    y = np.array([0, 2, 10, 11] * 10)
+    found = prepared(x_train=X[:20], y_train=y[:20], x_val=X[20:], y_val=y[20:].astype(str))
+    assert found.classes == ("0", "2", "10", "11")
+    np.testing.assert_array_equal(load(found).validation()[1], Y[20:])
+    other = np.char.add("0", y.astype(str))
+    with pytest.raises(
+        DataError, match=r"of different kinds: whole numbers for train .*words for validation"
+    ):
+        prepared(x_train=X[:20], y_train=y[:20], x_val=X[20:], y_val=other[20:])

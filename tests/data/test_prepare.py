@@ -106,11 +106,13 @@ def test_a_manifest_names_paths_labels_and_splits(draw: Any) -> None:
     ("text", "message"),
     [
         ("", "no column label and no column path"),
-        ("path,class\n", "no column label"),
+        ("path\n", "no column label"),
+        ("path,class\n", "lists no images"),
         ("path,label\n", "lists no images"),
         ("path,label\nnowhere.png,a\n", "list.csv:2: the image nowhere.png does not exist"),
         ("path,label\n,a\n", "list.csv:2: the path is missing"),
-        ("path,label,split\nlist.csv,a,holdout\n", "'holdout' is none of train"),
+        ("path,label,split\nlist.csv,a,later\n", "list.csv:2: the split 'later' is none of train"),
+        ("path,label\nlist.csv,a,b\n", "list.csv:2: there are 3 fields, but 2 columns"),
     ],
 )
 def test_mistakes_in_a_manifest_are_located(text: str, message: str) -> None:
@@ -187,17 +189,23 @@ def test_too_many_unreadable_images_are_an_error_that_lists_them(pets: Path) -> 
     assert len(found.warnings) == 5
 
 
-def test_transparency_is_laid_on_white_and_16_bits_become_8() -> None:
+def test_transparency_is_laid_on_white_and_16_bits_are_spread_over_8() -> None:
     for name, offset in (("a", 0), ("b", 8)):
         folder = Path("deep") / name
         folder.mkdir(parents=True)
         for index in range(3):
             values = np.full((6, 6), 256 * (20 * index + offset), np.uint16)
             Image.fromarray(values).save(folder / f"{index}.png")
-    found = prepared("deep", test_fraction=0.0, validation_fraction=0.0)
-    assert "6 images with 16 bits" in found.warnings[0]
+    found = prepared("deep", test_fraction=0.0, validation_fraction=0.0, range=[0, 65_535])
+    assert found.pixel_range == (0, 65_535)
+    assert "6 images with more than 8 bits" in found.warnings[0]
     images, _ = load(found).train()
     assert images[:, 0, 0, 0].tolist() == [0, 20, 40, 8, 28, 48]
+    found = prepared("deep", test_fraction=0.0, validation_fraction=0.0)
+    assert found.pixel_range == (0, 2**14 - 1)
+    images, _ = load(found).train()
+    shades = [round(256 * level * 255 / (2**14 - 1)) for level in (0, 20, 40, 8, 28, 48)]
+    assert images[:, 0, 0, 0].tolist() == shades
 
     for name, shade in (("a", 0), ("b", 100)):
         folder = Path("clear") / name
@@ -351,3 +359,23 @@ def test_a_flipped_bit_in_prepared_data_is_noticed_and_mended(pets: Path, name: 
         assert "was damaged" in after.warnings[0]
         assert Path(name).suffix in after.warnings[0]
     assert prepared(pets).warnings == before.warnings
+
+
+def test_photographs_larger_than_usual_are_accepted_deliberately(pets: Path) -> None:
+    for name in ("cat", "dog"):
+        pixels = Image.new("1", (9000, 6000))
+        pixels.paste(1, (0, 0, 9000, 3000 if name == "cat" else 1500))
+        pixels.save(pets / name / "large.png")
+    with pytest.raises(DataError, match=r"54,000,000 pixels; at most 50,000,000 .*dataset\.max_pixels"):
+        prepared(pets)
+    usual = prepared(pets, max_unreadable=0.2)
+    found = prepared(pets, max_pixels=60_000_000, test_fraction=0.0, validation_fraction=0.0)
+    assert found.warnings == ()
+    assert found.digest != usual.digest
+    images, labels = load(found).train()
+    large = [
+        int(image.mean()) for image, label in zip(images, labels, strict=True) if image.std(axis=1).max() < 1
+    ]
+    assert large == sorted(large, reverse=True)
+    assert len(large) == 2
+    assert abs(large[0] - 2 * large[1]) < 10

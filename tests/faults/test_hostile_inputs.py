@@ -130,7 +130,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "drawing.png": (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "none of"),
     "page.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "none of"),
     "bomb.png": (png_bomb(), "claims"),
-    "float.tif": (encoded(Image.fromarray(np.linspace(0, 1, 120, dtype=np.float32).reshape(10, 12)), "tiff"),
+    "float.tif": (encoded(Image.fromarray(np.linspace(-3, 3, 120, dtype=np.float32).reshape(10, 12)), "tiff"),
                   "floating-point"),
 }  # fmt: skip
 TAKEN: dict[str, bytes] = {
@@ -189,15 +189,19 @@ def test_of_animated_images_one_frame_is_used_and_that_is_said(kind: str) -> Non
     "content",
     [
         png_16(1), png_16(3),
-        encoded(Image.fromarray(np.arange(120, dtype=np.uint16).reshape(10, 12)), "tiff"),
+        encoded(Image.fromarray(np.arange(0, 60_000, 500, dtype=np.uint16).reshape(10, 12)), "tiff"),
         b"P6 12 10 65535\n" + np.random.default_rng(1).bytes(720),
     ],
     ids=["grey png", "colour png", "grey tiff", "colour ppm"],
 )  # fmt: skip
-def test_of_16_bit_images_8_bits_are_used_and_that_is_said(content: bytes) -> None:
+def test_16_bit_images_are_spread_over_8_bits_and_that_is_said(content: bytes) -> None:
     found = prepared(pets({"deep.png": content}))
     assert sum(found.counts.values()) == 21
-    assert found.warnings == ("1 images with 16 bits a channel were reduced to 8.",)
+    assert found.pixel_range == (0, 65_535)
+    (warning,) = found.warnings
+    assert warning.startswith("1 image with more than 8 bits a channel: uint16 up to ")
+    assert "→ taken as 16 bits, 0…65535 → 0…255" in warning
+    assert a_sentence(warning)
 
 
 def test_too_many_broken_images_end_a_real_sweep_with_one_message() -> None:
@@ -559,7 +563,7 @@ def test_links_in_circles_pipes_devices_and_sockets_in_a_class_are_left_out_and_
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("pets/cat/socket.png")
         found = prepared("pets")
-    assert found.warnings[0].startswith("5 entries that are neither files nor folders")
+    assert found.warnings[0].startswith("6 entries that are neither files nor folders")
     assert a_sentence(found.warnings[0])
 
 

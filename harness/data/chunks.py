@@ -1,0 +1,159 @@
+"""Some images of a source at a time, decoded into their rows of an array, in this process or in others."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.pixel_range import Extent, Range
+from harness.data.sources import ImageFile
+from harness.errors import DataError
+
+CHUNK = 500
+FEW = 2 * CHUNK
+"""Up to so many images are decoded in this process: starting others takes longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one call decodes: files, and the rows of the arrays they fill."""
+
+    pool: str
+    folder: Path
+    rows: tuple[int, ...]
+    paths: tuple[str, ...]
+    size: tuple[int, int]
+    channels: int
+    pixel_range: Range | None
+    max_pixels: int
+    postpone: bool = True
+    """Leave images of which only one should be in memory."""
+
+    def one_at_a_time(self) -> Chunk:
+        """The same, decoding also the largest images."""
+        return replace(self, postpone=False)
+
+    def with_range(self, pixel_range: Range) -> Chunk:
+        """The same with a known range for files of more than 8 bits a channel."""
+        return replace(self, pixel_range=pixel_range)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What decoding a chunk gave."""
+
+    chunk: Chunk
+    contents: list[bytes] = field(default_factory=list)
+    """SHA-256 of each file's bytes."""
+    pixels: list[int] = field(default_factory=list)
+    """Hash of each image's pixels; 0 where unreadable."""
+    failures: dict[int, str] = field(default_factory=dict)
+    """Reason by row."""
+    extents: dict[int, Extent] = field(default_factory=dict)
+    """By row, of files with more than 8 bits a channel."""
+    postponed: list[int] = field(default_factory=list)
+    """Rows left for later."""
+    kinds: dict[int, str] = field(default_factory=dict)
+    """By row, of files that were read."""
+    animated: list[int] = field(default_factory=list)
+    """Rows of which only the first frame is kept."""
+    clipped: int = 0
+    """Values outside the range."""
+    brightest: int = 0
+
+
+def chunks_of(like: Chunk, pool: str, files: Sequence[ImageFile], rows: Sequence[int]) -> list[Chunk]:
+    """Some images of a pool in chunks."""
+    return [
+        replace(like, pool=pool, rows=tuple(some), paths=tuple(str(files[row].path) for row in some))
+        for start in range(0, len(rows), CHUNK)
+        if (some := rows[start : start + CHUNK])
+    ]
+
+
+def decode_chunks(chunks: Sequence[Chunk]) -> Iterator[Outcome]:
+    """Outcomes as they come."""
+    if sum(len(chunk.rows) for chunk in chunks) <= FEW:
+        yield from map(_decode_chunk, chunks)
+        return
+    with ProcessPoolExecutor(
+        max_workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_ignore_interrupts,
+    ) as processes:
+        waiting = [processes.submit(_decode_chunk, chunk) for chunk in chunks]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                "A process that decoded images was ended from outside, as systems do when memory runs out. "
+                "Run the command again with more memory to spare; if one image does it, find it and pass it "
+                "over with dataset.ignore."
+            ) from error
+        finally:
+            processes.shutdown(cancel_futures=True)
+
+
+def pixel_hash(pixels: npt.NDArray[np.uint8]) -> int:
+    """64 bits that tell images apart; never 0."""
+    found = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=8).digest()
+    return int.from_bytes(found, "big") or 1
+
+
+def _ignore_interrupts() -> None:
+    """A ctrl-C in the terminal is the parent's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _decode_chunk(chunk: Chunk) -> Outcome:
+    images = np.lib.format.open_memmap(chunk.folder / f"{chunk.pool}_images.npy", "r+")
+    outcome = Outcome(chunk)
+    for row, path in zip(chunk.rows, chunk.paths, strict=True):
+        _decode_one(row, path, images, outcome)
+    images.flush()
+    return outcome
+
+
+def _decode_one(row: int, path: str, images: npt.NDArray[np.uint8], outcome: Outcome) -> None:
+    from harness.data.decode import MAX_PIXELS, FloatsError, UnreadableError, decode, is_large
+
+    chunk = outcome.chunk
+    content, hashed = b"", 0
+    try:
+        content = Path(path).read_bytes()
+        if chunk.postpone and chunk.max_pixels > MAX_PIXELS and is_large(content, chunk.size):
+            outcome.postponed.append(row)
+        else:
+            found = decode(content, chunk.size, chunk.channels, chunk.pixel_range, chunk.max_pixels)
+            images[row] = found.pixels
+            hashed = pixel_hash(found.pixels)
+            outcome.kinds[row] = found.kind
+            if found.animated:
+                outcome.animated.append(row)
+            outcome.clipped += found.clipped
+            if found.extent is None:
+                outcome.brightest = max(outcome.brightest, int(found.pixels.max()))
+            else:
+                outcome.extents[row] = found.extent
+    except FloatsError as error:
+        outcome.extents[row] = error.extent
+        outcome.failures[row] = str(error)
+    except OSError as error:
+        outcome.failures[row] = error.strerror or str(error)
+    except UnreadableError as error:
+        outcome.failures[row] = str(error)
+    except MemoryError:
+        outcome.failures[row] = "it needs more memory than there is"
+    outcome.pixels.append(hashed)
+    outcome.contents.append(hashlib.sha256(content).digest())

@@ -1,0 +1,234 @@
+"""Prepared data divided into training, validation and test images, none of which is in two of them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.sentences import counted, listed
+from harness.data.sources import Pool
+from harness.data.split import Indices, hold_out, limit
+from harness.data.store import Manifest
+from harness.errors import DataError
+from harness.experiment.schema import DatasetConfig
+from harness.paths import write_file
+from harness.records import Dataset
+
+Labels = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint64]
+PAIRS = (("validation", "test"), ("train", "test"), ("train", "validation"))
+"""Of the images that both hold, the first is relieved."""
+
+
+@dataclass(slots=True)
+class _Pools:
+    """What the source brings, by pool."""
+
+    classes: list[str]
+    labels: dict[str, Labels]
+    hashes: dict[str, Hashes]
+    used: dict[str, Indices]
+    """Readable images that are in no other pool."""
+    warnings: list[str] = field(default_factory=list)
+
+    def held_out(self, train: Indices, fraction: float, seed: int, what: str) -> tuple[Indices, Indices]:
+        """What stays for training, and what is held out."""
+        self._check_enough(train, what if fraction else "")
+        labels, hashes = self.labels["train"], self.hashes["train"]
+        return hold_out(train, labels, hashes, fraction, seed, classes=self.classes, what=what)
+
+    def _check_enough(self, train: Indices, what: str) -> None:
+        """Say why a class has too few images to hold some out, where these are not simply few."""
+        if not what:
+            return
+        labels, hashes = self.labels["train"][train], self.hashes["train"][train]
+        _, first = np.unique(hashes, return_index=True)
+        counts = np.bincount(labels[first], minlength=len(self.classes))
+        for label in np.flatnonzero(counts < 2):
+            own = hashes[labels == label]
+            elsewhere = labels[np.isin(hashes, own) & (labels != label)]
+            name = self.classes[label]
+            if not len(own):
+                raise DataError(
+                    f"The class {name!r} has no image left to train on: all are unreadable, or test or "
+                    "validation images as well. Add images, or remove the class."
+                )
+            if len(elsewhere):
+                others = listed(repr(self.classes[other]) for other in np.unique(elsewhere))
+                shared = int(np.isin(own, hashes[labels != label]).sum())
+                raise DataError(
+                    f"{shared:,} of the {counted(len(own), 'image')} of the class {name!r} are also in "
+                    f"{others}: the same picture cannot be of two classes. Remove them from one, or leave a "
+                    f"class out: --set 'dataset.ignore=[{name}]'."
+                )
+            if len(own) > 1 and len(np.unique(own)) == 1:
+                raise DataError(
+                    f"The {len(own):,} images of the class {name!r} are all the same picture, so that none "
+                    f"can be held out for {what}. Add images, or remove the class."
+                )
+
+
+def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -> Dataset:
+    """One split of prepared data: what the source brings, and for the rest what is held out of training.
+
+    Raises:
+        DataError: a class or a split has too few images.
+    """
+    pools = _read(folder, manifest)
+    _judge_unreadable(pools, config)
+    digest = _without_shared(pools, manifest.digest)
+    where: dict[str, Pool] = {"train": "train", "validation": "validation", "test": "test"}
+    train = pools.used["train"]
+    if "test" in pools.used:
+        test = pools.used["test"]
+    else:
+        where["test"] = "train"
+        train, test = pools.held_out(train, config.test_fraction, int(manifest.digest[:8], 16), "the test")
+    if config.limit_train is not None:
+        train = limit(train, pools.labels["train"], config.limit_train, seed, classes=pools.classes)
+    if "validation" in pools.used:
+        validation = pools.used["validation"]
+    else:
+        where["validation"] = "train"
+        train, validation = pools.held_out(train, config.validation_fraction, seed, "validation")
+    parts = {"train": train, "validation": validation, "test": test}
+    labels = {part: pools.labels[where[part]][indices] for part, indices in parts.items()}
+    _check_classes_left(pools, labels)
+    key = f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}"
+    if digest != manifest.digest:
+        key += " without what validation shares with test"
+    split = _write(folder, key, parts, where)
+    counts = np.bincount(labels["train"], minlength=len(pools.classes))
+    height, width, channels = manifest.image_shape
+    return Dataset(
+        name=manifest.name,
+        folder=str(folder),
+        split=split,
+        digest=digest,
+        classes=tuple(pools.classes),
+        image_shape=(height, width, channels),
+        counts={part: len(indices) for part, indices in parts.items()},
+        class_counts={name: int(count) for name, count in zip(pools.classes, counts, strict=True)},
+        warnings=tuple(pools.warnings),
+    )
+
+
+def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
+    """What was prepared for somebody who allows more may be too much now."""
+    total = sum(len(labels) for labels in pools.labels.values())
+    lost = total - sum(len(used) for used in pools.used.values())
+    if lost > config.max_unreadable * total:
+        raise DataError(
+            f"{lost} of {total} images cannot be read, more than the allowed share of "
+            f"{config.max_unreadable:.0%} (dataset.max_unreadable). Mend or remove them."
+        )
+
+
+def _read(folder: Path, manifest: Manifest) -> _Pools:
+    labels: dict[str, Labels] = {p: np.load(folder / f"{p}_labels.npy") for p in manifest.pools}
+    hashes: dict[str, Hashes] = {p: np.load(folder / f"{p}_hashes.npy") for p in manifest.pools}
+    used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
+    pools = _Pools(manifest.classes, labels, hashes, used)
+    _warn_of_lookalikes(pools)
+    _warn_of_contradictions(pools)
+    return pools
+
+
+def _without_shared(pools: _Pools, digest: str) -> str:
+    """Leave images out that are in two pools; another digest than the data's if validation has become
+    smaller."""
+    for one, other in PAIRS:
+        if one not in pools.used or other not in pools.used:
+            continue
+        there = pools.hashes[other][pools.used[other]]
+        shared = np.isin(pools.hashes[one][pools.used[one]], there)
+        number = int(shared.sum())
+        if not number:
+            continue
+        pools.used[one] = pools.used[one][~shared]
+        if one == "train":
+            pools.warnings.append(
+                f"{number} training images that are also {other} images were left out of training."
+            )
+            continue
+        # Studies of the time when these images still counted cannot be compared.
+        digest = hashlib.sha256(f"{digest} without {number}".encode()).hexdigest()
+        pools.warnings.append(
+            f"{number} validation images that are also test images were left out of validation."
+        )
+        if not len(pools.used[one]):
+            raise DataError(
+                "All validation images are test images as well, so that no choice between models would be "
+                "independent of the test. Give other ones, or pass one of the two splits over with "
+                "dataset.ignore."
+            )
+    return digest
+
+
+def _check_classes_left(pools: _Pools, labels: dict[str, Labels]) -> None:
+    """Every class is trained on; those without images to judge by are named."""
+    for part in ("train", "validation", "test"):
+        counts = np.bincount(labels[part], minlength=len(pools.classes))
+        missing = [pools.classes[label] for label in np.flatnonzero(counts == 0)]
+        if not missing or not len(labels[part]):
+            continue
+        if part == "train":
+            raise DataError(
+                f"No image is left to train the class {missing[0]!r} on: they are unreadable, or test or "
+                "validation images as well. Add images, or remove the class."
+            )
+        has = "has" if len(missing) == 1 else "have"
+        pools.warnings.append(
+            f"{len(missing)} of {len(pools.classes)} classes {has} no {part} images ({listed(missing)}): "
+            f"nothing is known of {'it' if len(missing) == 1 else 'them'} there, and macro averages leave "
+            f"{'it' if len(missing) == 1 else 'them'} out."
+        )
+
+
+def _write(folder: Path, key: str, parts: dict[str, Indices], where: dict[str, Pool]) -> str:
+    """Write a split; its file's name."""
+    file = folder / f"split-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    content = io.BytesIO()
+    np.savez(
+        content,
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
+        pools=np.array([where[part] for part in ("train", "validation", "test")]),
+    )
+    # It is computed every time, so a file that differs is damaged.
+    if not file.exists() or file.read_bytes() != content.getvalue():
+        write_file(file, lambda temporary: temporary.write_bytes(content.getvalue()))
+    return file.name
+
+
+def _warn_of_lookalikes(pools: _Pools) -> None:
+    """Names that some file systems, and most people, take for the same."""
+    known: dict[str, str] = {}
+    for name in pools.classes:
+        other = known.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            pools.warnings.append(
+                f"The classes {other!r} and {name!r} differ only in case or accents' encoding; if they are "
+                "the same, merge them."
+            )
+
+
+def _warn_of_contradictions(pools: _Pools) -> None:
+    """Identical images under two labels: the user should know, but only they can say which is right."""
+    every = np.concatenate([pools.hashes[pool][used] for pool, used in pools.used.items()])
+    named = np.concatenate([pools.labels[pool][used] for pool, used in pools.used.items()])
+    order = np.argsort(every, kind="stable")
+    every, named = every[order], named[order]
+    clash = np.flatnonzero((every[1:] == every[:-1]) & (named[1:] != named[:-1]))
+    if len(clash):
+        one, other = pools.classes[named[clash[0]]], pools.classes[named[clash[0] + 1]]
+        pools.warnings.append(
+            f"{len(clash)} pairs of identical images have two labels, for example {one!r} and {other!r}."
+        )
