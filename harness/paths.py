@@ -58,6 +58,11 @@ class StudyPaths:
         """How far MLflow has been brought up to date."""
         return self.folder / "tracking.json"
 
+    @property
+    def reference(self) -> Path:
+        """The few images with which copies of the study's models are compared."""
+        return self.folder / "reference"
+
     def trial(self, number: int) -> Path:
         """Checkpoints and model of one trial."""
         return self.folder / "trials" / f"{number:05d}"
@@ -165,20 +170,33 @@ def write_text(target: Path, text: str) -> None:
     write_file(target, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def write_folder(target: Path, write: Callable[[Path], object]) -> None:
-    """Let `write(temporary)` fill a folder, then fsync every file and rename it to `target`.
+def fill_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Make `folder`, let `write(folder)` fill it, then fsync every file.
 
-    `target` must not exist. On an error the temporary folder is removed and the error raised.
+    `folder` must not exist. On an error it is removed and the error raised.
     """
-    temporary = temporary_beside(target)
-    temporary.mkdir(parents=True)
+    folder.mkdir(parents=True)
     try:
-        write(temporary)
-        for entry in sorted(temporary.rglob("*")):
+        write(folder)
+        for entry in sorted(folder.rglob("*")):
             if entry.is_file():
                 sync_file(entry)
             else:
                 sync_folder(entry)
+        sync_folder(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def write_folder(target: Path, write: Callable[[Path], object]) -> None:
+    """Let `write(temporary)` fill a folder and rename it to `target`, all or nothing.
+
+    `target` must not exist. On an error the temporary folder is removed and the error raised.
+    """
+    temporary = temporary_beside(target)
+    fill_folder(temporary, write)
+    try:
         temporary.replace(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

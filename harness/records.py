@@ -45,10 +45,10 @@ class Dataset:
     """Images after splitting and limits, by `train`, `validation`, `test`."""
     class_counts: dict[str, int]
     """Training images by class name."""
-    warnings: tuple[str, ...] = ()
-    """Sentences worth telling the user: skipped images, duplicates, conversions."""
     pixel_range: tuple[float, float] | None = None
     """Values of the source that became 0 and 255; None: 8-bit pixels as they are."""
+    warnings: tuple[str, ...] = ()
+    """Sentences worth telling the user: skipped images, duplicates, conversions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

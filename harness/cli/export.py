@@ -23,7 +23,8 @@ def export(
 ) -> None:
     """Export a model for deployment: Keras, SavedModel, labels, metadata, checksums; all verified.
 
-    Every file is loaded again and compared with what the trained model predicted for validation images.
+    Every file is loaded again and compared with what the trained model predicted for validation images, and
+    the SavedModel is tried on image files of every kind: the data set's own, and drawn ones.
     """
     from harness.cli.studies import open_study
     from harness.cli.tables import print_json
@@ -50,20 +51,26 @@ def export(
             sha256=chosen.model.sha256,
             dataset=history.study.dataset,
             provenance=_provenance(history, chosen),
+            reference=paths.reference,
+            max_pixels=history.study.experiment["dataset"].get("max_pixels"),
         ),
         target,
         replace=replace,
     )
     for parity in bundle.parity:
-        typer.echo(
-            f"  {parity.artefact}: differs from the trained model by at most "
-            f"{parity.largest_difference:.1e}, same class on {parity.same_class} of {parity.images} images",
-            err=True,
-        )
+        typer.echo(f"  {parity.sentence()}", err=True)
+    for warning in bundle.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if json_:
         from dataclasses import asdict
 
-        print_json({"folder": str(bundle.folder), "parity": [asdict(one) for one in bundle.parity]})
+        print_json(
+            {
+                "folder": str(bundle.folder),
+                "parity": [asdict(one) for one in bundle.parity],
+                "warnings": bundle.warnings,
+            }
+        )
     else:
         print(target)
 

@@ -17,6 +17,14 @@ Labels = npt.NDArray[np.int32]
 Part = Literal["train", "validation", "test"]
 
 
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+
+
+def part_named(name: str) -> Part:
+    """The part that a file names; raises ValueError if it names none."""
+    return PARTS[PARTS.index(name)]
+
+
 @dataclass(frozen=True, slots=True)
 class ImagesOnDisk:
     """Chosen images of a pool; a slice or indices of them are read when asked for, as uint8 (n, H, W, C)."""
@@ -44,8 +52,8 @@ class Arrays:
     """One split of a prepared data set; the images stay on disk until they are asked for."""
 
     _folder: Path
-    _indices: dict[str, npt.NDArray[np.int64]]
-    _pools: dict[str, str]
+    _indices: dict[Part, npt.NDArray[np.int64]]
+    _pools: dict[Part, str]
     """Which pool each part's indices point into."""
 
     def train(self) -> tuple[Images, Labels]:
@@ -78,8 +86,8 @@ def load(dataset: Dataset) -> Arrays:
     folder = Path(dataset.folder)
     try:
         with np.load(folder / dataset.split, allow_pickle=False) as stored:
-            indices = {part: stored[part] for part in ("train", "validation", "test")}
-            pools = dict(zip(("train", "validation", "test"), stored["pools"].tolist(), strict=True))
+            indices = {part: stored[part] for part in PARTS}
+            pools = dict(zip(PARTS, stored["pools"].tolist(), strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise DataError(_gone(folder / dataset.split, error)) from error
     return Arrays(folder, indices, pools)

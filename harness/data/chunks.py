@@ -66,6 +66,8 @@ class Outcome:
     """By row, of files with more than 8 bits a channel."""
     postponed: list[int] = field(default_factory=list)
     """Rows left for later."""
+    kinds: dict[int, str] = field(default_factory=dict)
+    """By row, of files that were read."""
     animated: list[int] = field(default_factory=list)
     """Rows of which only the first frame is kept."""
     clipped: int = 0
@@ -161,6 +163,7 @@ def _decode_one(row: int, path: str, images: npt.NDArray[np.uint8], outcome: Out
             found = decode(content, chunk.size, chunk.channels, chunk.pixel_range, chunk.max_pixels)
             images[row] = found.pixels
             hashed = pixel_hash(found.pixels)
+            outcome.kinds[row] = found.kind
             if found.animated:
                 outcome.animated.append(row)
             outcome.clipped += found.clipped

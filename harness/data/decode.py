@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from harness.data.deep import is_deep, read_deep
 from harness.data.foreign import what_it_is
+from harness.data.kinds import kind_of
 from harness.data.pixel_range import Extent, Range, outside
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -63,6 +64,8 @@ class Decoded:
     """What the values reach from and to in a file of more than 8 bits a channel; None for others."""
     clipped: int = 0
     """Values outside the range."""
+    kind: str = ""
+    """What kind of file it was; see `harness.data.kinds`."""
 
 
 def read_header(content: bytes, max_pixels: int = MAX_PIXELS) -> Header:
@@ -122,8 +125,9 @@ def decode(
         flat = _flatten(turned, "L" if channels == 1 else "RGB")
         if flat.size != wanted:
             flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        kind = kind_of(image, deep=extent is not None)
     pixels = np.asarray(flat, dtype=np.uint8).reshape(*size, channels)
-    return Decoded(pixels, animated, extent, clipped)
+    return Decoded(pixels, animated, extent, clipped, kind)
 
 
 def _is_reducible(image: ImageFile.ImageFile, wanted: tuple[int, int]) -> bool:

@@ -53,7 +53,7 @@ def is_deep(image: ImageFile.ImageFile) -> bool:
     how = [tile[3] for tile in image.tile]
     if image.format == "PPM":
         return any(value > 255 for args in how if isinstance(args, tuple) for value in args[1:2])
-    return image.mode != "CMYK" and any(";16" in str(args) for args in how)
+    return image.mode != "CMYK" and image.format != "BMP" and any(";16" in str(args) for args in how)
 
 
 def read_deep(image: ImageFile.ImageFile, content: bytes) -> Deep:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from harness.data.chunks import Chunk, Outcome, chunks_of, decode_chunks
 from harness.data.content import content_digest
 from harness.data.failures import Failure, judge, say_failures
+from harness.data.originals import FOLDER, keep_originals
 from harness.data.pixel_range import (
     Choice,
     Extent,
@@ -56,6 +57,7 @@ class _Known:
     """Of files with more than 8 bits a channel."""
     postponed: list[_Row] = field(default_factory=list)
     """Images so large that only one should be in memory."""
+    kinds: dict[_Row, str] = field(default_factory=dict)
     animated: set[_Row] = field(default_factory=set)
     clipped: int = 0
     brightest: int = 0
@@ -69,6 +71,7 @@ class _Known:
             self.failures.pop((pool, row), None)
         self.failures.update({(pool, row): reason for row, reason in outcome.failures.items()})
         self.extents.update({(pool, row): extent for row, extent in outcome.extents.items()})
+        self.kinds.update({(pool, row): kind for row, kind in outcome.kinds.items()})
         self.postponed += [(pool, row) for row in outcome.postponed]
         self.animated |= {(pool, row) for row in outcome.animated}
         self.clipped += outcome.clipped
@@ -125,6 +128,15 @@ def decode_files(source: ImageFiles, config: DatasetConfig, folder: Path, progre
     for pool in by_pool:
         np.save(folder / f"{pool}_labels.npy", known.labels[pool])
         np.save(folder / f"{pool}_hashes.npy", known.hashes[pool])
+    keep_originals(
+        folder / FOLDER,
+        [file for files in by_pool.values() for file in files],
+        [
+            "" if (pool, row) in known.failures else known.kinds.get((pool, row), "")
+            for pool, files in by_pool.items()
+            for row in range(len(files))
+        ],
+    )
     return Manifest(
         version=VERSION,
         name=source.name,

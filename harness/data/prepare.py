@@ -17,6 +17,7 @@ from harness.data.folder import scan_folder
 from harness.data.listing import read_manifest as read_list
 from harness.data.not_data import TABLES
 from harness.data.npz import read_npz
+from harness.data.originals import add_originals, has_originals
 from harness.data.parts import divide
 from harness.data.sentences import as_text
 from harness.data.sources import ImageArrays, ImageFiles
@@ -143,6 +144,9 @@ def _files(ask: _Ask) -> tuple[list[str], Prepared]:
             found = replace(found, name=source.name)
             for known in (mark, like):
                 store.note(known, found)
+    if not has_originals(found.folder):
+        with store.preparing():
+            add_originals(found.folder, source.files, ask.progress)
     return list(source.warnings), found
 
 

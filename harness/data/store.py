@@ -5,6 +5,7 @@
                                  <pool>_labels.npy        int32 (N,); −1: not used
                                  <pool>_hashes.npy        uint64 (N,) of the pixels
                                  split-<key>.npz          see harness.data.split
+                                 originals/               see harness.data.originals
 <cache>/datasets/index/<fingerprint>.json                 names, sizes, times → folder, and what is the
 source's own
 """

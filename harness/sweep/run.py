@@ -19,17 +19,27 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from harness.clock import now_ms
+from harness.data import catalog
 from harness.data.prepare import prepare
+from harness.data.reference import keep_reference
 from harness.engine.calibration import calibrate
 from harness.engine.local import LocalEngine, default_workers
 from harness.engine.memory import worker_memory
-from harness.errors import ExperimentError, HarnessError, StudyError
+from harness.errors import DataError, ExperimentError, HarnessError, StudyError
 from harness.experiment.load import dump, restore
 from harness.experiment.parameters import complete, signature
 from harness.experiment.schema import Experiment
 from harness.experiment.space import defaults
 from harness.machine import usable_cores, visible_gpus
-from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
+from harness.paths import (
+    StudyPaths,
+    home,
+    make_folder,
+    optuna_storage,
+    study_names,
+    tracking_uri,
+    when_there_is_room,
+)
 from harness.records import Dataset, LogRecord, Progress, StudyEnded, StudyStarted
 from harness.sweep.budget import LIMITS, UsedUp, budget_of, used_up
 from harness.sweep.budget import describe as describe_limits
@@ -140,7 +150,7 @@ def run_sweep(
         stack.enter_context(_signals(stop))
         total = experiment.search.trials
         wanted = workers or experiment.search.workers or default_workers(total)
-        prepared = cache(partial(_prepare_data, experiment, history, watcher, stop, recheck=recheck))
+        prepared = cache(partial(_prepare_data, experiment, paths, history, watcher, stop, recheck=recheck))
         if wanted == "auto":
             wanted = _measured_workers(experiment, prepared(), watcher, stop)
         engine = _engine(experiment, paths, min(total, wanted))
@@ -219,7 +229,13 @@ def _nothing_to_do(experiment: Experiment, history: History) -> SweepResult | No
 
 
 def _prepare_data(
-    experiment: Experiment, history: History, watcher: Watcher, stop: Stop, *, recheck: bool
+    experiment: Experiment,
+    paths: StudyPaths,
+    history: History,
+    watcher: Watcher,
+    stop: Stop,
+    *,
+    recheck: bool,
 ) -> Dataset:
     """The data, and what should be said about it; raises KeyboardInterrupt on a ctrl-C."""
     told: set[str] = set()
@@ -229,18 +245,35 @@ def _prepare_data(
             told.add(sentence)
             watcher.note(sentence)
 
-    dataset = prepare(
-        experiment.dataset,
-        seed=experiment.seed,
-        progress=_progress(watcher, stop),
-        recheck=recheck,
-        tell=tell,
-    )
+    try:
+        dataset = prepare(
+            experiment.dataset,
+            seed=experiment.seed,
+            progress=_progress(watcher, stop),
+            recheck=recheck,
+            tell=tell,
+        )
+    except DataError as error:
+        raise DataError(f"{error}{_without_source(experiment, history)}") from error
     _check_data(experiment, dataset, history)
     advice = _imbalance(experiment, dataset)
     for sentence in (*dataset.warnings, *([advice] if advice else [])):
         tell(sentence)
+    _keep_reference(paths, dataset, watcher, stop)
     return dataset
+
+
+def _keep_reference(paths: StudyPaths, dataset: Dataset, watcher: Watcher, stop: Stop) -> None:
+    """What an export needs when the prepared data is gone."""
+    try:
+        when_there_is_room(
+            lambda: keep_reference(paths.reference, dataset),
+            _wait_for_room(watcher, stop, "the study's reference images"),
+        )
+    except OSError as error:
+        raise HarnessError(
+            f"The study's reference images cannot be written to {paths.reference}: {error.strerror or error}."
+        ) from error
 
 
 def _engine(experiment: Experiment, paths: StudyPaths, workers: int) -> LocalEngine:
@@ -376,22 +409,21 @@ def unknown_study(name: str) -> str:
     return f"There is no study called {name!r} in {home()}. {known}"
 
 
-def _wait_for_room(watcher: Watcher, stop: Stop) -> Callable[[OSError], None]:
-    """What to do while the event log's disk is full: say so, and wait, unless the sweep is to end."""
+def _wait_for_room(watcher: Watcher, stop: Stop, what: str = "the event log") -> Callable[[OSError], None]:
+    """What to do while the study's disk is full: say so, and wait, unless the sweep is to end."""
     told = -math.inf
 
     def wait(error: OSError) -> None:
         nonlocal told
         if stop.reason is not None:
             raise HarnessError(
-                f"The event log cannot be written: {error.strerror}. Make room, then resume the study; all "
-                "that was written before is intact."
+                f"{what.capitalize()} cannot be written: {error.strerror}. Make room, then resume the study; "
+                "all that was written before is intact."
             ) from error
         if time.monotonic() - told > TELL_AGAIN_SECONDS:
             told = time.monotonic()
             watcher.note(
-                f"The sweep waits: the event log cannot be written ({error.strerror}). Make room and it "
-                "goes on."
+                f"The sweep waits: {what} cannot be written ({error.strerror}). Make room and it goes on."
             )
         time.sleep(ROOM_SECONDS)
 
@@ -486,6 +518,18 @@ def _warm_start(sampler: Sampler, experiment: Experiment, name: str) -> str:
         )
     learned = sampler.learn(other)
     return f"warm start: {learned} of the {len(other.trials)} trials of {name} fit the space"
+
+
+def _without_source(experiment: Experiment, history: History) -> str:
+    """What can be done with a study that has begun if its data set is not there any more; else nothing."""
+    source = experiment.dataset.source
+    if history.study is None or source in catalog.NAMES or Path(source).expanduser().exists():
+        return ""
+    name = history.study.study
+    advice = f" Put it back where the study {name} found it, then: harness resume {name}."
+    if any(trial.model for trial in history.trials.values()):
+        advice += f" Models that are trained can be exported without it: harness export --study {name}"
+    return advice
 
 
 def _imbalance(experiment: Experiment, dataset: Dataset) -> str | None:

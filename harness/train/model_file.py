@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from harness.clock import now_ms
 from harness.data.arrays import Arrays
+from harness.data.reference import reference_rows, reference_split
 from harness.paths import make_folder, sha256_of, write_file
 from harness.records import ModelSaved, Segment
 from harness.train.metrics import Logits, softmax
 from harness.train.program import Program
-
-REFERENCE_IMAGES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,14 @@ def trained_model(program: Program, arrays: Arrays, validation: Logits) -> Train
         arrays: the data set.
         validation: logits of the whole validation split, float32 (N, K); of length 0 without one.
     """
-    split = "validation" if len(validation) else "train"
-    images = arrays.on_disk("train")[0]
-    among = len(images) if split == "train" else len(validation)
-    indices = np.linspace(0, among - 1, min(REFERENCE_IMAGES, among)).astype(np.int64)
-    logits = program.predict(images[indices]) if split == "train" else validation[indices]
+    split = reference_split(len(validation))
+    if split == "train":
+        images = arrays.on_disk("train")[0]
+        indices = reference_rows(len(images))
+        logits = program.predict(images[indices])
+    else:
+        indices = reference_rows(len(validation))
+        logits = validation[indices]
     return TrainedModel(
         network=program.stock_network,
         weights=program.network.get_weights(),

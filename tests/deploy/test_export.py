@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,7 +16,7 @@ from PIL import Image
 
 from harness.data.arrays import load
 from harness.data.prepare import prepare
-from harness.deploy.export import TrainedModel, export_model, verify_bundle
+from harness.deploy.export import Bundle, TrainedModel, export_model, verify_bundle
 from harness.errors import ExportError
 from harness.experiment.parameters import complete
 from harness.experiment.schema import DatasetConfig
@@ -29,10 +31,24 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def trained(tmp_path: Path) -> TrainedModel:
+    return digits_model(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, Bundle]:
+    """One export, for tests that only look at it; as if the arrays had been floats from 0 to 1."""
+    folder = tmp_path_factory.mktemp("digits")
+    model = digits_model(folder)
+    model = replace(model, dataset=replace(model.dataset, pixel_range=(0.0, 1.0)))
+    (folder / "exports").mkdir()
+    return model, export_model(model, folder / "exports" / "out")
+
+
+def digits_model(folder: Path) -> TrainedModel:
     """An untrained network serves as well: what matters is that every copy predicts the same."""
-    dataset = prepare(DatasetConfig(), seed=0, progress=lambda *_: None)
+    dataset = prepare(DatasetConfig(), seed=0, progress=lambda *_: None, cache=folder / "cache")
     model = with_probabilities(build(complete({"depth": 2, "width": 4}), dataset.image_shape, 10, GREY))
-    file = tmp_path / "trial" / "model.keras"
+    file = folder / "trial" / "model.keras"
     file.parent.mkdir()
     model.save(file)
     images, _ = load(dataset).validation()
@@ -44,43 +60,43 @@ def trained(tmp_path: Path) -> TrainedModel:
     return TrainedModel(file, sha256_of(file), dataset, {"study": "s", "trial": 3})
 
 
-def test_a_bundle_is_complete_and_says_what_it_is(trained: TrainedModel) -> None:
-    bundle = export_model(trained, Path("out"))
-    names = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
+def test_a_bundle_is_complete_and_says_what_it_is(exported: tuple[TrainedModel, Bundle]) -> None:
+    _, bundle = exported
+    out = bundle.folder
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert {
         "model.keras", "labels.txt", "metadata.json", "README.md", "SHA256SUMS",
         "saved_model/saved_model.pb", "saved_model/variables/variables.index",
     } <= names  # fmt: skip
-    assert verify_bundle(Path("out")) == []
-    assert (
-        subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd="out", check=False).returncode == 0
-    )
-    assert Path("out/labels.txt").read_text().split() == list("0123456789")
-    metadata = json.loads(Path("out/metadata.json").read_text())
+    assert verify_bundle(out) == []
+    assert subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out, check=False).returncode == 0
+    assert (out / "labels.txt").read_text().split() == list("0123456789")
+    metadata = json.loads((out / "metadata.json").read_text())
     assert metadata["provenance"] == {"study": "s", "trial": 3}
     assert metadata["input"]["height"] == 8
+    assert metadata["input"]["files"]["more_than_8_bits"] == "of 16 bits a channel the upper 8 kept"
     assert len(metadata["parity"]) == len(bundle.parity) == 3
     assert all(parity.largest_difference <= 1e-4 for parity in bundle.parity)
-    assert list(Path().iterdir()) == [Path("out")]
+    assert list(out.parent.iterdir()) == [out]
 
 
-def test_it_works_in_a_process_without_harness(trained: TrainedModel) -> None:
-    export_model(trained, Path("out"))
+def test_it_works_in_a_process_without_harness(exported: tuple[TrainedModel, Bundle]) -> None:
+    trained, bundle = exported
     images, _ = load(trained.dataset).validation()
     np.save("images.npy", images[:9])
     Image.fromarray(np.kron(images[0][..., 0], np.ones((5, 5), np.uint8))).save("large.png")
     script = (
         "import sys, keras, numpy as np, tensorflow as tf\n"
         "images = np.load('images.npy').astype('float32')\n"
-        "a = keras.saving.load_model('out/model.keras')(images).numpy()\n"
-        "served = tf.saved_model.load('out/saved_model').signatures\n"
+        "a = keras.saving.load_model(sys.argv[1] + '/model.keras')(images).numpy()\n"
+        "served = tf.saved_model.load(sys.argv[1] + '/saved_model').signatures\n"
         "b = served['serving_default'](image=tf.constant(images))['probabilities'].numpy()\n"
         "large = tf.constant([open('large.png', 'rb').read()])\n"
         "c = served['serving_bytes'](image_bytes=large)['probabilities'].numpy()\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'harness']\n"
         "np.savez('found.npz', a=a, b=b, c=c)\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", script, str(bundle.folder)], check=True, timeout=300)
     expected = keras.saving.load_model(trained.file)(images[:9].astype(np.float32)).numpy()
     with np.load("found.npz") as found:
         np.testing.assert_allclose(found["a"], expected, atol=1e-6)
@@ -112,8 +128,8 @@ def test_what_is_there_is_replaced_only_on_request(trained: TrainedModel) -> Non
     assert verify_bundle(Path("out")) == []
 
 
-def test_damage_is_found(trained: TrainedModel) -> None:
-    export_model(trained, Path("out"))
+def test_damage_is_found(exported: tuple[TrainedModel, Bundle]) -> None:
+    shutil.copytree(exported[1].folder, "out")
     Path("out/labels.txt").write_text("changed")
     Path("out/extra").write_text("")
     Path("out/README.md").unlink()

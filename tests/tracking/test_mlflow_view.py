@@ -349,13 +349,14 @@ def test_an_interrupted_study_leaves_no_run_running_and_goes_on(
 def test_the_model_folder_is_what_mlflow_itself_would_write(
     tmp_path: Path, paths: StudyPaths, uri: str
 ) -> None:
-    """Both flavours load it in a process without harness, and predict what Keras does."""
+    """Both flavours load it in a process without harness, and predict what Keras does, whatever the type."""
     import subprocess
     import sys
 
     import keras
     import mlflow.keras as mlflow_keras
-    from mlflow.models import Model
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
 
     from harness.experiment.parameters import complete
     from harness.model.families import build, with_probabilities
@@ -376,14 +377,18 @@ def test_the_model_folder_is_what_mlflow_itself_would_write(
     logged = client.search_logged_models([experiment.experiment_id])[0]
     assert logged.status == "READY"
 
+    theirs_signature = ModelSignature(
+        Schema([TensorSpec(np.dtype(np.float32), (-1, 8, 8, 1))]), logged_signature(logged).outputs
+    )
     mlflow_keras.save_model(
-        model, str(tmp_path / "theirs"), pip_requirements=["keras"], signature=logged_signature(logged)
+        model, str(tmp_path / "theirs"), pip_requirements=["keras"], signature=theirs_signature
     )
     theirs = Model.load(str(tmp_path / "theirs"))
     ours = Model.load(logged.artifact_location.removeprefix("file://"))
     assert ours.flavors.keys() == theirs.flavors.keys()
     for flavor, options in theirs.flavors.items():
-        assert ours.flavors[flavor].keys() == options.keys()
+        brought = {"code"} if flavor == "python_function" else set()  # the loader of its own
+        assert ours.flavors[flavor].keys() == options.keys() | brought
     assert ours.flavors["keras"] == theirs.flavors["keras"]
 
     script = (
@@ -394,7 +399,7 @@ def test_the_model_folder_is_what_mlflow_itself_would_write(
         "pyfunc = mlflow.pyfunc.load_model(sys.argv[2])\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'harness']\n"
         "np.savez('found.npz', k=keras_model(images), p=pyfunc.predict(images))\n"
-    )
+    ) + TAKES_ANY_PIXELS
     subprocess.run(
         [sys.executable, "-c", script, uri, f"models:/{logged.model_id}"],
         cwd=tmp_path,
@@ -404,6 +409,41 @@ def test_the_model_folder_is_what_mlflow_itself_would_write(
     with np.load(tmp_path / "found.npz") as found:
         np.testing.assert_allclose(found["k"], keras.ops.convert_to_numpy(model(images)), atol=1e-6)
         np.testing.assert_allclose(found["p"], found["k"], atol=1e-6)
+
+
+TAKES_ANY_PIXELS = """
+import json
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
+
+whole = images.astype(np.int64)
+expected = pyfunc.predict(images)
+for name, pixels in {
+    "uint8": images.astype(np.uint8), "int64": whole, "float64": images.astype(np.float64),
+    "float16": images.astype(np.float16), "list": whole.tolist(), "list of arrays": list(whole),
+    "named": {"image": whole.tolist()}, "table": pd.DataFrame({"image": whole.tolist()}),
+    "flat table": pd.DataFrame(whole.reshape(len(whole), -1)),
+}.items():
+    np.testing.assert_allclose(pyfunc.predict(pixels), expected, atol=1e-6, err_msg=name)
+for name, body in {
+    "inputs": {"inputs": whole.tolist()}, "floats": {"inputs": images.tolist()},
+    "named": {"inputs": {"image": whole.tolist()}}, "instances": {"instances": whole.tolist()},
+    "table": {"dataframe_split": {"columns": ["image"], "data": [[one] for one in whole.tolist()]}},
+}.items():  # what `mlflow models serve` does with the body of a request
+    answer = scoring_server.invocations(
+        json.dumps(body), "application/json", pyfunc, pyfunc.metadata.get_input_schema()
+    )
+    assert answer.status == 200, (name, answer)
+    np.testing.assert_allclose(json.loads(answer.response)["predictions"], expected, atol=1e-5, err_msg=name)
+for wrong in (whole[:, :5], whole[0], [[1, 2], [3]], "text"):
+    try:
+        pyfunc.predict(wrong)
+    except MlflowException as error:
+        assert "The model takes images as numbers" in str(error)
+    else:
+        raise AssertionError(f"{wrong!r} was taken")
+"""
 
 
 def logged_signature(logged: Any) -> Any:

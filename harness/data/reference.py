@@ -1,0 +1,121 @@
+"""The few images that every copy of a study's models is compared with, kept with the study.
+
+So a model can be exported when the prepared data and the images themselves are gone.
+
+<study>/reference/index.json     which data set and which images, SHA-256 of the pixels
+                  images.npz     `images` uint8 (n, H, W, C), `indices` int64 (n,), `split`
+                  originals/     see `harness.data.originals`
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.arrays import Images, Part, load, part_named
+from harness.data.originals import FOLDER, Originals, read_originals
+from harness.paths import sha256_of, write_folder
+from harness.records import Dataset
+
+MOST = 64
+"""Reference images."""
+INDEX = "index.json"
+PIXELS = "images.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a study keeps of its data set."""
+
+    split: Part
+    """`validation`, or `train` where nothing was held out."""
+    indices: npt.NDArray[np.int64]
+    """Positions in that split, int64 (n,)."""
+    images: Images
+    """uint8 (n, H, W, C)."""
+    originals: Originals | None
+    """Files of the data set; None where it has none, or they are not known."""
+
+
+def reference_split(validation_images: int) -> Part:
+    """The split that reference images come from."""
+    return "validation" if validation_images else "train"
+
+
+def reference_rows(images: int) -> npt.NDArray[np.int64]:
+    """Up to 64 positions, spread evenly over so many images."""
+    return np.linspace(0, images - 1, min(MOST, images)).astype(np.int64)
+
+
+def keep_reference(folder: Path, dataset: Dataset) -> None:
+    """Write `folder`, all or nothing, unless it holds these images already.
+
+    Raises:
+        OSError: it cannot be written.
+        DataError: the prepared data is gone.
+    """
+    if _is_of(folder, dataset) and read_reference(folder) is not None:
+        return
+    split = reference_split(dataset.counts["validation"])
+    reference = reference_of(dataset, split, reference_rows(dataset.counts[split]))
+
+    def write(fresh: Path) -> None:
+        with (fresh / PIXELS).open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                images=reference.images,
+                indices=reference.indices,
+                split=np.str_(reference.split),
+            )
+        if reference.originals is not None:
+            shutil.copytree(Path(dataset.folder) / FOLDER, fresh / FOLDER)
+        index = _names(dataset) | {"sha256": sha256_of(fresh / PIXELS)}
+        (fresh / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+    shutil.rmtree(folder, ignore_errors=True)
+    write_folder(folder, write)
+
+
+def read_reference(folder: Path) -> Reference | None:
+    """What `keep_reference` wrote; None if there is nothing, or it is damaged."""
+    try:
+        if sha256_of(folder / PIXELS) != _index(folder).get("sha256"):
+            return None
+        with np.load(folder / PIXELS, allow_pickle=False) as stored:
+            return Reference(
+                part_named(str(stored["split"])),
+                stored["indices"],
+                stored["images"],
+                read_originals(folder / FOLDER),
+            )
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def reference_of(dataset: Dataset, split: Part, indices: npt.NDArray[np.int64]) -> Reference:
+    """The same from the prepared data; raises DataError if that is gone."""
+    images = load(dataset).on_disk(split)[0][indices]
+    return Reference(split, indices, images, read_originals(Path(dataset.folder) / FOLDER))
+
+
+def _names(dataset: Dataset) -> dict[str, str]:
+    return {"digest": dataset.digest, "split": dataset.split}
+
+
+def _is_of(folder: Path, dataset: Dataset) -> bool:
+    return _names(dataset).items() <= _index(folder).items()
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    """What the folder says of itself; nothing if it says nothing sensible."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return index if isinstance(index, dict) else {}
