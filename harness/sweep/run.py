@@ -9,9 +9,10 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -27,7 +28,7 @@ from harness.experiment.load import dump, restore
 from harness.experiment.parameters import complete, signature
 from harness.experiment.schema import Experiment
 from harness.experiment.space import defaults
-from harness.paths import StudyPaths, home, make_folder, optuna_storage, study_names, tracking_uri
+from harness.paths import StudyPaths, home, make_folder, study_names
 from harness.records import Dataset, LogRecord, Progress, StudyEnded, StudyStarted
 from harness.sweep.budget import Budget
 from harness.sweep.coordinator import Coordinator, Stop, SweepPlan
@@ -39,9 +40,11 @@ from harness.sweep.lock import study_lock
 from harness.sweep.names import check_name, new_name
 from harness.sweep.pruners import StopOnly, make_pruner
 from harness.sweep.scheduler import Asha, FullTraining, Hyperband, Scheduler, Screen
-from harness.tracking.follower import Follower
-from harness.tracking.mlflow_view import MlflowView, experiment_name, make_again
-from harness.tracking.optuna_view import OptunaView
+from harness.tracking.check import StoreCheck
+from harness.tracking.cursor import make_again
+from harness.tracking.follower import Follower, told_once
+from harness.tracking.mlflow_experiment import experiment_name
+from harness.tracking.trackers import TRACKERS, TrackedStudy
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweep.sampler import Sampler
@@ -139,12 +142,16 @@ def run_sweep(
         stack.callback(engine.close)
 
         engine.start()  # workers import TensorFlow while everything else is prepared
+        tracked = TrackedStudy(paths, experiment_name(experiment.name), note=told_once(watcher.note))
+        check = StoreCheck(tracked)
         sampler = _make_sampler(experiment, watcher)
         dataset = dataset or _prepare_data(experiment, history, watcher, stop)
+        for problem in check.result():
+            tracked.note(problem)
         if log is None:
             log = _open_log(paths, watcher, stop)
             stack.callback(log.close)
-        followers = _followers(experiment, paths, log.records)
+        followers = _followers(tracked, log)
         feeds = [follower.feed for follower in followers]
         opening = _study_started(name, experiment, dataset, history, workers=engine.workers)
         started = log.append(opening, durable=True)
@@ -168,6 +175,7 @@ def run_sweep(
             ended = coordinator.run()
         finally:
             engine.close()
+            log.sync()
             behind = _close(followers, lambda: _is_hurried(stop, coordinator, ended))
         _tell_repeats(sampler, watcher)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
@@ -241,13 +249,19 @@ def _make_sampler(experiment: Experiment, watcher: Watcher) -> Sampler:
     return sampler
 
 
-def _followers(experiment: Experiment, paths: StudyPaths, records: Sequence[LogRecord]) -> list[Follower]:
-    """The views of the event log, which already know these records."""
+def _followers(tracked: TrackedStudy, log: EventLog) -> list[Follower]:
+    """What follows the event log, and already knows what it holds."""
     followers = [
-        Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
-        Follower(lambda: MlflowView(tracking_uri(), experiment_name(experiment.name), paths), "MLflow"),
+        Follower(
+            partial(kind.make, tracked),
+            kind.name,
+            durable=lambda: log.durable,
+            replay=lambda: read(tracked.paths.log),
+            note=tracked.note,
+        )
+        for kind in TRACKERS
     ]
-    for record in records:
+    for record in log.records:
         for follower in followers:
             follower.feed(record)
     return followers
