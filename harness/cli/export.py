@@ -89,26 +89,28 @@ def _shown_by(run: str) -> tuple[StudyPaths, History, TrialHistory]:
     """The study here that an MLflow run belongs to, and its trial; names do not matter."""
     from harness.cli.studies import open_study
     from harness.errors import ExportError, StudyError
-    from harness.paths import home, tracking_uri
+    from harness.paths import home, study_names, tracking_uri
     from harness.sweep.event_log import find_study
     from harness.tracking.audit import origin_of_run
 
     origin = origin_of_run(tracking_uri(), run)
     name = find_study(origin.study_id)
     if name is None:
+        namesake = " The study of that name here is another one." if origin.study in study_names() else ""
         download = "".join(
-            f" Its model: mlflow artifacts download -u models:/{one}" for one in origin.models[:1]
+            f" Its model: mlflow artifacts download -u models:/{model}" for model in origin.models[:1]
         )
         raise StudyError(
-            f"The MLflow run {run} shows trial {origin.trial} of a study {origin.study!r} (id {origin.study_id}) that "
-            f"is not in {home()}; a study of the same name is another one. Set HARNESS_HOME to where it is.{download}"
+            f"The MLflow run {run} shows trial {origin.trial} of the study {origin.study!r} with the id "
+            f"{origin.study_id}, which is not in {home()}.{namesake} Set HARNESS_HOME to where it "
+            f"is.{download}"
         )
     paths, history = open_study(name)
     chosen = _choose(history, origin.trial)
     if origin.sha256 and chosen.model is not None and chosen.model.sha256 != origin.sha256:
         raise ExportError(
-            f"The model of trial {chosen.number} of {name} is not the one that the MLflow run {run} has (their "
-            f"SHA-256 differ). Bring MLflow up to date with: harness sync {name}"
+            f"The model of trial {chosen.number} of {name} is not the one that the MLflow run {run} has "
+            f"(their SHA-256 differ). Bring MLflow up to date with: harness sync {name}"
         )
     return paths, history, chosen
 

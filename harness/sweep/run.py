@@ -10,7 +10,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -138,20 +138,18 @@ def run_sweep(
         if wanted == "auto":
             dataset = _prepare_data(experiment, history, watcher, stop)
             wanted = _measured_workers(experiment, dataset, watcher, stop)
-        engine = _engine(experiment, paths, min(total, wanted))
-        stack.callback(engine.close)
-
-        engine.start()  # workers import TensorFlow while everything else is prepared
-        tracked = TrackedStudy(paths, experiment_name(experiment.name), note=told_once(watcher.note))
-        check = StoreCheck(tracked)
+        # Workers import TensorFlow while everything else is prepared.
+        engine = stack.enter_context(_engine(experiment, paths, min(total, wanted)))
+        check = StoreCheck(
+            TrackedStudy(paths, experiment_name(experiment.name), note=told_once(watcher.note))
+        )
         sampler = _make_sampler(experiment, watcher)
         dataset = dataset or _prepare_data(experiment, history, watcher, stop)
-        for problem in check.result():
-            tracked.note(problem)
+        check.finish()
         if log is None:
             log = _open_log(paths, watcher, stop)
             stack.callback(log.close)
-        followers = _followers(tracked, log)
+        followers = _followers(check.study, log)
         feeds = [follower.feed for follower in followers]
         opening = _study_started(name, experiment, dataset, history, workers=engine.workers)
         started = log.append(opening, durable=True)
@@ -175,8 +173,7 @@ def run_sweep(
             ended = coordinator.run()
         finally:
             engine.close()
-            log.sync()
-            behind = _close(followers, lambda: _is_hurried(stop, coordinator, ended))
+            behind = _close(log, followers, lambda: _is_hurried(stop, coordinator, ended))
         _tell_repeats(sampler, watcher)
         return SweepResult(history, ended, time.monotonic() - began, coordinator.gave_up, behind)
 
@@ -191,11 +188,16 @@ def _prepare_data(experiment: Experiment, history: History, watcher: Watcher, st
     return dataset
 
 
-def _engine(experiment: Experiment, paths: StudyPaths, workers: int) -> LocalEngine:
+@contextmanager
+def _engine(experiment: Experiment, paths: StudyPaths, workers: int) -> Iterator[LocalEngine]:
+    """An engine whose workers are starting; they end with it."""
     search = experiment.search
-    return LocalEngine(
+    engine = LocalEngine(
         paths, workers, memory=worker_memory(workers, search.worker_memory, search.data_memory)
     )
+    with closing(engine):
+        engine.start()
+        yield engine
 
 
 def _measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher, stop: Stop) -> int:
@@ -267,8 +269,9 @@ def _followers(tracked: TrackedStudy, log: EventLog) -> list[Follower]:
     return followers
 
 
-def _close(followers: list[Follower], hurried: Callable[[], bool]) -> tuple[str, ...]:
+def _close(log: EventLog, followers: list[Follower], hurried: Callable[[], bool]) -> tuple[str, ...]:
     """Let the views catch up; sentences about those that could not."""
+    log.sync()
     results = [follower.close(lambda: HURRIED if hurried() else UNHURRIED) for follower in followers]
     return tuple(result.message for result in results if not result.caught_up)
 

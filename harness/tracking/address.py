@@ -24,8 +24,8 @@ def check_mlflow_address(uri: str) -> None:
         if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
             raise StoreError(
                 f"MLflow no longer keeps runs in a folder of files ({store.shown}). Name a database in "
-                f"{store.setting}, such as sqlite:///mlflow.db (`mlflow migrate-filestore` carries old runs over), "
-                "or set MLFLOW_ALLOW_FILE_STORE=true to go on with files."
+                f"{store.setting}, such as sqlite:///mlflow.db (`mlflow migrate-filestore` carries old runs "
+                "over), or set MLFLOW_ALLOW_FILE_STORE=true to go on with files."
             )
         return
     if scheme in SERVERS:
@@ -37,8 +37,8 @@ def check_mlflow_address(uri: str) -> None:
     if scheme.split("+")[0] not in (*DATABASES, "databricks", *_plugins()):
         meant = " Did you mean postgresql+psycopg://?" if scheme == "postgres" else ""
         raise StoreError(
-            f"MLflow knows no store of the kind {scheme!r} ({store.setting}={store.shown}).{meant} Name one such "
-            f"as {EXAMPLES}."
+            f"MLflow knows no store of the kind {scheme!r} ({store.setting}={store.shown}).{meant} Name one "
+            f"such as {EXAMPLES}."
         )
     _check_database(store)
 
@@ -79,16 +79,16 @@ def _check_database(store: Store) -> None:
         _check_sqlite(store, rest)
     elif rest.partition("?")[0].count("@") > 1:
         raise StoreError(
-            f"{store.setting} has more than one '@': {store.shown}. Write those in the user name or password as "
-            "%40 (and ':' as %3A, '/' as %2F, '%' as %25)."
+            f"{store.setting} has more than one '@': {store.shown}. Write those in the user name or password "
+            "as %40 (and ':' as %3A, '/' as %2F, '%' as %25)."
         )
 
 
 def _check_sqlite(store: Store, rest: str) -> None:
     if not rest.startswith("/") and rest.partition("?")[0]:
         raise StoreError(
-            f"{store.setting} is not a path of an SQLite file: {store.shown}. Three slashes begin a path in this "
-            "folder (sqlite:///mlflow.db), four one from the root (sqlite:////data/mlflow.db)."
+            f"{store.setting} is not a path of an SQLite file: {store.shown}. Three slashes begin a path in "
+            "this folder (sqlite:///mlflow.db), four one from the root (sqlite:////data/mlflow.db)."
         )
     file = sqlite_file(store.address)
     if file is None:
@@ -104,8 +104,8 @@ def _check_sqlite(store: Store, rest: str) -> None:
         raise StoreError(f"{store.name} cannot create {file}, because {beneath} is not a folder.")
     if not os.access(beneath, os.W_OK | os.X_OK):
         raise StoreError(
-            f"{store.name} cannot create {file}, because the folder {beneath} cannot be written to. Check its "
-            f"permissions, or name another file in {store.setting}."
+            f"{store.name} cannot create {file}, because the folder {beneath} cannot be written to. Check "
+            f"its permissions, or name another file in {store.setting}."
         )
 
 

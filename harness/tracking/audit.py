@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MODEL_FILE = "data/model.keras"
 Point = tuple[str, int, float]
 """Metric, step, value."""
+NOWHERE = Cursor()
+"""Of a study that has not been seen in MLflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,10 @@ def tracked_runs(
     study_id: str,
     *,
     study: str = "",
-    cursor: Cursor = Cursor(),
+    cursor: Cursor = NOWHERE,
     started: Mapping[int, int] | None = None,
 ) -> list[TrackedRun]:
-    """Every run of the study, those that somebody has deleted included; none if MLflow does not know the study.
+    """Every run of the study, those that somebody has deleted included; none if MLflow knows nothing of it.
 
     Args:
         uri: of the store.
@@ -66,46 +68,50 @@ def tracked_runs(
         study_id: of the study.
         study: its name, for sentences.
         cursor: how far the store had been brought.
-        started: the log's number of the start of each trial, to tell a run that was deleted for good from one that
-            was never made.
+        started: the log's number of the start of each trial, to tell a run that was deleted for good from
+            one that was never made.
 
     Raises:
         StoreError: the store cannot work as it is set up, or the study's experiment lies in the bin.
         UnreachableError: it is away.
     """
     try:
-        check_mlflow_address(uri)
-        if is_missing(uri):
-            return []
-        client = connect(uri)
-        found = find_study(client, experiment, study_id, cursor)
-        if found.experiment is None or not found.known:
-            return []
-        if is_deleted(found.experiment):
-            raise in_bin(found.experiment, study)
-        models = study_models(client, found.experiment.experiment_id, study_id)
-        own = [found.study] if found.study is not None else []
-        runs = [
-            _tracked(
-                client, run, {one: [_sha256(uri, model.artifact_location) for model in models.get(one, [])]}
-            )
-            for run in (*own, *found.trials.values(), *found.needless)
-            for one in [run.info.run_id]
-        ]
-        runs += [_removed(run.info.run_id, trial) for trial, run in found.deleted.items()]
-        if found.is_of(cursor):
-            seen = {run.trial for run in runs}
-            runs += [
-                _removed("", trial)
-                for trial, seq in (started or {}).items()
-                if seq <= cursor.seq and trial not in seen
-            ]
-        return runs
+        return _tracked_runs(uri, experiment, study_id, study, cursor, started or {})
     except Exception as error:
         raise explain(error, MLFLOW) from error
 
 
-def _tracked(client: MlflowClient, run: Run, models: dict[str, list[str]]) -> TrackedRun:
+def _tracked_runs(
+    uri: str, experiment: str, study_id: str, study: str, cursor: Cursor, started: Mapping[int, int]
+) -> list[TrackedRun]:
+    check_mlflow_address(uri)
+    if is_missing(uri):
+        return []
+    client = connect(uri)
+    found = find_study(client, experiment, study_id, cursor)
+    if found.experiment is None or not found.known:
+        return []
+    if is_deleted(found.experiment):
+        raise in_bin(found.experiment, study)
+    models = {
+        run: [_sha256(uri, model.artifact_location) for model in made]
+        for run, made in study_models(client, found.experiment.experiment_id, study_id).items()
+    }
+    own = [found.study] if found.study is not None else []
+    runs = [
+        _tracked(client, run, models.get(run.info.run_id, []))
+        for run in (*own, *found.trials.values(), *found.needless)
+    ]
+    runs += [_removed(run.info.run_id, trial) for trial, run in found.deleted.items()]
+    if found.is_of(cursor):
+        seen = {run.trial for run in runs}
+        runs += [
+            _removed("", trial) for trial, seq in started.items() if seq <= cursor.seq and trial not in seen
+        ]
+    return runs
+
+
+def _tracked(client: MlflowClient, run: Run, models: list[str]) -> TrackedRun:
     own = run.info.run_id
     number = run.data.tags.get(TRIAL)
     deleted = is_deleted(run)
@@ -120,9 +126,9 @@ def _tracked(client: MlflowClient, run: Run, models: dict[str, list[str]]) -> Tr
         status=run.info.status,
         tags=run.data.tags,
         points=[] if deleted else points,
-        models=models[own],
+        models=models,
         deleted=deleted,
-        model_deleted=bool(outputs_of(run)) and not models[own],
+        model_deleted=bool(outputs_of(run)) and not models,
     )
 
 

@@ -1,4 +1,4 @@
-"""Look at the stores while a sweep is prepared: one that can never work is told before anything is trained."""
+"""Look at the stores while a sweep is prepared: one that can never work is told before any training."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class StoreCheck:
     """Asks every tracker's store, each in a thread of its own, whether it can be written to."""
 
     def __init__(self, study: TrackedStudy, trackers: Sequence[TrackerKind] = TRACKERS) -> None:
+        self.study = study
         self._deadline = time.monotonic() + SECONDS
         self._found: dict[str, HarnessError] = {}
         self._threads = [
@@ -33,11 +34,8 @@ class StoreCheck:
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
             self._found[kind.name] = explain(error, kind.name)
 
-    def result(self) -> list[str]:
-        """Wait for the answers, for as long as workers take to start anyway.
-
-        Returns:
-            Sentences about stores that cannot be written to for now.
+    def finish(self) -> None:
+        """Wait for the answers, for as long as workers take to start anyway, and note what is wrong for now.
 
         Raises:
             StoreError: a store cannot work as it is set up.
@@ -48,4 +46,5 @@ class StoreCheck:
         for problem in problems:
             if isinstance(problem, StoreError):
                 raise problem
-        return [goes_on(str(problem)) for problem in problems]
+        for problem in problems:
+            self.study.note(goes_on(str(problem)))

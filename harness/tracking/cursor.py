@@ -22,7 +22,7 @@ class Cursor:
     run: str = ""
     """The id of the study's own run, by which the store is known again."""
     left_out: tuple[int, ...] = ()
-    """Trials some of whose records up to `seq` are not in MLflow, because their runs had been deleted there."""
+    """Trials that lack records up to `seq` in MLflow, because their runs had been deleted there."""
 
 
 def read_cursor(file: Path) -> Cursor:

@@ -1,4 +1,4 @@
-"""The MLflow experiment that a study's runs are in: which one, how it is made, and what if it lies in the bin."""
+"""The MLflow experiment that a study's runs are in: which one, how it is made, what if it was deleted."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def in_bin(experiment: Experiment, study: str) -> StoreError:
     restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
     also = f" or `harness sync {study} --restore`" if study else ""
     return StoreError(
-        f"The MLflow experiment {experiment.name!r} was deleted and lies in MLflow's bin, so no run can be written to "
-        f"it. Restore it with `{restore}`{also}, or name another experiment with {CHOSEN}=NAME."
+        f"The MLflow experiment {experiment.name!r} was deleted and lies in MLflow's bin, so no run can be "
+        f"written to it. Restore it with `{restore}`{also}, or name another experiment with {CHOSEN}=NAME."
     )

@@ -1,7 +1,8 @@
 """Which runs and models in MLflow show a study: found by ids and tags, whatever people call them.
 
-People delete, restore, rename and regroup runs while a study sleeps or trains. What they deleted stays deleted; what we
-delete ourselves (a run that was made twice) is tagged first, so that the two can be told apart.
+People delete, restore, rename and regroup runs while a study sleeps or trains. What they deleted stays
+deleted; what we delete ourselves (a run that was made twice) is tagged first, so that the two can be told
+apart.
 """
 
 from __future__ import annotations

@@ -74,8 +74,9 @@ class OptunaView:
     def apply(self, records: Sequence[LogRecord]) -> None:
         """Write what these records say, in order.
 
-        The first record is the log's first one, and no record is left out. After an error the view begins anew:
-        it must be given the log from its first record again, and finds in the storage what it had written.
+        The first record is the log's first one, and no record is left out. After an error the view begins
+        anew: it must be given the log from its first record again, and finds in the storage what it had
+        written.
         """
         try:
             for record in records:

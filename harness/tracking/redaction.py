@@ -25,7 +25,8 @@ def without_secrets(text: str, *addresses: str) -> str:
 
     Args:
         text: what is to be shown, such as another library's error.
-        addresses: URIs whose user names, passwords and queries must not be seen, besides those in the environment.
+        addresses: URIs whose user names, passwords and queries must not be seen, besides those in the
+            environment.
     """
     known = {secret for address in (*addresses, *_from_environment()) for secret in _secrets(address)}
     known |= {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}

@@ -1,7 +1,7 @@
 """Whether a database has the tables of this very version of MLflow or Optuna, found out without changing it.
 
-Both keep a row `alembic_version`. MLflow would migrate an older database as soon as it opens it, whoever else works
-on it; Optuna would first add its own tables to a database of MLflow's.
+Both keep a row `alembic_version`. MLflow would migrate an older database as soon as it opens it, whoever else
+works on it; Optuna would first add its own tables to a database of MLflow's.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def check_mlflow_schema(uri: str) -> None:
         raise StoreError(_of_the_other(store, "Optuna"))
     if found in _mlflow_revisions():
         raise StoreError(
-            f"{_has_schema(store, 'an older')} Make a copy of it, then upgrade it while nothing else writes to it: "
-            f"mlflow db upgrade {store.typed}"
+            f"{_has_schema(store, 'an older')} Make a copy of it, then upgrade it while nothing else writes "
+            f"to it: mlflow db upgrade {store.typed}"
         )
     raise StoreError(_newer(store))
 
@@ -60,8 +60,8 @@ def _has_schema(store: Store, which: str) -> str:
 
 def _newer(store: Store) -> str:
     return (
-        f"{_has_schema(store, 'a newer')} Update it (pip install -U {store.package}), or name another store in "
-        f"{store.setting}."
+        f"{_has_schema(store, 'a newer')} Update it (pip install -U {store.package}), or name another store "
+        f"in {store.setting}."
     )
 
 

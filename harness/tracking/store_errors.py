@@ -1,7 +1,8 @@
 """What a store's failure means: one sentence, and whether waiting can help.
 
-MLflow, Optuna, SQLAlchemy, database drivers and HTTP libraries each raise errors of their own, with addresses (and
-passwords) in them. They are told apart by their types and codes where there are any, else by what they say.
+MLflow, Optuna, SQLAlchemy, database drivers and HTTP libraries each raise errors of their own, with addresses
+(and passwords) in them. They are told apart by their types and codes where there are any, else by what they
+say.
 """
 
 from __future__ import annotations
@@ -14,29 +15,36 @@ from harness.tracking.redaction import without_secrets
 from harness.tracking.stores import MLFLOW, OPTUNA, Store, mlflow_store, optuna_store
 
 MOST_CHARACTERS = 300
+PASSING = (408, 409, 425, 429)
+"""HTTP states below 500 that are over after a while."""
 _NETWORK = (
-    (re.compile(r"Connection refused|actively refused", re.I), "the connection is refused"),
+    (re.compile(r"Connection refused|actively refused", re.IGNORECASE), "the connection is refused"),
     (
-        re.compile(r"resolve|Name or service not known|getaddrinfo|nodename nor servname", re.I),
+        re.compile(r"resolve|Name or service not known|getaddrinfo|nodename nor servname", re.IGNORECASE),
         "its name is not known",
     ),
-    (re.compile(r"timed? ?out", re.I), "it does not answer in time"),
-    (re.compile(r"starting up|recovery mode", re.I), "it is starting"),
-    (re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate", re.I), "its certificate is not trusted"),
-    (re.compile(r"Network is unreachable|No route to host", re.I), "there is no way to it in the network"),
+    (re.compile(r"timed? ?out", re.IGNORECASE), "it does not answer in time"),
+    (re.compile(r"starting up|recovery mode", re.IGNORECASE), "it is starting"),
+    (re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate", re.IGNORECASE), "its certificate is not trusted"),
     (
-        re.compile(r"Connection (?:aborted|reset)|RemoteDisconnected|closed the connection", re.I),
+        re.compile(r"Network is unreachable|No route to host", re.IGNORECASE),
+        "there is no way to it in the network",
+    ),
+    (
+        re.compile(r"Connection (?:aborted|reset)|RemoteDisconnected|closed the connection", re.IGNORECASE),
         "it cut the connection",
     ),
 )
 _HTTP_STATUS = re.compile(r"too many (\d{3}) error responses|error code (\d{3}) != ")
-_BODY = re.compile(r"Response body: '(.*)'\s*$", re.S)
+_BODY = re.compile(r"Response body: '(.*)'\s*$", re.DOTALL)
 _NO_ACCESS = re.compile(
-    r"password authentication failed|no pg_hba\.conf entry|Access denied|permission denied|no password supplied"
-    r"|authentication failed|role \"[^\"]*\" does not exist|Login failed",
-    re.I,
+    r"password authentication failed|no pg_hba\.conf entry|Access denied|permission denied"
+    r"|no password supplied|authentication failed|role \"[^\"]*\" does not exist|Login failed",
+    re.IGNORECASE,
 )
-_NO_DATABASE = re.compile(r"database \"?([^\"\s]+)\"? does not exist|Unknown database '([^']+)'", re.I)
+_NO_DATABASE = re.compile(
+    r"database \"?([^\"\s]+)\"? does not exist|Unknown database '([^']+)'", re.IGNORECASE
+)
 _SQLITE = (
     ("readonly database", "it is read-only"),
     ("file is not a database", "the file is not a database"),
@@ -63,13 +71,12 @@ def explain(error: Exception, name: str) -> HarnessError:
         found = store and (_setup(one, store) or _http(one, store) or _sql(one, store))
         if found:
             return found
-    text = _short(error)
     for pattern, reason in _NETWORK:
-        if pattern.search(text):
+        if pattern.search(str(error)):
             return UnreachableError(f"{_at(name, store)} cannot be reached: {reason}.")
     if isinstance(error, OSError):
-        return UnreachableError(f"{_at(name, store)} cannot be used: {text}.")
-    return UnreachableError(f"{name} failed: {type(error).__name__}: {text}.")
+        return UnreachableError(f"{_at(name, store)} cannot be used: {_short(error)}.")
+    return UnreachableError(f"{name} failed: {type(error).__name__}: {_short(error)}.")
 
 
 def goes_on(problem: str) -> str:
@@ -107,8 +114,8 @@ def _setup(error: BaseException, store: Store) -> HarnessError | None:
     types = _types(error)
     if isinstance(error, ModuleNotFoundError):
         return StoreError(
-            f"{store.name} needs the Python package {error.name!r} for {store.shown}, and it is not installed. "
-            f"Install it, or name another driver or store in {store.setting}, such as "
+            f"{store.name} needs the Python package {error.name!r} for {store.shown}, and it is not "
+            f"installed. Install it, or name another driver or store in {store.setting}, such as "
             "postgresql+psycopg://user:password@server/name with `pip install 'psycopg[binary]'`."
         )
     if "sqlalchemy.exc.NoSuchModuleError" in types:
@@ -117,16 +124,16 @@ def _setup(error: BaseException, store: Store) -> HarnessError | None:
         isinstance(error, ValueError) and "port" in str(error).lower()
     ):
         return StoreError(
-            f"{store.setting} cannot be read as an address: {store.shown}. Write special characters of user name "
-            "and password as %40 for '@', %3A for ':', %2F for '/', %25 for '%'."
+            f"{store.setting} cannot be read as an address: {store.shown}. Write special characters of user "
+            "name and password as %40 for '@', %3A for ':', %2F for '/', %25 for '%'."
         )
     if "alembic.util.exc.CommandError" in types or "no longer compatible with the table schema" in str(error):
         return StoreError(f"{store.shown} has tables of another version of {store.package}: {_short(error)}.")
     if isinstance(error, (PermissionError, NotADirectoryError, IsADirectoryError)):
         where = f" ({error.filename})" if error.filename else ""
         return StoreError(
-            f"{store.name} cannot use {store.shown}: {error.strerror}{where}. Check its permissions, or name another "
-            f"store in {store.setting}."
+            f"{store.name} cannot use {store.shown}: {error.strerror}{where}. Check its permissions, or name "
+            f"another store in {store.setting}."
         )
     return None
 
@@ -135,31 +142,28 @@ def _http(error: BaseException, store: Store) -> HarnessError | None:
     """What an MLflow server, or whatever answers in its place, says."""
     if "mlflow.exceptions.MlflowException" not in _types(error):
         return None
-    text = str(error)
-    code = getattr(error, "error_code", "")
-    if code in ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"):
-        return StoreError(
-            f"MLflow at {store.shown} does not accept the user name and password (HTTP 401). Set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
-        )
-    if code == "PERMISSION_DENIED":
-        said = _body(text) or _short(error).removeprefix("PERMISSION_DENIED: ")
-        return StoreError(
-            f"MLflow at {store.shown} refuses access (HTTP 403: {said}). Ask whoever runs it for the right to write, "
-            "or use other credentials."
-        )
-    if code == "ENDPOINT_NOT_FOUND":
-        return StoreError(f"There is no MLflow server at {store.shown} (HTTP 404). Check {store.setting}.")
-    if "not in a valid JSON format" in text:
-        return StoreError(f"What answers at {store.shown} is not an MLflow server. Check {store.setting}.")
+    text, code, shown = str(error), getattr(error, "error_code", ""), store.shown
+    refused = _body(text) or _short(error).removeprefix("PERMISSION_DENIED: ")
+    lasting = {
+        "UNAUTHENTICATED": f"MLflow at {shown} does not accept the user name and password (HTTP 401). Set "
+        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
+        "PERMISSION_DENIED": f"MLflow at {shown} refuses access (HTTP 403: {refused}). Ask whoever runs it "
+        "for the right to write, or use other credentials.",
+        "ENDPOINT_NOT_FOUND": f"There is no MLflow server at {shown} (HTTP 404). Check {store.setting}.",
+    }
+    lasting["CUSTOMER_UNAUTHORIZED"] = lasting["UNAUTHENTICATED"]
     status = _HTTP_STATUS.search(text)
-    if status is not None:
-        number = int(status[1] or status[2])
-        said = f": {_body(text)}" if _body(text) else ""
-        if number < 500 and number not in (408, 409, 425, 429):
-            return StoreError(f"MLflow at {store.shown} does not take requests (HTTP {number}{said}).")
-        return UnreachableError(f"MLflow at {store.shown} answers with an error (HTTP {number}{said}).")
-    return None
+    if code in lasting:
+        return StoreError(lasting[code])
+    if "not in a valid JSON format" in text:
+        return StoreError(f"What answers at {shown} is not an MLflow server. Check {store.setting}.")
+    if status is None:
+        return None
+    number = int(status[1] or status[2])
+    said = f": {_body(text)}" if _body(text) else ""
+    if number < 500 and number not in PASSING:
+        return StoreError(f"MLflow at {shown} does not take requests (HTTP {number}{said}).")
+    return UnreachableError(f"MLflow at {shown} answers with an error (HTTP {number}{said}).")
 
 
 def _body(text: str) -> str:
@@ -184,7 +188,7 @@ def _sql(error: BaseException, store: Store) -> HarnessError | None:
     missing = _NO_DATABASE.search(text)
     if missing:
         return StoreError(
-            f"There is no database {missing[1] or missing[2]!r} at {store.shown}. Create it, or name another in "
-            f"{store.setting}."
+            f"There is no database {missing[1] or missing[2]!r} at {store.shown}. Create it, or name another "
+            f"in {store.setting}."
         )
     return None

@@ -1,7 +1,7 @@
 """Every tracker there is: what follows a study's event log, one entry each.
 
-A tracker is a view of the log: it can be made again from it at any time. The sweep, `harness sync` and the suite of
-failures in the tests go through this list, so that another tracker is one more entry.
+A tracker is a view of the log: it can be made again from it at any time. The sweep, `harness sync` and the
+suite of failures in the tests go through this list, so that another tracker is one more entry.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ class Tracker(Protocol):
     def apply(self, records: Sequence[LogRecord]) -> None:
         """Write what these records say.
 
-        They come in order, from the log's first one, without gaps; after an error they come from the first one again,
-        and what had been written is found there. Another process may have written part of them before.
+        They come in order, from the log's first one, without gaps; after an error they come from the first
+        one again, and what had been written is found there. Another process may have written part of them
+        before.
         """
 
     def reconcile(self) -> None:
@@ -74,8 +75,8 @@ def _check_mlflow(study: TrackedStudy) -> None:
     check_mlflow_address(uri)
     if same_database(uri, optuna_store().address):
         raise StoreError(
-            f"MLFLOW_TRACKING_URI and HARNESS_STORAGE name the same database ({optuna_store().shown}), and MLflow and "
-            "Optuna cannot share one. Name another in HARNESS_STORAGE."
+            f"MLFLOW_TRACKING_URI and HARNESS_STORAGE name the same database ({optuna_store().shown}), and "
+            "MLflow and Optuna cannot share one. Name another in HARNESS_STORAGE."
         )
     if is_missing(uri):
         return  # it will be made
@@ -90,13 +91,13 @@ def _check_mlflow(study: TrackedStudy) -> None:
     check_writable(uri)
 
 
-def _make_optuna(study: TrackedStudy) -> Tracker:
+def _make_optuna(_: TrackedStudy) -> Tracker:
     from harness.tracking.optuna_view import OptunaView
 
     return OptunaView(optuna_store().address)
 
 
-def _check_optuna(study: TrackedStudy) -> None:
+def _check_optuna(_: TrackedStudy) -> None:
     from harness.tracking.optuna_view import open_storage
     from harness.tracking.sqlite_file import check_writable, is_missing
 
