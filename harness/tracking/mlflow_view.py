@@ -66,6 +66,8 @@ class MlflowView:
 
     def _apply(self, records: Sequence[LogRecord]) -> None:
         for record in records:
+            if record.seq == 1:
+                self._session = None  # the log begins again
             if self._session is None:
                 if not isinstance(record.event, StudyStarted):
                     raise ValueError("a view is given the event log from its first record")

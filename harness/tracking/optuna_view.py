@@ -7,10 +7,12 @@ of the log again changes nothing.
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UnreachableError
 from harness.experiment.space import parse_space
 from harness.paths import is_sqlite
 from harness.records import LogRecord, SegmentEnded, StudyStarted, TrialEnded, TrialStarted
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 SQLITE_BUSY_SECONDS = 20.0
 STUDY_ID = "harness.study_id"
 TRIAL = "trial"
+CLAIM_SECONDS = 2.0
+"""An Optuna study without trials that has had no owner for so long was left by a process that was killed."""
 
 
 @dataclass(slots=True)
@@ -69,7 +73,7 @@ class OptunaView:
         self._storage_opened: Any = None
         self._session = _Session()
         self._attempted: set[str] = set()
-        """Names of Optuna studies that we have tried to create: an empty one may be ours."""
+        """Names of Optuna studies that this process has tried to create: one without an owner is ours."""
 
     def apply(self, records: Sequence[LogRecord]) -> None:
         """Write what these records say, in order.
@@ -90,6 +94,8 @@ class OptunaView:
 
     def _apply(self, record: LogRecord) -> None:
         event = record.event
+        if record.seq == 1:
+            self._session = _Session()  # the log begins again
         if isinstance(event, StudyStarted):
             self._open(event)
         elif not self._session.generations:
@@ -141,26 +147,24 @@ class OptunaView:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        owners = {
-            study.study_name: study.user_attrs.get(STUDY_ID, "" if study.n_trials == 0 else None)
-            for study in optuna.get_all_study_summaries(self._storage)
-        }
-        names = (name, f"{name} ({study_id[:8]})", f"{name} ({study_id})")
-        ours = [known for known in names if owners.get(known) == study_id]
-        if ours:
-            return optuna.load_study(study_name=ours[0], storage=self._storage)
-        # One without trials and owner was left by a call of ours whose answer was lost.
-        half_made = [known for known in names if owners.get(known) == "" and known in self._attempted]
-        chosen = (half_made or [known for known in names if known not in owners])[0]
-        self._attempted.add(chosen)
-        study = optuna.create_study(
-            study_name=chosen,
-            storage=self._storage,
-            directions=directions,
-            load_if_exists=chosen in half_made,
-        )
-        study.set_user_attr(STUDY_ID, study_id)
-        return study
+        known = {study.study_name: study for study in optuna.get_all_study_summaries(self._storage)}
+        names = [name, f"{name} ({study_id[:8]})", f"{name} ({study_id})"]
+        owners = {one: known[one].user_attrs.get(STUDY_ID) for one in names if one in known}
+        # Ours first, whichever name it has.
+        names.sort(key=lambda one: owners.get(one) != study_id)
+        for one in names:
+            if one not in known:
+                self._attempted.add(one)
+                found = optuna.create_study(study_name=one, storage=self._storage, directions=directions)
+            elif owners[one] in (None, study_id) and (owners[one] or not known[one].n_trials):
+                if owners[one] is None and one not in self._attempted:
+                    time.sleep(CLAIM_SECONDS)  # it may be somebody else's who is just making it
+                found = optuna.load_study(study_name=one, storage=self._storage)
+            else:
+                continue
+            if _claim(found, study_id):
+                return found
+        raise UnreachableError(f"Optuna's storage has no name left for the study {name!r}.")
 
     def _start(self, event: TrialStarted) -> None:
         from optuna.trial import FrozenTrial, TrialState
@@ -215,6 +219,13 @@ class OptunaView:
         values = event.values if event.state != "failed" else None
         storage.set_trial_state_values(trial.id, states[event.state], values)
         trial.finished = True
+
+
+def _claim(study: optuna.Study, study_id: str) -> bool:
+    """Write our id to an Optuna study, unless it has another one."""
+    if study.user_attrs.get(STUDY_ID) is None:
+        study.set_user_attr(STUDY_ID, study_id)
+    return bool(study.user_attrs.get(STUDY_ID) == study_id)
 
 
 def open_storage(url: str) -> Any:
