@@ -89,8 +89,8 @@ def tracking_uri() -> str:
 
 
 def is_sqlite(uri: str) -> bool:
-    """Whether a database's URI names SQLite, with whatever driver."""
-    return uri.partition("://")[0].split("+")[0] == "sqlite"
+    """Whether a database's URI names SQLite, with the driver that comes with Python."""
+    return uri.partition("://")[0] in ("sqlite", "sqlite+pysqlite")
 
 
 def sqlite_uri(file: Path) -> str:

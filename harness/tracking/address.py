@@ -13,6 +13,8 @@ from harness.tracking.stores import Store, mlflow_store, optuna_store
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 """Those that both MLflow and Optuna know."""
+DATABRICKS = ("databricks", "databricks-uc", "uc")
+"""Addresses that MLflow takes without a scheme."""
 EXAMPLES = "sqlite:///mlflow.db, http://server:5000 or postgresql+psycopg://user:password@server/name"
 
 
@@ -29,18 +31,19 @@ def check_mlflow_address(uri: str) -> None:
             )
         return
     if scheme in SERVERS:
-        if not urlsplit(uri).hostname:
+        if not _names_a_server(uri):
             raise StoreError(
                 f"{store.setting} names no server: {store.shown}. Write it as http://server:5000."
             )
         return
-    if scheme.split("+")[0] not in (*DATABASES, "databricks", *_plugins()):
+    if scheme.split("+")[0] not in (*DATABASES, *DATABRICKS, *_plugins()):
         meant = " Did you mean postgresql+psycopg://?" if scheme == "postgres" else ""
         raise StoreError(
             f"MLflow knows no store of the kind {scheme!r} ({store.setting}={store.shown}).{meant} Name one "
             f"such as {EXAMPLES}."
         )
-    _check_database(store)
+    if is_database(uri):
+        _check_database(store)
 
 
 def check_optuna_address(url: str) -> None:
@@ -54,12 +57,22 @@ def check_optuna_address(url: str) -> None:
     _check_database(store)
 
 
+def _names_a_server(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # not a number, or half an address of IPv6
+        return False
+
+
 def is_database(uri: str) -> bool:
     """Whether MLflow reaches the store at this address through SQLAlchemy, without a server of its own."""
     return _scheme(uri).split("+")[0] in DATABASES
 
 
 def _scheme(uri: str) -> str:
+    if uri in DATABRICKS:
+        return "databricks"
     head, colon, _ = uri.partition(":")
     # One letter is a drive of Windows, and what stands before a colon in a path is no scheme.
     return head.lower() if colon and len(head) > 1 and "/" not in head and not uri.startswith(".") else ""

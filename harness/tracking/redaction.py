@@ -46,12 +46,14 @@ def _secrets(address: str) -> Iterator[str]:
     """Passwords in an address, read leniently: it may be the address that is wrong."""
     _, _, rest = address.partition("://")
     authority, _, query = (rest or address).partition("?")
+    if "@" not in authority:
+        authority = rest  # a raw `?` in the password
     user, at, _ = authority.rpartition("@")
     if at:
         password = user.partition(":")[2] if ":" in user else user
         yield from (password, unquote(password))
-        # A password with a raw `@` or `/` is cut there by whoever reads the address by the rules.
-        yield from re.split(r"[@/:]", password)
+        # A password with a raw `@`, `/` or the like is cut there by whoever reads the address by the rules.
+        yield from re.split(r"[@/:?#]", password)
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if re.fullmatch(_KEY, name, re.IGNORECASE):

@@ -74,6 +74,7 @@ def check_writable(uri: str) -> None:
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.exec_driver_sql("PRAGMA user_version = 0")  # neither of the two uses it
             connection.exec_driver_sql("ROLLBACK")
     except sqlalchemy.exc.OperationalError as error:
         if "locked" not in str(error):

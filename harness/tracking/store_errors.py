@@ -23,7 +23,7 @@ _NETWORK = (
         re.compile(r"resolve|Name or service not known|getaddrinfo|nodename nor servname", re.IGNORECASE),
         "its name is not known",
     ),
-    (re.compile(r"timed? ?out", re.IGNORECASE), "it does not answer in time"),
+    (re.compile(r"timed? ?out|timeout expired", re.IGNORECASE), "it does not answer in time"),
     (re.compile(r"starting up|recovery mode", re.IGNORECASE), "it is starting"),
     (re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate", re.IGNORECASE), "its certificate is not trusted"),
     (

@@ -158,7 +158,7 @@ def test_a_power_cut_loses_records_that_no_view_has_heard_of(
 
     def fsync(descriptor: int) -> None:
         real(descriptor)
-        if Path(f"/proc/self/fd/{descriptor}").resolve() == paths.log:
+        if os.path.samestat(os.fstat(descriptor), paths.log.stat()):
             synced[0] = os.fstat(descriptor).st_size
 
     paths = StudyPaths(Path.cwd() / "study")
