@@ -22,7 +22,7 @@ def check_mlflow_address(uri: str) -> None:
     """Raise StoreError if MLflow cannot keep anything at this address, whatever one waits for."""
     store = mlflow_store(uri)
     scheme = _scheme(uri)
-    if scheme in ("", "file"):
+    if is_folder(uri):
         if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
             raise StoreError(
                 f"MLflow no longer keeps runs in a folder of files ({store.shown}). Name a database in "
@@ -49,12 +49,17 @@ def check_mlflow_address(uri: str) -> None:
 def check_optuna_address(url: str) -> None:
     """Raise StoreError if Optuna cannot keep anything at this address, whatever one waits for."""
     store = optuna_store(url)
-    if _scheme(url) in ("", "file", *SERVERS):
+    if is_folder(url) or _scheme(url) in SERVERS:
         raise StoreError(
             f"{store.setting} is not the address of a database: {store.shown}. Write it as "
             "sqlite:///optuna.db or postgresql+psycopg://user:password@server/name."
         )
     _check_database(store)
+
+
+def is_folder(uri: str) -> bool:
+    """Whether MLflow keeps the runs at this address in a folder of files."""
+    return _scheme(uri) in ("", "file")
 
 
 def _names_a_server(uri: str) -> bool:

@@ -12,6 +12,7 @@ from harness.tracking.address import is_database
 from harness.tracking.cursor import Cursor
 from harness.tracking.mlflow_client import experiment_with, search_runs
 from harness.tracking.mlflow_runs import SUPERSEDED, is_deleted, supersede
+from harness.tracking.stores import mlflow_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,7 +46,7 @@ def restore_experiment(client: MlflowClient, experiment: Experiment) -> None:
 
 
 def check_experiment(client: MlflowClient, name: str, cursor: Cursor, study: str) -> None:
-    """Raise StoreError if the study's experiment lies in the bin.
+    """Raise StoreError if the study's experiment lies in the bin, or if this is no MLflow server at all.
 
     Args:
         client: of the store.
@@ -55,9 +56,12 @@ def check_experiment(client: MlflowClient, name: str, cursor: Cursor, study: str
     """
     own = experiment_with(client, cursor.experiment) if cursor.experiment else None
     named = client.get_experiment_by_name(name)
+    if named is not None and not named.experiment_id:  # some other server that answers in JSON
+        store = mlflow_store()
+        raise StoreError(f"What answers at {store.shown} is not an MLflow server. Check {store.setting}.")
     if own is not None and not (is_deleted(own) and leaves(own, name)):
         named = own
-    if named is not None and named.experiment_id and is_deleted(named):
+    if named is not None and is_deleted(named):
         raise in_bin(named, study)
 
 

@@ -76,7 +76,6 @@ def find_study(client: MlflowClient, name: str, study_id: str, cursor: Cursor) -
         cursor: where the study was seen last.
     """
     named = client.get_experiment_by_name(name)
-    named = named if named is not None and named.experiment_id else None
     known = experiment_with(client, cursor.experiment) if cursor.experiment else None
     for experiment in (known, named):
         runs = _runs_in(client, [experiment.experiment_id], study_id) if experiment is not None else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.records import StudyStarted
+from harness.tracking.address import is_folder
 from harness.tracking.cursor import Cursor
 from harness.tracking.mlflow_experiment import create_experiment, in_bin, leaves, restore_experiment
 from harness.tracking.mlflow_runs import (
@@ -68,6 +69,8 @@ class Session:
     """Trials and epochs whose metrics are known: a repeated epoch is not sent again."""
     metrics: dict[str, list[Metric]] = field(default_factory=dict)
     """By run, waiting for the end of the batch."""
+    points: dict[str, set[tuple[str, int, int, float]]] | None = None
+    """By run, the metrics that the store has (name, step, time, value); None: it takes none twice."""
     ended: int = 0
     """Trials that have ended."""
     best: float | None = None
@@ -120,6 +123,7 @@ def open_session(client: MlflowClient, to: Destination, event: StudyStarted, cur
         left_out=set() if to.restore else set(found.deleted),
         again=again,
         no_model=set() if to.restore else _without_model(client, found, event.study_id),
+        points={} if is_folder(to.uri) else None,
     )
 
 

@@ -33,7 +33,7 @@ from harness.tracking.mlflow_session import Session
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Param, RunTag
+    from mlflow.entities import Metric, Param, RunTag
 
 MAX_METRICS = 900
 
@@ -75,10 +75,24 @@ class Writer:
 
     def flush(self) -> None:
         """Send the metrics that wait."""
-        for run, metrics in self._session.metrics.items():
+        for run, waiting in self._session.metrics.items():
+            metrics = self._missing(run, waiting)
             for start in range(0, len(metrics), MAX_METRICS):
                 self._client.log_batch(run, metrics=metrics[start : start + MAX_METRICS], synchronous=True)
         self._session.metrics.clear()
+
+    def _missing(self, run: str, metrics: list[Metric]) -> list[Metric]:
+        """Those that are not there yet: a store of files would have them twice, unlike a database."""
+        points = self._session.points
+        if points is None:
+            return metrics
+        if run not in points:
+            names = self._client.get_run(run).data.metrics
+            histories = [self._client.get_metric_history(run, name) for name in names]
+            points[run] = {_point(metric) for history in histories for metric in history}
+        missing = [metric for metric in metrics if _point(metric) not in points[run]]
+        points[run] |= {_point(metric) for metric in missing}
+        return missing
 
     def _start_study(self, seq: int, event: StudyStarted) -> None:
         session = self._session
@@ -238,3 +252,7 @@ class Writer:
             self._client.log_batch(
                 run, params=given[start : start + 100], tags=named[start : start + 100], synchronous=True
             )
+
+
+def _point(metric: Metric) -> tuple[str, int, int, float]:
+    return metric.key, metric.step, metric.timestamp, metric.value

@@ -1,4 +1,4 @@
-"""`verify`, `sync` and `export --run` say in a sentence what is wrong with a store, and which study is meant."""
+"""`verify`, `sync` and `export --run` say in a sentence what is wrong with a store; runs are found by ids."""
 
 from __future__ import annotations
 

@@ -420,3 +420,17 @@ def logged_signature(logged: Any) -> Any:
     from mlflow.models import Model
 
     return Model.load(logged.artifact_location.removeprefix("file://")).signature
+
+
+def test_a_store_of_files_has_nothing_twice_after_a_replay(
+    tmp_path: Path, paths: StudyPaths, log: list[LogRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep a metric that is sent again, unlike a database."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = f"file:{tmp_path}/runs"
+    MlflowView(uri, "pets", paths).apply(log)
+    before = everything(MlflowClient(uri))
+    paths.tracking_cursor.unlink()
+    MlflowView(uri, "pets", paths).apply(log)
+    assert everything(MlflowClient(uri)) == before
+    assert before["trial-00000"]["metrics"]["val_accuracy"] == [(0.7, 1003, 1), (0.8, 1004, 2)]
