@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from harness.errors import StoreError
+from harness.paths import sqlite_file
 from harness.tracking.address import is_database
-from harness.tracking.cursor import Cursor
-from harness.tracking.mlflow_client import experiment_with, search_runs
+from harness.tracking.mlflow_client import connect, experiment_with, search_runs
 from harness.tracking.mlflow_runs import SUPERSEDED, is_deleted, supersede
 from harness.tracking.stores import mlflow_store
 
@@ -45,32 +48,71 @@ def restore_experiment(client: MlflowClient, experiment: Experiment) -> None:
     supersede(client, search_runs(client, [experiment.experiment_id], f"tags.`{SUPERSEDED}` = 'true'"))
 
 
-def check_experiment(client: MlflowClient, name: str, cursor: Cursor, study: str) -> None:
-    """Raise StoreError if the study's experiment lies in the bin, or if this is no MLflow server at all.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What has to be known of an experiment to say whether it can be used."""
 
-    Args:
-        client: of the store.
-        name: of the experiment that a new study goes to.
-        cursor: of the study.
-        study: its name; nothing for one that has not begun.
+    experiment_id: str
+    name: str
+    lifecycle_stage: str
+
+
+def look_up(uri: str, name: str, experiment_id: str) -> tuple[Known | None, Known | None]:
+    """The experiments with this id and with this name in the store at `uri`.
+
+    Raises:
+        StoreError: what answers there is no MLflow server.
+        Exception: whatever MLflow and the libraries beneath it raise.
     """
-    own = experiment_with(client, cursor.experiment) if cursor.experiment else None
+    file = sqlite_file(uri)
+    if file is not None:  # to import MLflow takes a second, which a sweep's first trial would wait for
+        with closing(sqlite3.connect(file)) as database:
+            return _row(database, "experiment_id", experiment_id), _row(database, "name", name)
+    client = connect(uri)
     named = client.get_experiment_by_name(name)
     if named is not None and not named.experiment_id:  # some other server that answers in JSON
-        store = mlflow_store()
+        store = mlflow_store(uri)
         raise StoreError(f"What answers at {store.shown} is not an MLflow server. Check {store.setting}.")
-    if own is not None and not (is_deleted(own) and leaves(own, name)):
+    own = experiment_with(client, experiment_id) if experiment_id else None
+    return _known(own), _known(named)
+
+
+def _row(database: sqlite3.Connection, column: Literal["experiment_id", "name"], value: str) -> Known | None:
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
+        return None  # MLflow has not made its tables yet
+    row = database.execute(
+        f"SELECT experiment_id, name, lifecycle_stage FROM experiments WHERE {column} = ?",  # noqa: S608
+        (value,),
+    ).fetchone()
+    return Known(str(row[0]), row[1], row[2]) if row else None
+
+
+def _known(experiment: Experiment | None) -> Known | None:
+    if experiment is None:
+        return None
+    return Known(experiment.experiment_id, experiment.name, experiment.lifecycle_stage)
+
+
+def check_experiment(own: Known | None, named: Known | None, study: str) -> None:
+    """Raise StoreError if the study's experiment lies in the bin.
+
+    Args:
+        own: the experiment that the study was seen in last.
+        named: the one that a new study goes to.
+        study: its name; nothing for one that has not begun.
+    """
+    if own is not None and not (is_deleted(own) and leaves(own)):
         named = own
     if named is not None and is_deleted(named):
         raise in_bin(named, study)
 
 
-def leaves(own: Experiment, name: str) -> bool:
+def leaves(own: Experiment | Known) -> bool:
     """Whether a study whose experiment was deleted has been told to go to another one."""
-    return bool(os.environ.get(CHOSEN)) and own.name != name
+    return os.environ.get(CHOSEN, own.name) not in ("", own.name)
 
 
-def in_bin(experiment: Experiment, study: str) -> StoreError:
+def in_bin(experiment: Experiment | Known, study: str) -> StoreError:
     """What to say of an experiment that was deleted."""
     restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
     also = f" or `harness sync {study} --restore`" if study else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.tracking.cursor import Cursor
 from harness.tracking.mlflow_client import every_experiment, experiment_with, search_models, search_runs
@@ -60,7 +60,7 @@ class StudyRuns:
         )
 
 
-def is_deleted(thing: Run | Experiment) -> bool:
+def is_deleted(thing: Any) -> bool:
     """Whether a run or an experiment lies in the bin."""
     info = getattr(thing, "info", thing)
     return bool(info.lifecycle_stage == "deleted")

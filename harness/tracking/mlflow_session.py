@@ -136,7 +136,7 @@ def _usable(client: MlflowClient, to: Destination, event: StudyStarted, cursor: 
         restore_experiment(client, found.experiment)
         to.note(f"MLflow: the experiment {found.experiment.name!r} was restored.")
         return find_study(client, to.experiment, event.study_id, cursor)
-    if leaves(found.experiment, to.experiment):
+    if leaves(found.experiment):
         named = client.get_experiment_by_name(to.experiment)
         if named is None or not is_deleted(named):
             return StudyRuns(named)

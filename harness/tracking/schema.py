@@ -6,10 +6,13 @@ works on it; Optuna would first add its own tables to a database of MLflow's.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 
 from harness.errors import StoreError
 from harness.paths import sqlite_file
@@ -17,6 +20,7 @@ from harness.tracking.address import is_database
 from harness.tracking.stores import Store, mlflow_store, optuna_store
 
 BUSY_SECONDS = 20.0
+_REVISION = re.compile(r"""^(revision|down_revision)\b[^=]*= *["']([^"']+)["']""", re.MULTILINE)
 _QUERY = "SELECT version_num FROM alembic_version"
 
 
@@ -24,7 +28,7 @@ def check_mlflow_schema(uri: str) -> None:
     """Raise StoreError if a database has tables that this MLflow cannot use as they are."""
     store = mlflow_store(uri)
     found = revision(uri) if is_database(uri) else None
-    if found is None or found == _mlflow_head():
+    if found is None or found == _mlflow_revisions()[0]:
         return
     if found.startswith("v"):
         raise StoreError(_of_the_other(store, "Optuna"))
@@ -104,31 +108,26 @@ def _revision_by_sqlalchemy(uri: str) -> str | None:
 
 
 @cache
-def _mlflow_head() -> str:
-    from mlflow.store.db import utils
+def _revisions(package: str, *folder: str) -> tuple[str, ...]:
+    """All versions of a package's tables, the present one first, read off its migrations, unimported."""
+    spec = find_spec(package)
+    assert spec is not None, f"{package} is installed"
+    assert spec.origin is not None, f"{package} is a package of files"
+    before: dict[str, str | None] = {}
+    for file in Path(spec.origin).parent.joinpath(*folder, "versions").glob("*.py"):
+        values = dict(_REVISION.findall(file.read_text(encoding="utf-8")))
+        if "revision" in values:
+            before[values["revision"]] = values.get("down_revision")
+    (newest,) = before.keys() - before.values()
+    found = [newest]
+    while (earlier := before[found[-1]]) is not None:
+        found.append(earlier)
+    return tuple(found)
 
-    return str(utils._get_latest_schema_revision())
+
+def _mlflow_revisions() -> tuple[str, ...]:
+    return _revisions("mlflow", "store", "db_migrations")
 
 
-@cache
-def _mlflow_revisions() -> list[str]:
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db import utils
-
-    scripts = ScriptDirectory.from_config(utils._get_alembic_config(""))
-    return [script.revision for script in scripts.walk_revisions()]
-
-
-@cache
-def _optuna_revisions() -> list[str]:
-    """Newest first."""
-    from pathlib import Path
-
-    import optuna
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    folder = Path(optuna.__file__).parent / "storages" / "_rdb" / "alembic"
-    config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+def _optuna_revisions() -> tuple[str, ...]:
+    return _revisions("optuna", "storages", "_rdb", "alembic")

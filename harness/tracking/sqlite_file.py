@@ -32,6 +32,9 @@ from harness.paths import (
 LOCKED_SECONDS = 0.5
 """How long a check waits for a database that another process writes to."""
 
+_WRITE_NOTHING = ("BEGIN IMMEDIATE", "PRAGMA user_version = 0", "ROLLBACK")
+"""What only a database that can be written to allows; neither MLflow nor Optuna uses this number."""
+
 
 def ensure_store(uri: str, create: Callable[[str], None]) -> None:
     """Create the file that an SQLite URI names, unless it is there already.
@@ -68,19 +71,32 @@ def check_writable(uri: str) -> None:
     """Raise what keeps an SQLite database from being written to; one that is only in use right now passes."""
     if not is_sqlite(uri):
         return
+    file = sqlite_file(uri)
+    if file is not None:
+        _check_file_writable(file)
+        return
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(uri, connect_args={"timeout": LOCKED_SECONDS})
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            connection.exec_driver_sql("PRAGMA user_version = 0")  # neither of the two uses it
-            connection.exec_driver_sql("ROLLBACK")
+            for statement in _WRITE_NOTHING:
+                connection.exec_driver_sql(statement)
     except sqlalchemy.exc.OperationalError as error:
         if "locked" not in str(error):
             raise
     finally:
         engine.dispose()
+
+
+def _check_file_writable(file: Path) -> None:
+    with closing(sqlite3.connect(file, timeout=LOCKED_SECONDS, isolation_level=None)) as database:
+        try:
+            for statement in _WRITE_NOTHING:
+                database.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
 
 
 def create_mlflow_tables(uri: str) -> None:

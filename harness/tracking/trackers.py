@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.errors import StoreError
-from harness.paths import StudyPaths
+from harness.paths import StudyPaths, sqlite_file
 from harness.records import LogRecord
 from harness.tracking.address import check_mlflow_address, check_optuna_address, same_database
 from harness.tracking.cursor import read_cursor
+from harness.tracking.schema import check_mlflow_schema, check_optuna_schema
 from harness.tracking.stores import MLFLOW, OPTUNA, mlflow_store, optuna_store
 
 
@@ -67,8 +68,7 @@ def _make_mlflow(study: TrackedStudy) -> Tracker:
 
 
 def _check_mlflow(study: TrackedStudy) -> None:
-    from harness.tracking.mlflow_client import connect
-    from harness.tracking.mlflow_experiment import check_experiment
+    from harness.tracking.mlflow_experiment import check_experiment, look_up
     from harness.tracking.sqlite_file import check_writable, is_missing
 
     uri = mlflow_store().address
@@ -80,14 +80,10 @@ def _check_mlflow(study: TrackedStudy) -> None:
         )
     if is_missing(uri):
         return  # it will be made
-    began = study.paths.log.exists()
-    client = connect(uri)
-    check_experiment(
-        client,
-        study.experiment,
-        read_cursor(study.paths.tracking_cursor),
-        study.paths.folder.name if began else "",
-    )
+    check_mlflow_schema(uri)
+    seen = read_cursor(study.paths.tracking_cursor).experiment
+    own, named = look_up(uri, study.experiment, seen)
+    check_experiment(own, named, study.paths.folder.name if study.paths.log.exists() else "")
     check_writable(uri)
 
 
@@ -103,9 +99,12 @@ def _check_optuna(_: TrackedStudy) -> None:
 
     url = optuna_store().address
     check_optuna_address(url)
-    if not is_missing(url):
+    if is_missing(url):
+        return  # it will be made
+    check_optuna_schema(url)
+    if sqlite_file(url) is None:
         open_storage(url).engine.dispose()
-        check_writable(url)
+    check_writable(url)
 
 
 TRACKERS = (

@@ -12,13 +12,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from alembic import command
+from alembic.script import ScriptDirectory
 from mlflow.store.db import utils as mlflow_tables_of
 from optuna.storages import RDBStorage
 
 from harness.errors import StoreError
 from harness.tracking.mlflow_client import connect
 from harness.tracking.optuna_view import open_storage
-from harness.tracking.schema import check_mlflow_schema, check_optuna_schema, revision
+from harness.tracking.schema import (
+    _mlflow_revisions,
+    _optuna_revisions,
+    check_mlflow_schema,
+    check_optuna_schema,
+    revision,
+)
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 from tests.conftest import keep_tables
 
@@ -112,6 +119,17 @@ def test_a_password_is_not_part_of_the_command(monkeypatch: pytest.MonkeyPatch) 
         check_mlflow_schema(uri)
     assert 'mlflow db upgrade "$MLFLOW_TRACKING_URI"' in str(told.value)
     assert "s3cret" not in str(told.value)
+
+
+def test_versions_are_those_that_the_packages_know() -> None:
+    config = mlflow_tables_of._get_alembic_config("")
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert list(_mlflow_revisions()) == known
+    assert known[0] == mlflow_tables_of._get_latest_schema_revision()
+    storage = RDBStorage("sqlite:///:memory:")
+    assert list(_optuna_revisions()) == storage.get_all_versions()
+    assert _optuna_revisions()[0] == storage.get_head_version()
+    storage.engine.dispose()
 
 
 def test_this_very_version_passes(mlflow_tables: Path) -> None:
