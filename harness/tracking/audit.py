@@ -13,7 +13,7 @@ from harness.errors import StudyError
 from harness.paths import sha256_of
 from harness.tracking.address import check_mlflow_address, check_optuna_address
 from harness.tracking.cursor import Cursor
-from harness.tracking.mlflow_client import connect
+from harness.tracking.mlflow_client import connect, run_with
 from harness.tracking.mlflow_experiment import in_bin
 from harness.tracking.mlflow_runs import STUDY_ID, TRIAL, find_study, is_deleted, outputs_of, study_models
 from harness.tracking.sqlite_file import is_missing
@@ -183,9 +183,11 @@ def origin_of_run(uri: str, run_id: str) -> RunOrigin:
         if is_missing(uri):
             raise StudyError(f"MLflow has no run {run_id!r}: there is no store at {uri} yet.")
         client = connect(uri)
-        run = _run(client, run_id)
+        run = run_with(client, run_id)
     except Exception as error:
         raise explain(error, MLFLOW) from error
+    if run is None:
+        raise StudyError(f"MLflow has no run {run_id!r}. Give the whole id, as MLflow shows it.")
     tags = run.data.tags
     if not tags.get(TRIAL, "").isdecimal() or STUDY_ID not in tags:
         raise StudyError(f"The MLflow run {run_id} is not a trial; choose one of its child runs.")
@@ -197,19 +199,6 @@ def origin_of_run(uri: str, run_id: str) -> RunOrigin:
         sha256=models[0].tags.get("sha256", "") if models else "",
         models=tuple(model.model_id for model in models),
     )
-
-
-def _run(client: MlflowClient, run_id: str) -> Run:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise StudyError(
-                f"MLflow has no run {run_id!r}. Give the whole id, as MLflow shows it."
-            ) from error
-        raise
 
 
 def stored_states(url: str, study_id: str) -> dict[int, str]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.tracking.address import check_mlflow_address
 from harness.tracking.schema import check_mlflow_schema
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, LoggedModel, Run
 
+T = TypeVar("T")
 PAGE = 1000
 EXPERIMENTS_AT_ONCE = 500
 
@@ -58,10 +59,19 @@ def quiet() -> None:
 
 def experiment_with(client: MlflowClient, experiment_id: str) -> Experiment | None:
     """The experiment with this id, deleted or not; None if there is none."""
+    return _unless_unknown(client.get_experiment, experiment_id)
+
+
+def run_with(client: MlflowClient, run_id: str) -> Run | None:
+    """The run with this id, deleted or not; None if there is none."""
+    return _unless_unknown(client.get_run, run_id)
+
+
+def _unless_unknown(get: Callable[[str], T], key: str) -> T | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_experiment(experiment_id)
+        return get(key)
     except MlflowException as error:
         # An id of another store may not even have the form of this one's.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):

@@ -7,13 +7,13 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from harness.errors import StoreError
 from harness.paths import sqlite_file
 from harness.tracking.address import is_database
-from harness.tracking.mlflow_client import connect, experiment_with, search_runs
+from harness.tracking.mlflow_client import connect, experiment_with, run_with, search_runs
 from harness.tracking.mlflow_runs import SUPERSEDED, is_deleted, supersede
 from harness.tracking.stores import mlflow_store
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 CHOSEN = "MLFLOW_EXPERIMENT_NAME"
+_NAMED = "SELECT experiment_id, name, lifecycle_stage FROM experiments WHERE name = ?"
+_OF_RUN = (
+    "SELECT experiment_id, name, lifecycle_stage FROM experiments "
+    "WHERE experiment_id = (SELECT experiment_id FROM runs WHERE run_uuid = ?)"
+)
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment in MLflow's view of training runs rather than in that of language models."""
 
@@ -57,8 +62,13 @@ class Known:
     lifecycle_stage: str
 
 
-def look_up(uri: str, name: str, experiment_id: str) -> tuple[Known | None, Known | None]:
-    """The experiments with this id and with this name in the store at `uri`.
+def look_up(uri: str, name: str, run: str) -> tuple[Known | None, Known | None]:
+    """The experiment that a run is in, and the one that has a name, in the store at `uri`.
+
+    Args:
+        uri: of the store.
+        name: of an experiment.
+        run: the id of a run, perhaps of another store's, or nothing.
 
     Raises:
         StoreError: what answers there is no MLflow server.
@@ -67,23 +77,21 @@ def look_up(uri: str, name: str, experiment_id: str) -> tuple[Known | None, Know
     file = sqlite_file(uri)
     if file is not None:  # to import MLflow takes a second, which a sweep's first trial would wait for
         with closing(sqlite3.connect(file)) as database:
-            return _row(database, "experiment_id", experiment_id), _row(database, "name", name)
+            return _row(database, _OF_RUN, run), _row(database, _NAMED, name)
     client = connect(uri)
     named = client.get_experiment_by_name(name)
     if named is not None and not named.experiment_id:  # some other server that answers in JSON
         store = mlflow_store(uri)
         raise StoreError(f"What answers at {store.shown} is not an MLflow server. Check {store.setting}.")
-    own = experiment_with(client, experiment_id) if experiment_id else None
+    found = run_with(client, run) if run else None
+    own = experiment_with(client, found.info.experiment_id) if found is not None else None
     return _known(own), _known(named)
 
 
-def _row(database: sqlite3.Connection, column: Literal["experiment_id", "name"], value: str) -> Known | None:
+def _row(database: sqlite3.Connection, query: str, value: str) -> Known | None:
     if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
         return None  # MLflow has not made its tables yet
-    row = database.execute(
-        f"SELECT experiment_id, name, lifecycle_stage FROM experiments WHERE {column} = ?",  # noqa: S608
-        (value,),
-    ).fetchone()
+    row = database.execute(query, (value,)).fetchone()
     return Known(str(row[0]), row[1], row[2]) if row else None
 
 
@@ -97,7 +105,7 @@ def check_experiment(own: Known | None, named: Known | None, study: str) -> None
     """Raise StoreError if the study's experiment lies in the bin.
 
     Args:
-        own: the experiment that the study was seen in last.
+        own: the experiment that the study's runs are in; None for one that has none there.
         named: the one that a new study goes to.
         study: its name; nothing for one that has not begun.
     """

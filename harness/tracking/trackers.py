@@ -81,8 +81,7 @@ def _check_mlflow(study: TrackedStudy) -> None:
     if is_missing(uri):
         return  # it will be made
     check_mlflow_schema(uri)
-    seen = read_cursor(study.paths.tracking_cursor).experiment
-    own, named = look_up(uri, study.experiment, seen)
+    own, named = look_up(uri, study.experiment, read_cursor(study.paths.tracking_cursor).run)
     check_experiment(own, named, study.paths.folder.name if study.paths.log.exists() else "")
     check_writable(uri)
 

@@ -13,6 +13,7 @@ from harness.errors import StoreError
 from harness.paths import StudyPaths
 from harness.tracking import check as module
 from harness.tracking.check import StoreCheck
+from harness.tracking.cursor import Cursor, cursor_text
 from harness.tracking.mlflow_client import connect
 from harness.tracking.trackers import TRACKERS, TrackedStudy, TrackerKind
 from tests.conftest import keep_tables
@@ -84,4 +85,30 @@ def test_an_experiment_in_the_bin_is_refused(mlflow_tables: Path, monkeypatch: p
     other = TrackedStudy(StudyPaths(Path.cwd() / "study"), "other")
     StoreCheck(other, TRACKERS).finish()
     client.restore_experiment(own)
+    StoreCheck(study([]), TRACKERS).finish()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["sqlite:///{}", "sqlite:///file:{}?uri=true"], ids=["file", "by MLflow"])
+def test_a_study_is_looked_for_by_its_runs_id(
+    scheme: str, mlflow_tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its experiment may have been renamed; and another store may have another experiment of the same id."""
+    keep_tables(mlflow_tables)
+    client = connect(f"sqlite:///{Path.cwd()}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", scheme.format(f"{Path.cwd()}/mlflow.db"))
+    own = client.create_experiment("pets")
+    run = client.create_run(own).info.run_id
+    client.rename_experiment(own, "animals")
+    client.delete_experiment(own)
+    paths = StudyPaths(Path.cwd() / "study")
+    paths.folder.mkdir()
+    paths.log.write_text("")
+    paths.tracking_cursor.write_text(cursor_text(Cursor(seq=9, experiment=own, run=run)))
+    with pytest.raises(StoreError, match=r"'animals' was deleted.*`harness sync study --restore`"):
+        StoreCheck(study([]), TRACKERS).finish()
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "elsewhere")
+    StoreCheck(TrackedStudy(paths, "elsewhere"), TRACKERS).finish()
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    paths.tracking_cursor.write_text(cursor_text(Cursor(seq=9, experiment=own, run="0" * 32)))
     StoreCheck(study([]), TRACKERS).finish()
