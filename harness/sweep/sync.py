@@ -44,16 +44,17 @@ def sync_study(
             note=told_once(note),
             restore=restore,
         )
-        problems: list[HarnessError] = []
+        problems: list[tuple[str, HarnessError]] = []
         for kind in TRACKERS:
             tracker = kind.make(tracked)
             try:
                 tracker.apply(records)
                 tracker.reconcile()
             except Exception as error:  # noqa: BLE001 - a store may fail in any way; the others are written
-                problems.append(explain(error, kind.name))
+                problems.append((kind.name, explain(error, kind.name)))
     if problems:
-        kinds = {type(problem) for problem in problems}
-        worst = StoreError if StoreError in kinds else UnreachableError
-        raise worst(" ".join(str(problem) for problem in problems))
+        lasting = any(isinstance(problem, StoreError) for _, problem in problems)
+        raise (StoreError if lasting else UnreachableError)(
+            " ".join(f"{name} could not be brought up to date. {problem}" for name, problem in problems)
+        )
     return len(records)

@@ -80,6 +80,8 @@ class Follower:
         self._waiting: list[LogRecord] = []
         self._changed = threading.Condition()
         self._closing = False
+        self._closed = False
+        """Nobody waits for the view any more, or listens."""
         self._deadline = float("inf")
         self._error = ""
         self._failures = 0
@@ -115,6 +117,7 @@ class Follower:
             patience, limit = limits()
             if now - began > limit or (self._error and now - max(began, self._succeeded) > patience):
                 break
+        self._closed = True
         behind = len(self._ready(len(self._waiting)))
         if not behind:
             return FollowerResult(True, "")
@@ -172,7 +175,7 @@ class Follower:
         self._error = str(explain(error, self._name))
         self._failures += 1
         # What fails once and never again is nobody's business.
-        if self._failures >= TOLD_AFTER:
+        if self._failures >= TOLD_AFTER and not self._closed:
             self._note(goes_on(self._error))
 
     def _rest(self, seconds: float) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -147,11 +148,7 @@ def mlflow_content() -> dict[Any, Any]:
             },
             "inputs": [entry.dataset.name for entry in run.inputs.dataset_inputs],
             "models": [(str(model.status), model.tags["sha256"]) for model in made],
-            "files": sorted(
-                file.path
-                for folder in ("evaluation", "failure")
-                for file in mine.list_artifacts(info.run_id, folder)
-            ),
+            "files": sorted(file.name for file in Path(info.artifact_uri).rglob("*.*")),
         }
     assert {model.source_run_id for model in models} <= {run.info.run_id for run in runs} | {
         run.info.run_id for run in mine.search_runs([own], run_view_type=2) if SUPERSEDED not in run.data.tags
