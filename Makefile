@@ -26,7 +26,7 @@ test-faults: $(STAMP)
 
 test-faults-long: $(STAMP)
 	HARNESS_FAULTS=long $(BIN)/python -m pytest -q \
-	  --override-ini=addopts="-ra --strict-markers --strict-config" --durations=0 tests/faults
+	  --override-ini=addopts="-ra --strict-markers --strict-config" --durations=0 tests/faults tests/tracking
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not slow"

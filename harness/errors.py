@@ -7,8 +7,9 @@
     ├── StudyError            1   a study does not exist, is in use, or its log is damaged
     ├── ExportError           1   a model could not be exported or did not match the trained one
     ├── EngineError           1   workers could not be started or kept alive
+    ├── StoreError            1   a tracking store or storage cannot work as it is set up
     ├── SweepFailedError      3   the sweep ended without one successful trial
-    └── UnreachableError      4   a storage or tracking server cannot be reached
+    └── UnreachableError      4   a tracking store or storage is away, or cannot be written for now
 
 A message is one or more sentences for people. The command line prints it without a traceback and
 exits with the number above.
@@ -47,6 +48,10 @@ class EngineError(HarnessError):
     """Workers could not be started or kept alive."""
 
 
+class StoreError(HarnessError):
+    """A tracking store or storage cannot work as it is set up, however long one waits for it."""
+
+
 class SweepFailedError(HarnessError):
     """The sweep ended without one successful trial."""
 
@@ -54,6 +59,6 @@ class SweepFailedError(HarnessError):
 
 
 class UnreachableError(HarnessError):
-    """A storage or tracking server cannot be reached."""
+    """A tracking store or storage is away, or cannot be read or written for now."""
 
     exit_code = 4

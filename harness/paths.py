@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote, unquote
 
 import platformdirs
 
@@ -18,6 +19,7 @@ from harness.errors import HarnessError
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
+SQLITE = "sqlite:///"
 T = TypeVar("T")
 
 
@@ -80,12 +82,33 @@ def study_names() -> list[str]:
 
 def optuna_storage() -> str:
     """The Optuna storage URL: `HARNESS_STORAGE`, else SQLite under `home()`."""
-    return os.environ.get("HARNESS_STORAGE") or f"sqlite:///{home() / 'optuna.db'}"
+    return os.environ.get("HARNESS_STORAGE") or sqlite_uri(home() / "optuna.db")
 
 
 def tracking_uri() -> str:
     """The MLflow store: `MLFLOW_TRACKING_URI`, else `mlflow.db` in the working directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
+    file = Path("mlflow.db").absolute()
+    # MLflow creates the parent folder of the path as it stands in the URI, quoted characters and all.
+    plain = sqlite_uri(file) == f"{SQLITE}{file}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or (sqlite_uri(file) if plain else f"{SQLITE}{file.name}")
+
+
+def is_sqlite(uri: str) -> bool:
+    """Whether a database's URI names SQLite, with the driver that comes with Python."""
+    return uri.partition("://")[0] in ("sqlite", "sqlite+pysqlite")
+
+
+def sqlite_uri(file: Path) -> str:
+    """The URI of an SQLite file, with what has a meaning in URIs (or in Optuna's templates) quoted."""
+    return SQLITE + "".join(quote(character) if character in "%?{}" else character for character in str(file))
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file that an SQLite URI names; None for a database in memory, with options, or of another kind."""
+    name = uri.partition("://")[2].removeprefix("/")
+    if not is_sqlite(uri) or "?" in name or name in ("", ":memory:"):
+        return None
+    return Path(unquote(name))
 
 
 def make_folder(folder: Path) -> Path:

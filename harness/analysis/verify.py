@@ -30,6 +30,8 @@ class Check:
     name: str
     about: str
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What somebody has chosen to be so: it contradicts nothing."""
 
 
 def verify(
@@ -55,18 +57,28 @@ def verify(
     history = fold(records)
     by_trial: dict[int, list[TrackedRun]] = {}
     for run in runs:
-        if run.trial is not None:
+        if run.trial is not None and not run.deleted:
             by_trial.setdefault(run.trial, []).append(run)
+    deleted = {run.trial for run in runs if run.deleted and run.trial is not None} - by_trial.keys()
+    tracked = [trial for trial in history.trials.values() if trial.number not in deleted]
     parents = [run for run in runs if run.trial is None]
     return [
         Check("V1", "every trial has exactly one end", tuple(_ends(history, records))),
         Check(
-            "V2", "MLflow has every value of the log once, and no other", tuple(_values(history, by_trial))
+            "V2",
+            "MLflow has every value of the log once, and no other",
+            tuple(_values(tracked, by_trial)),
+            tuple(f"the run of trial {number} was deleted in MLflow" for number in sorted(deleted)),
         ),
         Check(
             "V3",
             "every complete trial has one finished run and its model, which is unchanged and loads",
-            tuple(_models(paths, history, by_trial, load_error)),
+            (*_tracked_models(tracked, by_trial), *_model_files(paths, history, load_error)),
+            tuple(
+                f"the model of trial {run.trial} was deleted in MLflow"
+                for run in runs
+                if run.model_deleted and run.trial is not None
+            ),
         ),
         Check(
             "V4",
@@ -92,9 +104,9 @@ def _ends(history: History, records: Sequence[LogRecord]) -> list[str]:
     return problems
 
 
-def _values(history: History, runs: dict[int, list[TrackedRun]]) -> list[str]:
+def _values(trials: Sequence[TrialHistory], runs: dict[int, list[TrackedRun]]) -> list[str]:
     problems: list[str] = []
-    for trial in history.trials.values():
+    for trial in trials:
         found = Counter(point for run in runs.get(trial.number, []) for point in run.points)
         expected = Counter(_points(trial))
         for what, difference in (("lacks", expected - found), ("has too much", found - expected)):
@@ -121,14 +133,9 @@ def _points(trial: TrialHistory) -> list[Point]:
     return points
 
 
-def _models(
-    paths: StudyPaths,
-    history: History,
-    runs: dict[int, list[TrackedRun]],
-    load_error: Callable[[Path], str],
-) -> list[str]:
+def _tracked_models(trials: Sequence[TrialHistory], runs: dict[int, list[TrackedRun]]) -> list[str]:
     problems: list[str] = []
-    for trial in history.trials.values():
+    for trial in trials:
         own = runs.get(trial.number, [])
         if len(own) != 1:
             problems.append(f"trial {trial.number} has {len(own)} runs in MLflow")
@@ -136,14 +143,24 @@ def _models(
             continue
         if any(run.status != "FINISHED" for run in own):
             problems.append(f"the run of trial {trial.number} is {own[0].status}")
-        if trial.model is None:
-            problems.append(f"trial {trial.number} has no model")
+        if trial.model is None or any(run.model_deleted for run in own):
             continue
         in_mlflow = [sha256 for run in own for sha256 in run.models]
         if len(in_mlflow) != 1:
             problems.append(f"trial {trial.number} has {len(in_mlflow)} models in MLflow")
         if any(sha256 != trial.model.sha256 for sha256 in in_mlflow):
             problems.append(f"the model of trial {trial.number} in MLflow is missing or was changed")
+    return problems
+
+
+def _model_files(paths: StudyPaths, history: History, load_error: Callable[[Path], str]) -> list[str]:
+    problems: list[str] = []
+    for trial in history.trials.values():
+        if trial.state != "complete":
+            continue
+        if trial.model is None:
+            problems.append(f"trial {trial.number} has no model")
+            continue
         file = paths.folder / trial.model.file
         if wrong := _wrong(file, trial.model.sha256):
             problems.append(wrong)
@@ -167,7 +184,11 @@ def _leftovers(
     locked: bool,
     workers: Sequence[int],
 ) -> list[str]:
-    problems = [f"the MLflow run {run.run_id} is RUNNING" for run in runs if run.status == "RUNNING"]
+    problems = [
+        f"the MLflow run {run.run_id} is RUNNING"
+        for run in runs
+        if run.status == "RUNNING" and not run.deleted
+    ]
     problems += [f"{file} is unfinished work" for file in sorted(paths.folder.rglob(".tmp-*"))]
     problems += [f"{file} is of no use any more" for file in _needless_checkpoints(paths, history)]
     problems += [f"worker process {worker} is alive" for worker in workers]
@@ -224,7 +245,9 @@ def _agreement(history: History, parents: Sequence[TrackedRun], states: dict[int
         for number in sorted(expected.keys() | states.keys())
         if expected.get(number) != states.get(number)
     ]
-    if len(parents) != 1:
+    if any(parent.deleted for parent in parents):
+        problems.append("the study's own run was deleted in MLflow")
+    elif len(parents) != 1:
         problems.append(f"MLflow has {len(parents)} runs for the study")
     winner = best(history)
     for parent in parents if winner is not None else ():

@@ -10,6 +10,7 @@ import typer
 from harness.cli.options import JsonOption, OutOption
 
 if TYPE_CHECKING:
+    from harness.paths import StudyPaths
     from harness.sweep.history import History, TrialHistory
 
 
@@ -34,9 +35,10 @@ def export(
     if run is not None:
         if study is not None or trial is not None:
             raise UsageError("--run says which trial it is; leave --study and --trial out.")
-        study, trial = _trial_of(run)
-    paths, history = open_study(study)
-    chosen = _choose(history, trial)
+        paths, history, chosen = _shown_by(run)
+    else:
+        paths, history = open_study(study)
+        chosen = _choose(history, trial)
     if chosen.model is None:
         raise ExportError(
             f"Trial {chosen.number} of {paths.folder.name} has no model, because it is {chosen.state}. "
@@ -90,11 +92,34 @@ def _choose(history: History, trial: int | None) -> TrialHistory:
     return history.trials[trial]
 
 
-def _trial_of(run: str) -> tuple[str, int]:
-    from harness.paths import tracking_uri
-    from harness.tracking.mlflow_view import trial_of_run
+def _shown_by(run: str) -> tuple[StudyPaths, History, TrialHistory]:
+    """The study here that an MLflow run belongs to, and its trial; names do not matter."""
+    from harness.cli.studies import open_study
+    from harness.errors import ExportError, StudyError
+    from harness.paths import home, study_names, tracking_uri
+    from harness.sweep.event_log import find_study
+    from harness.tracking.audit import origin_of_run
 
-    return trial_of_run(tracking_uri(), run)
+    origin = origin_of_run(tracking_uri(), run)
+    name = find_study(origin.study_id)
+    if name is None:
+        namesake = " The study of that name here is another one." if origin.study in study_names() else ""
+        download = "".join(
+            f" Its model: mlflow artifacts download -u models:/{model}" for model in origin.models[:1]
+        )
+        raise StudyError(
+            f"The MLflow run {run} shows trial {origin.trial} of the study {origin.study!r} with the id "
+            f"{origin.study_id}, which is not in {home()}.{namesake} Set HARNESS_HOME to where it "
+            f"is.{download}"
+        )
+    paths, history = open_study(name)
+    chosen = _choose(history, origin.trial)
+    if origin.sha256 and chosen.model is not None and chosen.model.sha256 != origin.sha256:
+        raise ExportError(
+            f"The model of trial {chosen.number} of {name} is not the one that the MLflow run {run} has "
+            f"(their SHA-256 differ). Bring MLflow up to date with: harness sync {name}"
+        )
+    return paths, history, chosen
 
 
 def _provenance(history: History, trial: TrialHistory) -> dict[str, object]:

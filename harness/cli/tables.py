@@ -135,6 +135,8 @@ def print_checks(checks: list[Check]) -> None:
         print(f"{check.name}  {'ok' if not check.problems else 'NOT OK'}  {check.about}")
         for problem in check.problems:
             print(f"    {problem}")
+        for note in check.notes:
+            print(f"    note: {note}")
 
 
 def print_trial(trial: TrialHistory, *, as_json: bool) -> None:

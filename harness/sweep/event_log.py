@@ -7,6 +7,7 @@ the study's lock, cuts it off. Damage anywhere else is an error, never skipped.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -14,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import HarnessError, StudyError
-from harness.paths import sync_folder, when_there_is_room
-from harness.records import Event, LogRecord, event_from_log, to_dict
+from harness.paths import StudyPaths, study_names, sync_folder, when_there_is_room
+from harness.records import Event, LogRecord, StudyStarted, event_from_log, to_dict
 
 _CRC = ', "crc": "'
 _DECODER = json.JSONDecoder()
@@ -45,6 +46,17 @@ def read(file: Path) -> list[LogRecord]:
         StudyError: the file does not exist, or a line other than the last is damaged.
     """
     return _read(file)[0]
+
+
+def find_study(study_id: str) -> str | None:
+    """The name of the study under `home()` that has this id; names may be used again, and folders renamed."""
+    for name in study_names():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with StudyPaths.of(name).log.open(encoding="utf-8") as lines:
+                first = decode(lines.readline()).event
+            if isinstance(first, StudyStarted) and first.study_id == study_id:
+                return name
+    return None
 
 
 def _read(file: Path) -> tuple[list[LogRecord], int]:
@@ -107,6 +119,14 @@ class EventLog:
         self._cut()
         if not existed:
             sync_folder(file.parent)
+        # What an earlier session wrote last may still be in memory only.
+        os.fsync(self._stream.fileno())
+        self._durable = self._seq
+
+    @property
+    def durable(self) -> int:
+        """The number of the last record that no power cut can take away any more."""
+        return self._durable
 
     def append(self, event: Event, *, durable: bool = False) -> LogRecord:
         """Add an event; with `durable` it is on disk, with all before it, when this returns.
@@ -119,6 +139,8 @@ class EventLog:
         when_there_is_room(lambda: self._write(line, durable=durable), self._when_full)
         self._seq += 1
         self._length += len(line)
+        if durable:
+            self._durable = self._seq
         return record
 
     def _write(self, line: bytes, *, durable: bool) -> None:
@@ -136,6 +158,12 @@ class EventLog:
     def _cut(self) -> None:
         self._stream.truncate(self._length)
         self._stream.seek(self._length)
+
+    def sync(self) -> None:
+        """Make everything durable that has been appended, as far as the disk lets one."""
+        with contextlib.suppress(OSError):
+            os.fsync(self._stream.fileno())
+            self._durable = self._seq
 
     def close(self) -> None:
         """Make everything durable and let go of the file."""

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import metadata
@@ -31,15 +31,7 @@ from harness.experiment.parameters import complete, signature
 from harness.experiment.schema import Experiment
 from harness.experiment.space import defaults
 from harness.machine import usable_cores, visible_gpus
-from harness.paths import (
-    StudyPaths,
-    home,
-    make_folder,
-    optuna_storage,
-    study_names,
-    tracking_uri,
-    when_there_is_room,
-)
+from harness.paths import StudyPaths, home, make_folder, study_names, when_there_is_room
 from harness.records import Dataset, LogRecord, Progress, StudyEnded, StudyStarted
 from harness.sweep.budget import LIMITS, UsedUp, budget_of, used_up
 from harness.sweep.budget import describe as describe_limits
@@ -52,9 +44,11 @@ from harness.sweep.lock import study_lock
 from harness.sweep.names import check_name, new_name
 from harness.sweep.pruners import StopOnly, make_pruner
 from harness.sweep.scheduler import Asha, FullTraining, Hyperband, Scheduler, Screen
-from harness.tracking.follower import Follower
-from harness.tracking.mlflow_view import MlflowView, experiment_name, make_again
-from harness.tracking.optuna_view import OptunaView
+from harness.tracking.check import StoreCheck
+from harness.tracking.cursor import make_again
+from harness.tracking.follower import Follower, told_once
+from harness.tracking.mlflow_experiment import experiment_name
+from harness.tracking.trackers import TRACKERS, TrackedStudy
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweep.sampler import Sampler
@@ -153,16 +147,18 @@ def run_sweep(
         prepared = cache(partial(_prepare_data, experiment, paths, history, watcher, stop, recheck=recheck))
         if wanted == "auto":
             wanted = _measured_workers(experiment, prepared(), watcher, stop)
-        engine = _engine(experiment, paths, min(total, wanted))
-        stack.callback(engine.close)
-
-        engine.start()  # workers import TensorFlow while everything else is prepared
+        # Workers import TensorFlow while everything else is prepared.
+        engine = stack.enter_context(_engine(experiment, paths, min(total, wanted)))
+        check = StoreCheck(
+            TrackedStudy(paths, experiment_name(experiment.name), note=told_once(watcher.note))
+        )
         sampler = _make_sampler(experiment, watcher)
         dataset = prepared()
+        check.finish()
         if log is None:
             log = _open_log(paths, watcher, stop)
             stack.callback(log.close)
-        followers = _followers(experiment, paths, log.records)
+        followers = _followers(check.study, log)
         feeds = [follower.feed for follower in followers]
         opening = _study_started(name, experiment, dataset, history, workers=engine.workers)
         started = log.append(opening, durable=True)
@@ -186,7 +182,7 @@ def run_sweep(
             ended = coordinator.run()
         finally:
             engine.close()
-            behind = _close(followers, lambda: _is_hurried(stop, coordinator, ended))
+            behind = _close(log, followers, lambda: _is_hurried(stop, coordinator, ended))
         _tell_repeats(sampler, watcher)
         return SweepResult(
             history=history,
@@ -276,10 +272,14 @@ def _keep_reference(paths: StudyPaths, dataset: Dataset, watcher: Watcher, stop:
         ) from error
 
 
-def _engine(experiment: Experiment, paths: StudyPaths, workers: int) -> LocalEngine:
+@contextmanager
+def _engine(experiment: Experiment, paths: StudyPaths, workers: int) -> Iterator[LocalEngine]:
+    """An engine whose workers are starting; they end with it."""
     search, gpus = experiment.search, visible_gpus()
     memory = worker_memory(workers, len(gpus), search.worker_memory, search.data_memory)
-    return LocalEngine(paths, workers, gpus, memory)
+    with closing(LocalEngine(paths, workers, gpus, memory)) as engine:
+        engine.start()
+        yield engine
 
 
 def _measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher, stop: Stop) -> int:
@@ -333,20 +333,27 @@ def _make_sampler(experiment: Experiment, watcher: Watcher) -> Sampler:
     return sampler
 
 
-def _followers(experiment: Experiment, paths: StudyPaths, records: Sequence[LogRecord]) -> list[Follower]:
-    """The views of the event log, which already know these records."""
+def _followers(tracked: TrackedStudy, log: EventLog) -> list[Follower]:
+    """What follows the event log, and already knows what it holds."""
     followers = [
-        Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
-        Follower(lambda: MlflowView(tracking_uri(), experiment_name(experiment.name), paths), "MLflow"),
+        Follower(
+            partial(kind.make, tracked),
+            kind.name,
+            durable=lambda: log.durable,
+            replay=lambda: read(tracked.paths.log),
+            note=tracked.note,
+        )
+        for kind in TRACKERS
     ]
-    for record in records:
+    for record in log.records:
         for follower in followers:
             follower.feed(record)
     return followers
 
 
-def _close(followers: list[Follower], hurried: Callable[[], bool]) -> tuple[str, ...]:
+def _close(log: EventLog, followers: list[Follower], hurried: Callable[[], bool]) -> tuple[str, ...]:
     """Let the views catch up; sentences about those that could not."""
+    log.sync()
     results = [follower.close(lambda: HURRIED if hurried() else UNHURRIED) for follower in followers]
     return tuple(result.message for result in results if not result.caught_up)
 

@@ -4,39 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.errors import UnreachableError
-from harness.paths import StudyPaths, optuna_storage, tracking_uri
+from harness.errors import HarnessError, StoreError, StudyError, UnreachableError
+from harness.paths import StudyPaths, sync_file
 from harness.records import StudyStarted
 from harness.sweep.event_log import read
 from harness.sweep.lock import study_lock
-from harness.tracking.follower import View, without_passwords
-from harness.tracking.mlflow_view import MlflowView, experiment_name
-from harness.tracking.optuna_view import OptunaView
+from harness.tracking.follower import told_once
+from harness.tracking.mlflow_experiment import experiment_name
+from harness.tracking.store_errors import explain
+from harness.tracking.trackers import TRACKERS, TrackedStudy
 
 
-def sync_study(paths: StudyPaths) -> int:
+def sync_study(
+    paths: StudyPaths, *, note: Callable[[str], None] = lambda _: None, restore: bool = False
+) -> int:
     """Write what is missing; what is there already is found and left alone.
+
+    Args:
+        paths: of the study.
+        note: told what was deleted in a store, and what becomes of it.
+        restore: make that again, instead of leaving it out.
 
     Returns:
         The number of records in the log.
 
     Raises:
-        StudyError: the study is running, or its log is damaged.
-        UnreachableError: a store cannot be reached.
+        StudyError: the study is running, its log is damaged, or it never began.
+        StoreError: a store cannot work as it is set up.
+        UnreachableError: a store is away.
     """
     with study_lock(paths):
         records = read(paths.log)
-        started = next(record.event for record in records if isinstance(record.event, StudyStarted))
-        mlflow_view = MlflowView(tracking_uri(), experiment_name(started.experiment["name"]), paths)
-        views: dict[str, tuple[View, Callable[[], None]]] = {
-            "Optuna's storage": (OptunaView(optuna_storage()), lambda: None),
-            "MLflow": (mlflow_view, mlflow_view.reconcile),
-        }
-        for name, (view, reconcile) in views.items():
+        if not records or not isinstance(records[0].event, StudyStarted):
+            raise StudyError(f"The study {paths.folder.name} never began: its event log is empty.")
+        sync_file(paths.log)  # no view may know of what a power cut can take away
+        tracked = TrackedStudy(
+            paths,
+            experiment_name(records[0].event.experiment["name"]),
+            note=told_once(note),
+            restore=restore,
+        )
+        problems: list[tuple[str, HarnessError]] = []
+        for kind in TRACKERS:
+            tracker = kind.make(tracked)
             try:
-                view.apply(records)
-                reconcile()
-            except Exception as error:
-                reason = without_passwords(str(error).split("\n", 1)[0])
-                raise UnreachableError(f"{name} could not be brought up to date: {reason}") from error
+                tracker.apply(records)
+                tracker.reconcile()
+            except Exception as error:  # noqa: BLE001 - a store may fail in any way; the others are written
+                problems.append((kind.name, explain(error, kind.name)))
+    if problems:
+        lasting = any(isinstance(problem, StoreError) for _, problem in problems)
+        raise (StoreError if lasting else UnreachableError)(
+            " ".join(f"{name} could not be brought up to date. {problem}" for name, problem in problems)
+        )
     return len(records)

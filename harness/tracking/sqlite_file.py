@@ -8,45 +8,95 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
+from glob import escape
 from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock
 
 from harness.errors import HarnessError
-from harness.paths import PRIVATE_FILE, cache, make_folder, temporary_beside, write_file
+from harness.paths import (
+    PRIVATE_FILE,
+    cache,
+    is_sqlite,
+    make_folder,
+    sqlite_file,
+    sqlite_uri,
+    temporary_beside,
+    write_file,
+)
 
-_PREFIX = "sqlite:///"
+LOCKED_SECONDS = 0.5
+"""How long a check waits for a database that another process writes to."""
+
+_WRITE_NOTHING = ("BEGIN IMMEDIATE", "PRAGMA user_version = 0", "ROLLBACK")
+"""What only a database that can be written to allows; neither MLflow nor Optuna uses this number."""
 
 
 def ensure_store(uri: str, create: Callable[[str], None]) -> None:
-    """Create the file that a `sqlite:///` URI names, unless it is there already.
+    """Create the file that an SQLite URI names, unless it is there already.
 
     Args:
         uri: of the store; anything but a plain SQLite file is left alone.
         create: makes the tables in the new file that it is given as a URI, and lets go of it.
     """
-    name = uri.removeprefix(_PREFIX)
-    if not uri.startswith(_PREFIX) or "?" in name:
-        return
-    file = Path(name)
-    if file.exists():
+    file = sqlite_file(uri)
+    if file is None or file.exists():
         return
     make_folder(file.parent)
     with FileLock(file.with_name(f".{file.name}.lock")):
         if file.exists():
             return
-        for leftover in file.parent.glob(f".tmp-*-{file.name}*"):
+        for leftover in file.parent.glob(f".tmp-*-{escape(file.name)}*"):
             leftover.unlink(missing_ok=True)
         fresh = temporary_beside(file)
-        create(f"{_PREFIX}{fresh}")
+        create(sqlite_uri(fresh))
         with closing(sqlite3.connect(fresh)) as database:
             # Readers (the UI) and the writer do not wait for each other.
             database.execute("PRAGMA journal_mode=WAL")
         fresh.chmod(PRIVATE_FILE)
         fresh.replace(file)
+
+
+def is_missing(uri: str) -> bool:
+    """Whether a URI names an SQLite file that is not there yet."""
+    file = sqlite_file(uri)
+    return file is not None and not file.exists()
+
+
+def check_writable(uri: str) -> None:
+    """Raise what keeps an SQLite database from being written to; one that is only in use right now passes."""
+    if not is_sqlite(uri):
+        return
+    file = sqlite_file(uri)
+    if file is not None:
+        _check_file_writable(file)
+        return
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri, connect_args={"timeout": LOCKED_SECONDS})
+    try:
+        with engine.connect() as connection:
+            for statement in _WRITE_NOTHING:
+                connection.exec_driver_sql(statement)
+    except sqlalchemy.exc.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+    finally:
+        engine.dispose()
+
+
+def _check_file_writable(file: Path) -> None:
+    with closing(sqlite3.connect(file, timeout=LOCKED_SECONDS, isolation_level=None)) as database:
+        try:
+            for statement in _WRITE_NOTHING:
+                database.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
 
 
 def create_mlflow_tables(uri: str) -> None:
@@ -56,7 +106,8 @@ def create_mlflow_tables(uri: str) -> None:
     that a sweep's first trials would have to share.
     """
     made = cache() / f"mlflow-{metadata.version('mlflow')}.db"
-    file = Path(uri.removeprefix(_PREFIX))
+    file = sqlite_file(uri)
+    assert file is not None, "ensure_store gives plain files only"
     try:
         if not made.exists():
             make_folder(made.parent)
@@ -75,10 +126,14 @@ def create_mlflow_tables(uri: str) -> None:
 def _migrate(file: Path) -> None:
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"{_PREFIX}{file}")
-    client.search_experiments(max_results=1)
-    client._tracking_client.store.engine.dispose()
-    with closing(sqlite3.connect(file)) as database:
-        # The default experiment knows the folder it was made in; MLflow makes another when there is none.
-        database.execute("DELETE FROM experiments")
-        database.commit()
+    with tempfile.TemporaryDirectory() as folder:
+        # MLflow cannot make a file whose path has to be quoted in a URI.
+        made = Path(folder) / "mlflow.db"
+        client = MlflowClient(tracking_uri=sqlite_uri(made))
+        client.search_experiments(max_results=1)
+        client._tracking_client.store.engine.dispose()
+        with closing(sqlite3.connect(made)) as database:
+            # The default experiment knows the folder it was made in; MLflow makes another when there is none.
+            database.execute("DELETE FROM experiments")
+            database.commit()
+        shutil.copyfile(made, file)

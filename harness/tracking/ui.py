@@ -7,28 +7,66 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
 
 from harness.errors import HarnessError, UnreachableError
-from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
+from harness.tracking import ends_with_parent
+from harness.tracking.redaction import without_secrets
+from harness.tracking.store_errors import explain
+from harness.tracking.stores import MLFLOW
 
 START_SECONDS = 90.0
+LINES = 50
+"""Of what the server has said last, kept in case it ends."""
 
 
 def serve_ui(uri: str, *, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted; `ready(address)` is called when pages can be opened.
+    """Serve until interrupted or told to end; `ready(address)` is called when pages can be opened.
 
     Raises:
-        UnreachableError: the server does not come up.
+        StoreError: MLflow cannot use the store as it is set up.
+        UnreachableError: the store is away, or the server does not come up.
         HarnessError: the port is taken.
     """
+    try:
+        _check_store(uri)
+    except Exception as error:
+        raise explain(error, MLFLOW) from error
     if uri.startswith(("http://", "https://")):
-        ready(uri)  # the store is a server already
+        ready(_without_user(uri))  # the store is a server already
         return
-    ensure_store(uri, create_mlflow_tables)
+    _check_port(host, port)
+    address = f"http://{host}:{port}"
+    with _ended_by_signals(), _server(uri, host, port, address) as (process, said):
+        _wait_until_up(process, address, said)
+        ready(address)
+        process.wait()
+        raise UnreachableError(f"MLflow's server has ended: {_last(said)}")
+
+
+def _check_store(uri: str) -> None:
+    """Raise what keeps MLflow from using the store; the server would only say so in a traceback."""
+    from harness.tracking.mlflow_client import connect
+
+    connect(uri).search_experiments(max_results=1)
+
+
+def _without_user(uri: str) -> str:
+    """The address as a browser takes it, without user name, password and query."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _check_port(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -38,50 +76,98 @@ def serve_ui(uri: str, *, host: str, port: int, ready: Callable[[str], None]) ->
                 f"The address {host}:{port} cannot be used: {error.strerror}. "
                 "Choose another port with --port."
             ) from error
-    address = f"http://{host}:{port}"
+
+
+class _Stopped(BaseException):
+    """A signal asks the server to end."""
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal end what is within, quietly; under nohup the last does not."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise _Stopped
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    except (KeyboardInterrupt, _Stopped):
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _server(
+    uri: str, host: str, port: int, address: str
+) -> Iterator[tuple[subprocess.Popen[str], deque[str]]]:
+    """The server's process, and the last lines that it says; at the end nothing is left of it."""
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "mlflow", "server",
-            "--backend-store-uri", uri,
+            sys.executable, "-I", str(Path(ends_with_parent.__file__)),
+            sys.executable, "-P", "-m", "mlflow", "server",
             "--default-artifact-root", "./mlruns",
             "--host", host,
             "--port", str(port),
             "--workers", "1",
+            # Else uvicorn imports from the working directory first, whatever lies there.
+            "--uvicorn-opts", f"--app-dir {os.devnull}",
             # The default patterns also match names such as 10.example.com.
             "--allowed-hosts", f"{host}:{port},localhost:{port}",
             "--cors-allowed-origins", f"{address},http://localhost:{port}",
         ],
         env=os.environ
         | {
+            # Not an argument: anybody may list those, and it may hold a password.
+            "MLFLOW_BACKEND_STORE_URI": uri,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "PYTHONSAFEPATH": "1",  # for the process that MLflow itself starts
         },
+        stdin=subprocess.PIPE,  # held open for as long as this process lives
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
         start_new_session=True,
     )  # fmt: skip
-    previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    said: deque[str] = deque(maxlen=LINES)
+    listener = threading.Thread(target=_listen, args=(process, said), daemon=True)
+    listener.start()
     try:
-        _wait_until_up(process, address)
-        ready(address)
-        process.communicate()
-    except KeyboardInterrupt:
-        pass
+        yield process, said
     finally:
-        signal.signal(signal.SIGTERM, previous)
         _end(process)
+        listener.join(1)
+        for stream in (process.stdin, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
-def _wait_until_up(process: subprocess.Popen[str], address: str) -> None:
+def _listen(process: subprocess.Popen[str], said: deque[str]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.strip():
+            said.append(line.strip())
+
+
+def _last(said: deque[str]) -> str:
+    return without_secrets(said[-1]) if said else "it printed nothing"
+
+
+def _wait_until_up(process: subprocess.Popen[str], address: str, said: deque[str]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            said = process.stderr.read() if process.stderr else ""
-            last = (said.strip().splitlines() or ["it printed nothing"])[-1]
-            raise UnreachableError(f"MLflow's server ended at once: {last}")
+            time.sleep(0.2)  # until its last words are heard
+            raise UnreachableError(f"MLflow's server ended at once: {_last(said)}")
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=2):  # noqa: S310 - our own server
                 return

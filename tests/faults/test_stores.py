@@ -20,8 +20,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
-from harness.paths import StudyPaths
+from harness.paths import StudyPaths, tracking_uri
+from harness.tracking.cursor import read_cursor
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 from tests.faults.support import LONG, events, harness, proven, running, seen, tiny, until
 
@@ -227,6 +229,82 @@ def test_databases_that_another_process_locks() -> None:
         assert sweep.wait() == 0, sweep.stderr
         lock.wait()
     proven("s", 12)
+
+
+def test_an_optuna_storage_that_can_be_opened_only_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a database server that is still starting when the sweep begins."""
+    monkeypatch.setenv("HARNESS_STORAGE", f"sqlite:///{Path.cwd()}/optuna.db")
+    Path("optuna.db").write_text("not a database, for now")
+    with running("sweep", tiny(), "--study", "s", "--trials", "6") as sweep:
+        until(seen("s", "trial_ended"), sweep)
+        assert "Optuna's storage cannot be used" in sweep.stderr
+        Path("optuna.db").unlink()
+        assert sweep.wait() == 0, sweep.stderr
+    assert sweep.stderr.count("the file is not a database") == 1
+    proven("s", 6)
+
+
+def in_mlflow(trial: str | None) -> tuple[MlflowClient, str]:
+    """The run of a trial (None: of the study), as somebody finds it in MLflow."""
+    client = MlflowClient(tracking_uri())
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    return client, next(run.info.run_id for run in runs if run.data.tags.get("harness.trial") == trial)
+
+
+def test_runs_that_somebody_deletes_under_a_running_sweep() -> None:
+    """It goes on and ends well; what was deleted is named, once, and can be restored."""
+    with running("sweep", tiny(), "--study", "s", "--trials", "10", "--epochs", "12", "-w", "1") as sweep:
+        until(seen("s", "trial_started", trial=2), sweep)
+        until(lambda: read_cursor(StudyPaths.of("s").tracking_cursor).seq > 20, sweep)
+        for trial in ("0", "2", None):
+            client, run = until(lambda trial=trial: _found(trial), sweep)
+            client.delete_run(run)
+        assert sweep.wait() == 0, sweep.stderr
+    assert sweep.stderr.count("the study's own run had been deleted") == 1
+    assert "trials 0 and 2 were deleted there and are left out" in sweep.stderr
+    assert "behind" not in sweep.stderr
+    checked = harness("verify", "s")
+    assert checked.stdout.count("was deleted in MLflow") == 2
+    assert "leaves" not in harness("sync", "s", "--restore").stderr
+    proven("s", 10)
+
+
+def _found(trial: str | None) -> tuple[MlflowClient, str] | None:
+    try:
+        return in_mlflow(trial)
+    except StopIteration:
+        return None
+
+
+def test_an_experiment_in_the_bin_is_told_before_training_and_restored() -> None:
+    harness("sweep", tiny(), "--study", "one", "--trials", "1")
+    client, run = in_mlflow(None)
+    own = client.get_run(run).info.experiment_id
+    client.delete_experiment(own)
+    for arguments in (["sweep", "tiny.yaml", "--study", "two"], ["resume", "one", "--trials", "2"]):
+        refused = harness(*arguments, code=1)
+        assert f"mlflow experiments restore --experiment-id {own}" in refused.stderr
+        assert "trial " not in refused.stderr
+    assert not StudyPaths.of("two").folder.exists()
+    assert "`harness sync one --restore`" in refused.stderr
+    harness("sync", "one", "--restore")
+    proven("one", 1)
+    harness("sweep", "tiny.yaml", "--study", "two", "--trials", "1")
+    proven("two", 1)
+
+
+def test_folders_with_characters_that_mean_something_in_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path.cwd() / "50%25 {off}? #1 [Größe]"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    harness("sweep", tiny(), "--study", "s", "--trials", "2", "--epochs", "1")
+    assert "NOT OK" not in harness("verify", "s").stdout
+    assert Path("mlflow.db").exists()
+    assert Path(".harness/optuna.db").exists()
+    assert Path("mlruns").is_dir()
+    assert [entry.name for entry in folder.parent.iterdir() if entry.is_dir()] == [folder.name]
 
 
 def test_a_database_that_is_read_only(monkeypatch: pytest.MonkeyPatch) -> None:

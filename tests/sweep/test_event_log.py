@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import StudyError
+from harness.paths import StudyPaths
 from harness.records import EpochEnded, LogRecord, StudyEnded
-from harness.sweep.event_log import EventLog, decode, encode, read
+from harness.sweep.event_log import EventLog, decode, encode, find_study, read
+from tests.tracking.test_mlflow_view import study
 
 EVENTS = [
     EpochEnded(trial=0, attempt=1, epoch=1, metrics={"loss": 0.5, "val_accuracy": float("inf")}, time=1),
@@ -79,3 +82,38 @@ def test_a_missing_record_is_noticed(tmp_path: Path) -> None:
 def test_a_missing_log_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="There is no event log"):
         read(tmp_path / "none.jsonl")
+
+
+def test_the_log_knows_what_no_power_cut_can_take_away(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    assert log.durable == 0
+    log.append(EVENTS[0])
+    assert log.durable == 0
+    log.append(EVENTS[1], durable=True)
+    log.append(EVENTS[2])
+    assert log.durable == 2
+    log.sync()
+    assert log.durable == 3
+    log.append(EVENTS[2])
+    log.close()
+    log = EventLog(tmp_path / "events.jsonl")  # what was written last is synced before anybody hears of it
+    assert log.durable == 4
+    log.close()
+
+
+def test_a_study_is_found_by_its_id_whatever_its_folder_is_called() -> None:
+    for name, study_id in (("one", "a" * 32), ("two", "b" * 32)):
+        log = EventLog(made(StudyPaths.of(name)).log)
+        log.append(replace(study(), study_id=study_id), durable=True)
+        log.close()
+    made(StudyPaths.of("empty")).log.write_text("")
+    made(StudyPaths.of("broken")).log.write_bytes(b"\xff\x00{}\n")
+    StudyPaths.of("two").folder.rename(StudyPaths.of("renamed").folder)
+    assert find_study("a" * 32) == "one"
+    assert find_study("b" * 32) == "renamed"
+    assert find_study("c" * 32) is None
+
+
+def made(paths: StudyPaths) -> StudyPaths:
+    paths.folder.mkdir(parents=True)
+    return paths

@@ -29,8 +29,8 @@ from harness.records import (
     TrialEnded,
     TrialStarted,
 )
-from harness.tracking.audit import tracked_runs
-from harness.tracking.mlflow_view import MlflowView, trial_of_run
+from harness.tracking.audit import origin_of_run, tracked_runs
+from harness.tracking.mlflow_view import MlflowView
 
 pytestmark = pytest.mark.slow
 
@@ -214,11 +214,13 @@ def test_artifacts_hold_the_tables_and_the_traceback(
     assert confusion.read_text().splitlines() == ["true \\ predicted,cat,dog", "cat,3,0", "dog,1,2"]
     trace = client.download_artifacts(runs["trial-00002"], "failure/traceback.txt")
     assert Path(trace).read_text() == "Traceback …"
-    assert trial_of_run(uri, runs["trial-00001"]) == ("pets-1", 1)
+    origin = origin_of_run(uri, runs["trial-00001"])
+    assert (origin.study, origin.study_id, origin.trial) == ("pets-1", "f" * 32, 1)
+    assert origin_of_run(uri, runs["trial-00000"]).sha256 == "5" * 64
     with pytest.raises(StudyError, match="not a trial"):
-        trial_of_run(uri, runs["pets-1"])
+        origin_of_run(uri, runs["pets-1"])
     with pytest.raises(StudyError, match="no run"):
-        trial_of_run(uri, "0" * 32)
+        origin_of_run(uri, "0" * 32)
 
 
 @pytest.mark.parametrize("crash_after", [1, 4, 7, 9, 11, 15])
@@ -315,7 +317,15 @@ def test_a_replay_with_the_cursor_writes_nothing(
 ) -> None:
     MlflowView(uri, "pets", paths).apply(log)
     before = everything(client)
-    assert json.loads(paths.tracking_cursor.read_text()) == {"seq": len(log)}
+    experiment = client.get_experiment_by_name("pets")
+    assert experiment is not None
+    own = next(run for run in client.search_runs([experiment.experiment_id]) if run.info.run_name == "pets-1")
+    assert json.loads(paths.tracking_cursor.read_text()) == {
+        "seq": len(log),
+        "experiment": experiment.experiment_id,
+        "run": own.info.run_id,
+        "left_out": [],
+    }
     MlflowView(uri, "pets", paths).apply(log)
     assert everything(client) == before
 
@@ -450,3 +460,17 @@ def logged_signature(logged: Any) -> Any:
     from mlflow.models import Model
 
     return Model.load(logged.artifact_location.removeprefix("file://")).signature
+
+
+def test_a_store_of_files_has_nothing_twice_after_a_replay(
+    tmp_path: Path, paths: StudyPaths, log: list[LogRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep a metric that is sent again, unlike a database."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = f"file:{tmp_path}/runs"
+    MlflowView(uri, "pets", paths).apply(log)
+    before = everything(MlflowClient(uri))
+    paths.tracking_cursor.unlink()
+    MlflowView(uri, "pets", paths).apply(log)
+    assert everything(MlflowClient(uri)) == before
+    assert before["trial-00000"]["metrics"]["val_accuracy"] == [(0.7, 1003, 1), (0.8, 1004, 2)]
