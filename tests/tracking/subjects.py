@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,14 +51,15 @@ class Subject:
 
 @dataclass
 class Calls:
-    """Counts calls to a store, lets one of them fail, or all of them take their time."""
+    """Counts calls to a store, lets one of them fail, or all of them wait."""
 
     seen: list[str] = field(default_factory=list)
     fail_at: int | None = None
     """Which call, from 0."""
     after: bool = False
     """The call takes effect, but its answer is lost."""
-    seconds: float = 0.0
+    answers: threading.Event | None = None
+    """No call returns before it is set."""
     depth: int = 0
 
 
@@ -65,7 +67,6 @@ class Calls:
 def watched(target: type, calls: Calls) -> Iterator[None]:
     """Have every public method of a class counted and, if asked for, fail; calls within calls do not "
     "count."""
-    import time
 
     def watch(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -73,7 +74,8 @@ def watched(target: type, calls: Calls) -> Iterator[None]:
                 return real(self, *arguments, **named)
             number = len(calls.seen)
             calls.seen.append(name)
-            time.sleep(calls.seconds)
+            if calls.answers is not None:
+                calls.answers.wait()
             if number == calls.fail_at and not calls.after:
                 raise ConnectionError("the store at http://ann:s3cret@store is away")
             calls.depth += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,9 +63,7 @@ def test_records_arrive_once_and_in_order_in_spite_of_failures() -> None:
 def test_a_view_that_stays_away_is_reported_without_its_password() -> None:
     follower = Follower(lambda: Unreliable(failures=10**9), "Optuna's storage")
     follower.feed(record(1))
-    began = time.monotonic()
     result = follower.close(lambda: (0.3, 0.3))
-    assert time.monotonic() - began < 3
     assert not result.caught_up
     assert "Optuna's storage is 1 records behind" in result.message
     assert "is away" in result.message
@@ -72,16 +71,17 @@ def test_a_view_that_stays_away_is_reported_without_its_password() -> None:
 
 
 def test_feeding_does_not_wait_for_a_slow_view() -> None:
+    answers = threading.Event()
+
     class Slow:
         def apply(self, records: Sequence[LogRecord]) -> None:
-            time.sleep(0.5)
+            answers.wait()
 
     follower = Follower(Slow, "slow")
-    began = time.monotonic()
-    for seq in range(1000):
+    for seq in range(1, 1001):
         follower.feed(record(seq))
-    assert time.monotonic() - began < 0.3
-    follower.close(lambda: (5, 5))
+    answers.set()
+    assert follower.close(lambda: (5, 5)).caught_up
 
 
 def test_after_a_failure_few_records_are_written_together() -> None:

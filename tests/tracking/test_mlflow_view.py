@@ -61,6 +61,7 @@ def study(session: int = 1, time: int = 1000) -> StudyStarted:
         session=session,
         experiment={
             "name": "pets",
+            "dataset": {"name": "pets", "path": "pets"},
             "objective": {"metric": "val_accuracy", "direction": "maximize"},
             "space": {"depth": {"type": "int", "low": 1, "high": 3}},
         },
