@@ -16,13 +16,13 @@ sweep: $(STAMP)
 	@$(BIN)/harness sweep --trials $(TRIALS)
 
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --durations=30
 
 # Real sweeps whose processes, files and servers are killed, damaged and cut off; `-long`: many more moments.
 # Two at a time, since most of them wait most of the time.
 test-faults: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --override-ini=addopts="-ra --strict-markers --strict-config" \
-	  --durations=20 tests/faults
+	  --durations=30 tests/faults
 
 test-faults-long: $(STAMP)
 	HARNESS_FAULTS=long $(BIN)/python -m pytest -q \
