@@ -1,7 +1,9 @@
 # make sweep   set up and run `harness sweep --trials 50` on the bundled digits
 # make test    everything that must hold before a change lands
 # make test-faults   sweeps that are killed, cut off and damaged (also -long)
+# make test-full   all tests, with what takes too long for every change
 # make test-fast, make check, make format: the inner loop
+# make docs    write the tables in docs/ anew from what is registered
 # make bench-setup   .venv-bench with the tools that benchmarks/ compares with
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRIALS ?= 50
 
-.PHONY: sweep test test-faults test-faults-long test-fast check format bench-setup clean
+.PHONY: sweep test test-faults test-faults-long test-full test-fast docs check format bench-setup clean
 
 sweep: $(STAMP)
 	@$(BIN)/harness sweep --trials $(TRIALS)
@@ -28,6 +30,9 @@ test-faults-long: $(STAMP)
 	HARNESS_FAULTS=long $(BIN)/python -m pytest -q \
 	  --override-ini=addopts="-ra --strict-markers --strict-config" --durations=0 tests/faults tests/tracking
 
+test-full: check
+	HARNESS_TESTS=full $(BIN)/python -m pytest -q --durations=30
+
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q -m "not slow"
 
@@ -35,6 +40,9 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(STAMP)
+	$(BIN)/python -m tests.generated_docs
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
-from harness.experiment.schema import DatasetConfig
 from harness.records import Params, Scalar
 
 CHOSEN: list[dict[str, Scalar]] = [

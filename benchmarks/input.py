@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.arms.job import Job
 from benchmarks.runs import in_turns, prepared, run_arm
 from benchmarks.tables import publish, table
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 ARMS = ("input_cache", "input_keras")
 

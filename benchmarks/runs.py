@@ -19,7 +19,7 @@ import psutil
 
 from benchmarks.arms.job import STREAM, Job
 from harness.data.prepare import prepare
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import cache
 from harness.records import Dataset
 

@@ -6,9 +6,9 @@
    whole command confined to as many cores as it has workers, so that each worker has one thread.
    Throughput is trained images a second of work (from the first segment's start to the last one's end);
    the arms take turns.
-2. The real coordinator, log, and MLflow and Optuna views on SQLite, with a hundred workers that only
+2. The real coordinator, log, and MLflow and Optuna trackers on SQLite, with a hundred workers that only
    pretend: each sends an event a second (the end of an epoch, then its checkpoint, and so on). Told is the
-   process's share of a core, views included, that of the coordinator's own thread, and how late events
+   process's share of a core, trackers included, that of the coordinator's own thread, and how late events
    were taken in. Model files are left out: their cost is a worker's.
 """
 
@@ -31,13 +31,13 @@ from benchmarks.tables import publish, table
 from harness.experiment.load import load
 from harness.paths import StudyPaths, optuna_storage, tracking_uri
 from harness.records import LogRecord
-from harness.sweep.coordinator import Stop
-from harness.tracking.follower import Follower
-from harness.tracking.mlflow_view import MlflowView
-from harness.tracking.optuna_view import OptunaView
+from harness.sweeping.plan import Stop
+from harness.tracking.background import BackgroundTracker
+from harness.tracking.mlflow_tracker import MlflowTracker
+from harness.tracking.optuna_tracker import OptunaTracker
 
 MANY_TRIALS = 100_000
-VIEW_LIMIT = 600.0
+TRACKER_LIMIT = 600.0
 
 
 def throughput(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
@@ -70,35 +70,33 @@ def simulate(workers: int, seconds: float) -> dict[str, float]:
         os.environ["HARNESS_HOME"] = f"{folder}/home"
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         paths = StudyPaths.of("scaling")
-        followers = [
-            Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
-            Follower(lambda: MlflowView(tracking_uri(), "scaling", paths), "MLflow"),
+        trackers = [
+            BackgroundTracker(lambda: OptunaTracker(optuna_storage()), "Optuna's storage"),
+            BackgroundTracker(lambda: MlflowTracker(tracking_uri(), "scaling", paths), "MLflow"),
         ]
         late: list[int] = []
 
-        def follow(record: LogRecord) -> None:
+        def measure(record: LogRecord) -> None:
             if record.event.kind in ("epoch_ended", "checkpoint_saved", "segment_ended"):
                 late.append(time.time_ns() // 1_000_000 - record.event.time)
 
         engine = SecondBySecond(workers)
         engine.start()
-        running = coordinator(
-            experiment, paths, prepared(experiment.dataset), engine,
-            [follow, *(follower.feed for follower in followers)],
-        )  # fmt: skip
-        running.stop = stop = Stop()
+        dataset, stop = prepared(experiment.dataset), Stop()
         meter = _Meter(engine, seconds, stop)
-        running.engine = meter
+        running = coordinator(
+            experiment, paths, dataset, meter, [measure, *(tracker.feed for tracker in trackers)], stop
+        )
         running.run()
-        running.log.close()
+        running.writer.log.close()
         behind = time.monotonic()
-        results = [follower.close(lambda: (VIEW_LIMIT, VIEW_LIMIT)) for follower in followers]
+        results = [tracker.close(lambda: (TRACKER_LIMIT, TRACKER_LIMIT)) for tracker in trackers]
         return meter.found | {
             "late_median_ms": statistics.median(late),
             "late_worst_ms": max(late),
-            "trials": len(running.history.trials),
-            "views_behind_seconds": time.monotonic() - behind,
-            "views_caught_up": all(result.caught_up for result in results),
+            "trials": len(running.state.trials),
+            "trackers_behind_seconds": time.monotonic() - behind,
+            "trackers_caught_up": all(result.caught_up for result in results),
         }
 
 
@@ -128,6 +126,12 @@ class _Meter:
     def stop_segment(self, worker: int) -> None:
         self._engine.stop_segment(worker)
 
+    def has_grown(self, worker: int) -> bool:
+        return self._engine.has_grown(worker)
+
+    def cpu_seconds(self, worker: int) -> float:
+        return self._engine.cpu_seconds(worker)
+
     def restart(self, worker: int) -> None:
         self._engine.restart(worker)
 
@@ -146,7 +150,7 @@ class _Meter:
                 "own_thread_share": own / wall,
                 "events_per_second": sent / wall,
             }
-            self._stop.reason, self._stop.now = "the time is over", True
+            self._stop.reason, self._stop.immediately = "the time is over", True
         return self._engine.poll(timeout)
 
 

@@ -1,4 +1,4 @@
-"""The real coordinator, log and views, with workers that only pretend to train.
+"""The real coordinator, log and trackers, with workers that only pretend to train.
 
 Their records are like real ones, in number and size; only weights and model files are not there.
 """
@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from harness.engine.protocol import EngineEvent, Reported, WorkerReady
+from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerReady
+from harness.experiment.experiment import Experiment
 from harness.experiment.load import dump
-from harness.experiment.schema import Experiment
 from harness.paths import StudyPaths, make_folder
 from harness.records import (
     Checkpoint,
@@ -31,12 +31,14 @@ from harness.records import (
     StudyStarted,
     WorkerEvent,
 )
-from harness.sweep.coordinator import Coordinator, SweepPlan
-from harness.sweep.decisions import AsResultsCome
-from harness.sweep.event_log import EventLog
-from harness.sweep.history import History
-from harness.sweep.run import make_scheduler
-from harness.sweep.sampler import Sampler
+from harness.study.event_log import EventLog
+from harness.study.state import StudyState
+from harness.sweeping.asynchronous import AsynchronousPolicy
+from harness.sweeping.coordinator import Coordinator
+from harness.sweeping.parts import make_scheduler
+from harness.sweeping.plan import Stop, SweepPlan
+from harness.sweeping.samplers.sampler import Sampler
+from harness.sweeping.writer import StudyWriter
 from harness.train.metrics import evaluation
 
 Observe = Callable[[WorkerEvent], None]
@@ -47,12 +49,13 @@ def coordinator(
     experiment: Experiment,
     paths: StudyPaths,
     dataset: Dataset,
-    engine: SecondBySecond | object,
-    followers: Sequence[Callable[[LogRecord], None]],
+    engine: Engine,
+    on_record: Sequence[Callable[[LogRecord], None]],
+    stop: Stop | None = None,
 ) -> Coordinator:
-    """A coordinator at the start of a new study; `followers` have been told of its start."""
+    """A coordinator at the start of a new study; `on_record` have been told of its start."""
     make_folder(paths.folder)
-    log, history = EventLog(paths.log), History()
+    log, state = EventLog(paths.log), StudyState()
     started = log.append(
         StudyStarted(
             study=paths.folder.name,
@@ -68,28 +71,18 @@ def coordinator(
             time=now_ms(),
         )
     )
-    for follow in (history.apply, *followers):
-        follow(started)
+    for callback in (state.apply, *on_record):
+        callback(started)
     sampler = Sampler(
-        experiment.compiled_space(),
-        experiment.search.sampler,
-        experiment.seed,
-        maximize=[larger for _, larger in experiment.objectives()],
+        experiment.space, experiment.search.sampler, experiment.seed, objectives=experiment.objectives
     )
+    plan = SweepPlan(experiment=experiment, study_folder=paths.folder, dataset=dataset)
     return Coordinator(
-        plan=SweepPlan(
-            study_folder=paths.folder,
-            dataset=dataset,
-            seed=experiment.seed,
-            trials=experiment.search.trials,
-            max_epochs=experiment.training.epochs,
-            objectives=experiment.objectives(),
-        ),
+        plan=plan,
         engine=engine,
-        log=log,
-        history=history,
-        decisions=AsResultsCome(sampler, make_scheduler(experiment), experiment.search.trials),
-        followers=followers,
+        writer=StudyWriter(plan, log, state, on_record),
+        policy=AsynchronousPolicy(sampler, make_scheduler(experiment), experiment.search.trials),
+        stop=stop or Stop(),
     )
 
 
@@ -146,6 +139,12 @@ class SecondBySecond:
                 heapq.heappush(self._due, (due + 1, worker, segment, step + 1))
         self.sent += len(events)
         return events
+
+    def has_grown(self, worker: int) -> bool:
+        return False
+
+    def cpu_seconds(self, worker: int) -> float:
+        return 0.0
 
     def restart(self, worker: int) -> None:
         raise AssertionError("no worker is ever lost here")

@@ -2,12 +2,12 @@
 
     python -m benchmarks.study_growth --trials 10000
 
-The real coordinator asks, schedules, logs and tells; the workers only pretend to train (a null objective
-of `--epochs` epochs). The Optuna view follows into SQLite from its own thread, as in a sweep; with
-`--mlflow` the MLflow view too. The cost of a trial is the time between the ends of two trials, in wall time
-(which the views' threads lengthen) and in processor time of the coordinator's own thread; means over the
-first and the last tenth of the trials are compared. Then `leaderboard`, `status` and `report` are run on that
-study as a user runs them.
+The real coordinator asks, schedules, logs and tells; the workers only pretend to train (a null objective of
+`--epochs` epochs). The Optuna tracker follows into SQLite from its own thread, as in a sweep; with
+`--mlflow` the MLflow tracker too. The cost of a trial is the time between the ends of two trials, in wall
+time (which the trackers' threads lengthen) and in processor time of the coordinator's own thread; means
+over the first and the last tenth of the trials are compared. Then `leaderboard`, `status` and `report` are
+run on that study as a user runs them.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ from harness.engine.inline import InlineEngine
 from harness.experiment.load import load
 from harness.paths import StudyPaths, optuna_storage, tracking_uri
 from harness.records import LogRecord, TrialEnded
-from harness.tracking.follower import Follower
-from harness.tracking.mlflow_view import MlflowView
-from harness.tracking.optuna_view import OptunaView
+from harness.schedulers import SCHEDULERS
+from harness.tracking.background import BackgroundTracker
+from harness.tracking.mlflow_tracker import MlflowTracker
+from harness.tracking.optuna_tracker import OptunaTracker
 
 STUDY = "growth"
 COMMANDS = {
@@ -48,7 +49,7 @@ COMMANDS = {
 GOALS = {"leaderboard": 2, "status": 3, "report": 15}
 """Seconds."""
 COMMAND_REPEATS = 3
-VIEW_LIMIT = 7200.0
+TRACKER_LIMIT = 7200.0
 
 
 @dataclass(slots=True)
@@ -61,46 +62,48 @@ class Watch:
     memory: list[tuple[int, int]] = field(default_factory=list)
     """Trials ended, and resident bytes."""
 
-    def follow(self, record: LogRecord) -> None:
+    def on_record(self, record: LogRecord) -> None:
         if isinstance(record.event, TrialEnded):
             self.wall.append(time.perf_counter())
             self.own.append(time.thread_time())
-            if len(self.wall) % self.every == 1:
+            if (len(self.wall) - 1) % self.every == 0:
                 self.memory.append((len(self.wall) - 1, psutil.Process().memory_info().rss))
 
 
 def grow(sampler: str, scheduler: str, trials: int, epochs: int, *, mlflow: bool) -> dict[str, Any]:
     """Run the study in HARNESS_HOME; what was measured."""
+    has_rungs = "min_epochs" in SCHEDULERS[scheduler].settings.model_fields
+    first_rung = ["scheduler.min_epochs=1"] if has_rungs else []
     experiment = load(
         "quickstart",
         [
             f"search.trials={trials}", f"search.sampler={sampler}", f"scheduler.kind={scheduler}",
-            f"training.epochs={epochs}", "scheduler.min_epochs=1",
+            f"training.epochs={epochs}", *first_rung,
         ],
     )  # fmt: skip
     paths = StudyPaths.of(STUDY)
-    followers = [Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage")]
+    trackers = [BackgroundTracker(lambda: OptunaTracker(optuna_storage()), "Optuna's storage")]
     if mlflow:
-        followers.append(Follower(lambda: MlflowView(tracking_uri(), STUDY, paths), "MLflow"))
+        trackers.append(BackgroundTracker(lambda: MlflowTracker(tracking_uri(), STUDY, paths), "MLflow"))
     watch = Watch(max(1, trials // 100))
     engine = InlineEngine(1, pretend)
     engine.start()
     running = coordinator(
         experiment, paths, prepared(experiment.dataset), engine,
-        [watch.follow, *(follower.feed for follower in followers)],
+        [watch.on_record, *(tracker.feed for tracker in trackers)],
     )  # fmt: skip
     watch.wall[0], watch.own[0] = time.perf_counter(), time.thread_time()
     ended = running.run()
-    running.log.close()
+    running.writer.log.close()
     assert ended.complete, ended.reason
     coordinated = time.perf_counter()
-    for follower in followers:
-        result = follower.close(lambda: (VIEW_LIMIT, VIEW_LIMIT))
+    for tracker in trackers:
+        result = tracker.close(lambda: (TRACKER_LIMIT, TRACKER_LIMIT))
         assert result.caught_up, result.message
     tenth = max(1, trials // 10)
     found = {
         "seconds": watch.wall[-1] - watch.wall[0],
-        "views_behind_seconds": time.perf_counter() - coordinated,
+        "trackers_behind_seconds": time.perf_counter() - coordinated,
         "memory_mib": watch.memory[-1][1] / 2**20,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
         "memory": watch.memory,
@@ -161,7 +164,7 @@ def render(measured: dict[str, Any]) -> str:
     growth = table(
         (
             "sampler", "first tenth, ms a trial", "last tenth, ms", "ratio",
-            "own thread, first, ms", "last, ms", "ratio", "all trials, s", "then views, s",
+            "own thread, first, ms", "last, ms", "ratio", "all trials, s", "then trackers, s",
             "memory at the end, MiB", "peak, MiB",
         ),
         [
@@ -170,7 +173,7 @@ def render(measured: dict[str, Any]) -> str:
                 *(f"{one[f'{name}_{which}_ms']:.2f}" if which != "ratio"
                   else f"{one[f'{name}_last_ms'] / one[f'{name}_first_ms']:.2f}"
                   for name in ("wall", "own") for which in ("first", "last", "ratio")),
-                f"{one['seconds']:.1f}", f"{one['views_behind_seconds']:.1f}", f"{one['memory_mib']:.0f}",
+                f"{one['seconds']:.1f}", f"{one['trackers_behind_seconds']:.1f}", f"{one['memory_mib']:.0f}",
                 f"{one['peak_memory_mib']:.0f}",
             ]
             for sampler, one in measured.items()

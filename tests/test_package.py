@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import harness
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -23,7 +25,7 @@ def test_a_plain_install_knows_the_built_in_experiments(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )
-    wheel = next(tmp_path.glob("*.whl"))
+    wheel = tmp_path / f"harness-{harness.__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "site")

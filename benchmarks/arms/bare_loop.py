@@ -1,4 +1,4 @@
-"""A bare compiled loop: resident data, programs cached by signature, and nothing else."""
+"""A bare compiled loop: resident data, programs cached by program key, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from harness.data.arrays import load
-from harness.experiment.parameters import signature
+from harness.experiment.parameters import program_key
 from harness.model.preprocessing import PixelStatistics
 from harness.model.schedules import learning_rates
 from harness.records import Dataset, Params
 from harness.seeds import seed_from
+from harness.train.batching import batch_indices, class_weights
 from harness.train.images import Chunk
-from harness.train.order import class_weights, epoch_order
 from harness.train.program import Program
 
 
@@ -35,7 +35,7 @@ class BareLoop:
     ) -> Program:
         """Train from the start; `told(epoch, validation accuracy)` after each epoch."""
         classes = len(self._dataset.classes)
-        key = signature(params)
+        key = program_key(params)
         if key not in self._programs:
             # `scaling` is `rescale` in every configuration, which reads no statistics.
             unused = PixelStatistics((0.0,) * 3, (1.0,) * 3)
@@ -43,7 +43,7 @@ class BareLoop:
         program = self._programs[key]
         program.reset(seed_from(seed, "weights"), dropout=float(params["dropout"]))
         for epoch in range(1, epochs + 1):
-            order = epoch_order(self._order_labels, params, seed, epoch)
+            order = batch_indices(self._order_labels, params, seed, epoch)
             program.train_epoch(
                 [Chunk(self._images, self._labels, order)],
                 learning_rates(params, epoch, max_epochs, len(order)),

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.arms.job import Job, tell
 from harness.paths import StudyPaths
 from harness.records import EpochEnded, Params, SegmentEnded, SegmentStarted, TrialStarted
-from harness.sweep.event_log import read
+from harness.study.event_log import read
 
 STUDY = "benchmark"
 

@@ -12,7 +12,7 @@ def main() -> None:
     job = read_job()
     import tensorflow as tf
 
-    from harness.train.order import batches
+    from harness.train.batching import shuffled_batches
 
     began = time.perf_counter()
     images, labels = load(job.dataset).train()
@@ -34,7 +34,7 @@ def main() -> None:
 
     for number in range(1, job.epochs + 1):
         began = time.perf_counter()
-        float(epoch(resident, truth, batches(len(labels), 64, job.seed, number)))
+        float(epoch(resident, truth, shuffled_batches(len(labels), 64, job.seed, number)))
         tell("epoch", {}, epoch=number, elapsed=time.perf_counter() - began, images=len(labels))
 
 

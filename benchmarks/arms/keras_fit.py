@@ -15,7 +15,7 @@ import tensorflow as tf
 from benchmarks.arms.job import Job, tell
 from benchmarks.arms.processes import threads_of
 from harness.data.arrays import load
-from harness.model.families import build
+from harness.model.network import build
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Dataset, Params
 

@@ -11,7 +11,7 @@ SEEDS = 3
 def main() -> None:
     job = read_job()
     share_cores(job)
-    from harness.engine.worker import prepare_tensorflow
+    from harness.engine.tensorflow_setup import prepare_tensorflow
 
     prepare_tensorflow(threads_of(job))
     from benchmarks.arms.bare_loop import BareLoop

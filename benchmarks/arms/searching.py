@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.arms.job import Job
+from harness.experiment.distributions import Choice, Distribution, FloatRange, IntRange
 from harness.experiment.parameters import complete
-from harness.experiment.space import Choice, Distribution, FloatRange, IntRange, Space, parse_space, resolve
+from harness.experiment.space import Space, resolve
+from harness.experiment.space_file import parse_space
 from harness.records import Params, Scalar
 
 MIN_EPOCHS = 1

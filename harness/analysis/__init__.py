@@ -1,1 +1,1 @@
-"""Tables and summaries: pure views of a study's history."""
+"""Tables and summaries: pure functions of a study's state."""

@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.importance import importances
 from harness.analysis.status import status
 from harness.analysis.tables import further_objectives, pareto_front, ranking
 from harness.paths import write_text
-from harness.sweep.history import History, TrialHistory, best
-from harness.sweep.importance import importances
+from harness.study.state import StudyState, best
+from harness.study.trial import Trial
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,8 +24,8 @@ HEIGHT = 380
 SMALL_CONFUSION = 30
 
 
-def write_report(history: History, target: Path) -> None:
-    """Write the page; raises ValueError if the study never began."""
+def write_report(state: StudyState, target: Path) -> None:
+    """Write the page of a study that has begun."""
     import jinja2
     from plotly.offline import get_plotlyjs
 
@@ -33,35 +34,34 @@ def write_report(history: History, target: Path) -> None:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    assert history.study is not None
-    ranked = ranking(history, top=TOP)
+    ranked = ranking(state, top=TOP)
     page = environment.get_template("report.html.jinja").render(
-        status=status(history),
-        study=history.study,
+        status=status(state),
+        study=state.started,
+        objective=state.objective,
         made=time.strftime("%Y-%m-%d %H:%M"),
-        best=best(history),
+        best=best(state),
         columns=ranked.columns,
         rows=[[_cell(value) for value in row.values()] for row in ranked.rows],
-        figures=[(title, _html(figure)) for title, figure in _figures(history)],
+        figures=[(title, _html(figure)) for title, figure in _figures(state)],
         plotly=get_plotlyjs(),
     )
     write_text(target, page)
 
 
-def _figures(history: History) -> list[tuple[str, go.Figure]]:
-    assert history.study is not None
-    metric = history.study.experiment["objective"]["metric"]
-    found = [(f"{metric} by trial", _history(history, metric))]
-    front = {trial.number for trial in pareto_front(history)}
+def _figures(state: StudyState) -> list[tuple[str, go.Figure]]:
+    metric = state.objective.name
+    found = [(f"{metric} by trial", _history(state, metric))]
+    front = {trial.number for trial in pareto_front(state)}
     found += [
-        (f"Pareto front: {metric} and {other}", _pareto(history, metric, other, front))
-        for other in further_objectives(history)
+        (f"Pareto front: {metric} and {other}", _pareto(state, metric, other, front))
+        for other in further_objectives(state)
     ]
-    found.append((f"{metric} by epoch, best trials", _curves(history, metric)))
-    shares = importances(history)
+    found.append((f"{metric} by epoch, best trials", _curves(state, metric)))
+    shares = importances(state)
     if shares:
         found.append(("Importance of the parameters", _importances(shares)))
-    winner = best(history)
+    winner = best(state)
     if winner is not None:
         for evaluation in winner.evaluations:
             if len(evaluation.per_class) <= SMALL_CONFUSION:
@@ -70,12 +70,12 @@ def _figures(history: History) -> list[tuple[str, go.Figure]]:
     return found
 
 
-def _history(history: History, metric: str) -> go.Figure:
+def _history(state: StudyState, metric: str) -> go.Figure:
     import plotly.graph_objects as go
 
-    scored = [trial for trial in history.trials.values() if trial.score is not None]
+    scored = [trial for trial in state.trials.values() if trial.score is not None]
     pick = max, "best so far"
-    if not history.maximize:
+    if not state.objective.maximize:
         pick = min, "lowest so far"
     so_far: list[float | None] = []
     for trial in scored:
@@ -85,16 +85,16 @@ def _history(history: History, metric: str) -> go.Figure:
         so_far.append(pick[0](known) if known else None)
     step = max(1, len(scored) // MOST_POINTS)
     figure = go.Figure()
-    for state, colour in (("complete", "#1f6f8b"), ("pruned", "#b0b7bd"), ("paused", "#d9a441")):
-        shown = [trial for trial in scored[::step] if trial.state == state]
+    for kind, colour in (("complete", "#1f6f8b"), ("pruned", "#b0b7bd"), ("paused", "#d9a441")):
+        shown = [trial for trial in scored[::step] if trial.state == kind]
         if shown:
             figure.add_scatter(
                 x=[trial.number for trial in shown],
                 y=[trial.score for trial in shown],
                 mode="markers",
-                name=state,
+                name=kind,
                 marker={"color": colour, "size": 7},
-                text=[f"{max(trial.epochs, default=0)} epochs" for trial in shown],
+                text=[f"{trial.last_epoch} epochs" for trial in shown],
             )
     figure.add_scatter(
         x=[trial.number for trial in scored[::step]],
@@ -106,11 +106,11 @@ def _history(history: History, metric: str) -> go.Figure:
     return _laid_out(figure, "trial", metric)
 
 
-def _curves(history: History, metric: str) -> go.Figure:
+def _curves(state: StudyState, metric: str) -> go.Figure:
     import plotly.graph_objects as go
 
-    sign = -1 if history.maximize else 1
-    scored = [trial for trial in history.trials.values() if trial.score is not None]
+    sign = -1 if state.objective.maximize else 1
+    scored = [trial for trial in state.trials.values() if trial.score is not None]
     top = sorted(scored, key=lambda trial: (-max(trial.epochs), sign * (trial.score or 0.0)))[:CURVES]
     figure = go.Figure()
     for trial in top:
@@ -124,14 +124,14 @@ def _curves(history: History, metric: str) -> go.Figure:
     return _laid_out(figure, "epoch", metric)
 
 
-def _pareto(history: History, metric: str, other: str, front: set[int]) -> go.Figure:
+def _pareto(state: StudyState, metric: str, other: str, front: set[int]) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
     for on_front, colour in ((False, "#b0b7bd"), (True, "#c0392b")):
         shown = [
             trial
-            for trial in history.trials.values()
+            for trial in state.trials.values()
             if trial.state == "complete" and trial.score is not None and (trial.number in front) == on_front
         ]
         figure.add_scatter(
@@ -184,8 +184,8 @@ def _html(figure: go.Figure) -> str:
     return found
 
 
-def _value(trial: TrialHistory, metric: str) -> float | None:
-    known = trial.epochs.get(max(trial.epochs, default=0), {}) | trial.measured
+def _value(trial: Trial, metric: str) -> float | None:
+    known = trial.epochs.get(trial.last_epoch, {}) | trial.measured
     return known.get(metric)
 
 

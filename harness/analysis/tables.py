@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.experiment.parameters import CATALOG, applies
+from harness.metrics import METRICS, VALIDATION
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.sweep.history import History, TrialHistory
+    from harness.study.state import StudyState
+    from harness.study.trial import Trial
 
 _ORDER = {"complete": 0, "paused": 1, "pruned": 1, "running": 2, "waiting": 3, "failed": 4}
-SHOWN = ("val_accuracy", "val_loss", "val_precision_macro", "val_recall_macro", "val_f1_macro")
+SHOWN = tuple(f"{VALIDATION}{name}" for name, metric in METRICS.items() if metric.in_tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +27,18 @@ class Ranking:
     """Values by column, None where there is none."""
 
 
-def leaderboard(history: History, *, top: int | None = None) -> pd.DataFrame:
+def leaderboard(state: StudyState, *, top: int | None = None) -> pd.DataFrame:
     """`ranking` as a pandas table."""
     import pandas as pd
 
-    found = ranking(history, top=top)
+    found = ranking(state, top=top)
     frame = pd.DataFrame(found.rows, columns=found.columns)
     # Where a parameter has no effect its cell is empty; the others must not turn into fractions for that.
     whole = [name for name in found.columns if name in CATALOG and CATALOG[name].kind == "int"]
     return frame.astype(dict.fromkeys(["parameters", *whole], "Int64"))
 
 
-def ranking(history: History, *, top: int | None = None) -> Ranking:
+def ranking(state: StudyState, *, top: int | None = None) -> Ranking:
     """Every trial with its score, metrics at its last epoch, cost, and the parameters that vary.
 
     Complete trials come first, then those that were stopped or wait, then the rest; within each by
@@ -49,51 +51,46 @@ def ranking(history: History, *, top: int | None = None) -> Ranking:
         objectives, the further ones stand behind the score, and `pareto` says whether the trial is on
         the Pareto front; where a trial has failed, the last column, `reason`, says why.
     """
-    sign = -1.0 if history.maximize else 1.0
 
-    def key(trial: TrialHistory) -> tuple[int, int, float, int]:
-        score = trial.score
-        return (_ORDER[trial.state], score is None, sign * score if score is not None else 0.0, trial.number)
+    def key(trial: Trial) -> tuple[int, int, float, int]:
+        upwards = 0.0 if trial.score is None else state.objective.larger_is_better(trial.score)
+        return (_ORDER[trial.state], trial.score is None, -upwards, trial.number)
 
-    ranked = sorted(history.trials.values(), key=key)[:top]
-    further = further_objectives(history)
-    metrics = [name for name in _metrics_of(history) if name not in further]
+    ranked = sorted(state.trials.values(), key=key)[:top]
+    further = further_objectives(state)
+    metrics = [name for name in _metrics_of(state) if name not in further]
     objectives = [*further, "pareto"] if further else []
     reason = ["reason"] if any(trial.failure and trial.reason for trial in ranked) else []
-    varying = _varying(history)
+    varying = _varying(state)
     columns = ["rank", "trial", "state", "score", *objectives, *metrics, "epochs", "seconds", "parameters"]
     columns = list(dict.fromkeys([*columns, *varying, *reason]))
-    front = {trial.number for trial in pareto_front(history)} if further else set()
+    front = {trial.number for trial in pareto_front(state)} if further else set()
     rows = []
     for rank, trial in enumerate(ranked, start=1):
         row = _row(rank, trial, metrics, varying)
         if further:
-            at_last = trial.epochs.get(row["epochs"], {}) | trial.measured
-            row |= {name: at_last.get(name) for name in further}
+            row |= {name: trial.last_metrics.get(name) for name in further}
             row["pareto"] = trial.number in front
         row["reason"] = trial.reason if trial.failure else None
         rows.append({name: row[name] for name in columns})
     return Ranking(columns, rows)
 
 
-def further_objectives(history: History) -> list[str]:
+def further_objectives(state: StudyState) -> list[str]:
     """The metrics beside the first objective."""
-    return [one["metric"] for one in (history.study.experiment.get("also", []) if history.study else [])]
+    return [one.name for one in state.experiment.objectives[1:]]
 
 
-def pareto_front(history: History) -> list[TrialHistory]:
+def pareto_front(state: StudyState) -> list[Trial]:
     """Complete trials that no other complete trial equals or beats in every objective and beats in one."""
-    if history.study is None:
-        return []
-    experiment = history.study.experiment
-    signs = [
-        1.0 if one["direction"] == "maximize" else -1.0
-        for one in (experiment["objective"], *experiment.get("also", []))
-    ]
+    objectives = state.experiment.objectives
     scored = [
-        (trial, [sign * value for sign, value in zip(signs, trial.values, strict=True)])
-        for trial in history.trials.values()
-        if trial.state == "complete" and trial.values is not None and len(trial.values) == len(signs)
+        (
+            trial,
+            [one.larger_is_better(value) for one, value in zip(objectives, trial.values, strict=True)],
+        )
+        for trial in state.trials.values()
+        if trial.state == "complete" and trial.values is not None and len(trial.values) == len(objectives)
     ]
 
     # Whoever beats a trial comes before it in this order, and so does one of the front that beats it too.
@@ -107,9 +104,8 @@ def pareto_front(history: History) -> list[TrialHistory]:
     return [trial for trial, _ in scored if trial.number in front]
 
 
-def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str]) -> dict[str, Any]:
-    last = max(trial.epochs, default=0)
-    at_last = trial.epochs.get(last, {})
+def _row(rank: int, trial: Trial, metrics: list[str], varying: list[str]) -> dict[str, Any]:
+    at_last = trial.last_metrics
     parameters = trial.model.parameters if trial.model else trial.measured.get("parameters")
     return {
         "rank": rank,
@@ -117,7 +113,7 @@ def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str])
         "state": trial.state if trial.failure is None else f"failed: {trial.failure}",
         "score": trial.score,
         **{name: at_last.get(name) for name in metrics},
-        "epochs": last,
+        "epochs": trial.last_epoch,
         "seconds": round(trial.seconds, 2),
         "parameters": None if parameters is None else int(parameters),
         **{
@@ -129,16 +125,15 @@ def _row(rank: int, trial: TrialHistory, metrics: list[str], varying: list[str])
     }
 
 
-def _metrics_of(history: History) -> list[str]:
+def _metrics_of(state: StudyState) -> list[str]:
     """The usual validation metrics, less the objective, which is the score."""
-    objective = history.study.experiment["objective"]["metric"] if history.study else ""
-    return [name for name in SHOWN if name != objective]
+    return [name for name in SHOWN if name != state.objective.name]
 
 
-def _varying(history: History) -> list[str]:
+def _varying(state: StudyState) -> list[str]:
     """Parameters that have more than one value in this study, in the catalog's order."""
     values: dict[str, set[Any]] = {}
-    for trial in history.trials.values():
+    for trial in state.trials.values():
         for name, value in trial.params.items():
             values.setdefault(name, set()).add(value)
     return [name for name, found in values.items() if len(found) > 1]

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from harness.cli.export import export
-from harness.cli.leaderboard import leaderboard
-from harness.cli.plan import plan
-from harness.cli.report import report
-from harness.cli.resume import resume
-from harness.cli.show import show
-from harness.cli.status import status
-from harness.cli.sweep import sweep
-from harness.cli.sync import sync
-from harness.cli.train import train
-from harness.cli.ui import ui
-from harness.cli.verify import verify
-
-app = typer.Typer(
-    name="harness",
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 SEARCH, LOOK, SHIP, CARE = "Search", "Look", "Ship", "Care"
-app.command(rich_help_panel=SEARCH)(sweep)
-app.command(rich_help_panel=SEARCH)(resume)
-app.command(rich_help_panel=SEARCH)(train)
-app.command(rich_help_panel=SEARCH)(plan)
-app.command(rich_help_panel=LOOK)(status)
-app.command(rich_help_panel=LOOK)(leaderboard)
-app.command(rich_help_panel=LOOK)(show)
-app.command(rich_help_panel=LOOK)(report)
-app.command(rich_help_panel=LOOK)(ui)
-app.command(rich_help_panel=SHIP)(export)
-app.command(rich_help_panel=CARE)(sync)
-app.command(rich_help_panel=CARE)(verify)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command."""
+
+    panel: str
+    """The group that it is listed in by `harness --help`."""
+    module: str
+    """Where its function is, which has the name of the module. Importing it must import nothing heavy."""
+
+
+COMMANDS = (
+    Command(SEARCH, "harness.cli.sweep"),
+    Command(SEARCH, "harness.cli.resume"),
+    Command(SEARCH, "harness.cli.train"),
+    Command(SEARCH, "harness.cli.plan"),
+    Command(LOOK, "harness.cli.status"),
+    Command(LOOK, "harness.cli.leaderboard"),
+    Command(LOOK, "harness.cli.show"),
+    Command(LOOK, "harness.cli.report"),
+    Command(LOOK, "harness.cli.ui"),
+    Command(SHIP, "harness.cli.export"),
+    Command(CARE, "harness.cli.sync"),
+    Command(CARE, "harness.cli.verify"),
+)
+"""Every command, in the order of `harness --help`: one file and one line each."""
+
+
+def make_app(commands: Iterable[Command]) -> typer.Typer:
+    """The command line with these commands."""
+    app = typer.Typer(
+        name="harness",
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(harness)
+    for command in commands:
+        name = command.module.rpartition(".")[2]
+        app.command(name, rich_help_panel=command.panel)(getattr(import_module(command.module), name))
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -49,7 +62,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def harness(
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -59,3 +71,6 @@ def harness(
 
     Start with [bold]harness sweep --trials 50[/bold]: real data, no download, a few minutes.
     """
+
+
+app = make_app(COMMANDS)

@@ -17,21 +17,21 @@ def leaderboard(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Rank the trials of a study."""
+    from harness.analysis.tables import further_objectives, ranking
     from harness.analysis.tables import leaderboard as as_frame
-    from harness.analysis.tables import ranking
-    from harness.cli.studies import open_study
     from harness.cli.tables import print_json, print_ranking
     from harness.errors import UsageError
+    from harness.study.opening import open_study
 
     if json_ and csv:
         raise UsageError("--json and --csv exclude each other; choose one.")
     # A large study is a million objects without a cycle. To look for cycles among them again and again would
     # take a fifth of the time, and the process is about to end.
     gc.disable()
-    _, history = open_study(study)
+    _, state = open_study(study)
     if csv:
-        print(as_frame(history, top=top).to_csv(index=False), end="")
+        print(as_frame(state, top=top).to_csv(index=False), end="")
     elif json_:
-        print_json(ranking(history, top=top).rows)
+        print_json(ranking(state, top=top).rows)
     else:
-        print_ranking(ranking(history, top=top))
+        print_ranking(ranking(state, top=top), further_objectives(state))

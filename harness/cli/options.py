@@ -9,10 +9,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from harness.experiment.overrides import NO_LIMIT
+
 ExperimentArgument = Annotated[
     str,
     typer.Argument(
-        help="A built-in experiment (quickstart, cifar10, baseline) or the path of a YAML file.",
+        help="A built-in experiment (baseline, cifar10, cifar10-fast, families, imbalanced, pareto, plugin, "
+        "quickstart, tiny-data) or the path of a YAML file.",
         show_default=True,
     ),
 ]
@@ -74,7 +77,7 @@ TrialsOption = Annotated[
 
 
 def _limit(kind: type[int] | type[float], low: float) -> Callable[[str], Limit]:
-    """What reads a limit: a number of this kind, at least `low`, or `none`."""
+    """A reader of an option's text: a number of this kind, at least `low`, or `none`."""
 
     def read(text: str) -> Limit:
         if text == NO_LIMIT:
@@ -90,8 +93,6 @@ def _limit(kind: type[int] | type[float], low: float) -> Callable[[str], Limit]:
     return read
 
 
-NO_LIMIT = "none"
-"""What lifts a limit that the study has recorded."""
 Limit: TypeAlias = int | float | str
 TimeoutOption = Annotated[
     Any,
@@ -141,29 +142,27 @@ MaxEpochsOption = Annotated[
 StudyArgument = Annotated[
     str | None, typer.Argument(help="The study's name; by default the one last active.")
 ]
+OfStudyOption = Annotated[
+    str | None, typer.Option("--study", help="The study's name; by default the one last active.")
+]
+OldStudyOption = Annotated[str | None, typer.Option("--study", hidden=True)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
 
 
 def number_of_workers(text: str | None) -> int | Literal["auto"] | None:
-    """What `--workers` says."""
+    """The value of `--workers` as `run_sweep` takes it; None if the option was not given."""
     return "auto" if text == AUTO else int(text) if text else None
 
 
-def overrides(settings: list[str] | None, **options: object) -> list[str]:
-    """`--set` and dedicated options as `key=value` overrides; the dedicated ones win.
+def one_study(argument: str | None, option: str | None) -> str | None:
+    """The study of a command that takes it as its argument, and as the `--study` of earlier versions.
 
-    Args:
-        settings: what was given with `--set`.
-        options: values by key, with `__` for the dots; None where the option was not given, `NO_LIMIT` where
-            there is to be none.
+    Raises:
+        UsageError: both are given, and differ.
     """
-    import json
+    from harness.errors import UsageError
 
-    named = [
-        # JSON is YAML, and quotes text whatever it looks like.
-        f"{key.replace('__', '.')}={json.dumps(None if value == NO_LIMIT else value, ensure_ascii=False)}"
-        for key, value in options.items()
-        if value is not None
-    ]
-    return [*(settings or []), *named]
+    if argument is not None and option is not None and argument != option:
+        raise UsageError(f"Two studies are named, {argument!r} and --study {option!r}; name one.")
+    return option if argument is None else argument

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from harness.cli.options import (
-    NO_LIMIT,
     MaxEpochsOption,
     MinGainOption,
     PatienceOption,
@@ -34,13 +33,12 @@ def resume(
 
     The limits that it was started with still hold; an option changes one, `none` lifts it.
     """
-    from harness.cli.studies import open_study
     from harness.cli.sweeping import run_and_report
-    from harness.experiment.load import restore
+    from harness.experiment.load import with_search
+    from harness.experiment.overrides import NO_LIMIT
+    from harness.study.opening import open_study
 
-    paths, history = open_study(study)
-    assert history.study is not None
-    recorded = history.study.experiment
+    paths, state = open_study(study)
     given: dict[str, Any] = {
         "trials": trials,
         "timeout": timeout,
@@ -53,9 +51,8 @@ def resume(
     changed = {
         name: None if value == NO_LIMIT else value for name, value in given.items() if value is not None
     }
-    experiment = restore(recorded | {"search": recorded["search"] | changed})
     run_and_report(
-        experiment,
+        with_search(state.experiment, changed),
         study=paths.folder.name,
         workers=number_of_workers(workers),
         resume=True,

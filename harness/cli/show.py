@@ -6,23 +6,18 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import JsonOption
+from harness.cli.options import JsonOption, OfStudyOption
 
 
 def show(
     trial: Annotated[int, typer.Argument(help="The trial's number.", min=0)],
-    study: Annotated[str | None, typer.Option("--study", help="By default the study last active.")] = None,
+    study: OfStudyOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Show one trial: parameters, every epoch, per-class scores, confusion matrix, failure."""
-    from harness.cli.studies import open_study
     from harness.cli.tables import print_trial
-    from harness.errors import StudyError
+    from harness.study.choosing import choose_trial
+    from harness.study.opening import open_study
 
-    paths, history = open_study(study)
-    if trial not in history.trials:
-        raise StudyError(
-            f"The study {paths.folder.name} has no trial {trial}; "
-            f"its trials are 0 to {len(history.trials) - 1}."
-        )
-    print_trial(history.trials[trial], as_json=json_)
+    _, state = open_study(study)
+    print_trial(choose_trial(state, trial), state.objective.name, as_json=json_)

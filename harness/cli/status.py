@@ -8,9 +8,9 @@ from harness.cli.options import JsonOption, StudyArgument
 def status(study: StudyArgument = None, json_: JsonOption = False) -> None:
     """Say how far a study is, what is best so far, and how it ended."""
     from harness.analysis.status import status as summarise
-    from harness.cli.studies import open_study
     from harness.cli.tables import print_status
-    from harness.sweep.lock import owner
+    from harness.study.lock import owner
+    from harness.study.opening import open_study
 
-    paths, history = open_study(study)
-    print_status(paths, summarise(history, owner(paths)), as_json=json_)
+    paths, state = open_study(study)
+    print_status(paths, summarise(state, owner(paths)), as_json=json_)

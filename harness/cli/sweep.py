@@ -18,7 +18,6 @@ from harness.cli.options import (
     TrialsOption,
     WorkersOption,
     number_of_workers,
-    overrides,
 )
 
 
@@ -44,20 +43,18 @@ def sweep(
     """
     from harness.cli.sweeping import run_and_report
     from harness.experiment.load import load
+    from harness.experiment.overrides import options
 
-    chosen = load(
-        experiment,
-        overrides(
-            set_,
-            dataset__source=dataset,
-            training__epochs=epochs,
-            search__trials=trials,
-            search__timeout=timeout,
-            search__target=target,
-            search__patience=patience,
-            search__min_gain=min_gain,
-            search__ordered=ordered or None,
-            search__max_epochs_total=max_epochs_total,
-        ),
+    given = options(
+        dataset=dataset,
+        epochs=epochs,
+        trials=trials,
+        timeout=timeout,
+        target=target,
+        patience=patience,
+        min_gain=min_gain,
+        max_epochs_total=max_epochs_total,
+        ordered=ordered or None,
     )
+    chosen = load(experiment, [*(set_ or []), *given])
     run_and_report(chosen, study=study, workers=number_of_workers(workers), recheck=recheck)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 if TYPE_CHECKING:
-    from harness.experiment.schema import Experiment
-    from harness.sweep.run import SweepResult
+    from harness.experiment.experiment import Experiment
+    from harness.sweeping.plan import SweepResult
 
 INTERRUPTED = 130
+"""The exit code of a sweep that was ended from outside, as shells report SIGINT."""
 
 
 def run_and_report(
@@ -26,14 +27,19 @@ def run_and_report(
 
     Raises:
         SweepFailedError: no trial succeeded.
-        UnreachableError: a view could not be brought up to date.
-        typer.Exit: the sweep was interrupted.
+        UnreachableError: a tracker could not be brought up to date.
+        typer.Exit: the sweep was interrupted, and can be resumed.
     """
     from harness.cli.display import open_display
-    from harness.errors import SweepFailedError, UnreachableError
-    from harness.sweep.run import run_sweep
+    from harness.cli.signals import stopped_by_signals
+    from harness.sweeping.plan import Stop
+    from harness.sweeping.session import run_sweep
+    from harness.sweeping.verdict import verdict
 
-    with open_display() as display:
+    stop = Stop()
+    with open_display() as display, stopped_by_signals(stop):
+        for sentence in experiment.advice:
+            display.note(sentence)
         result = run_sweep(
             experiment,
             display,
@@ -42,29 +48,14 @@ def run_and_report(
             workers=workers,
             evaluate_test=evaluate_test,
             recheck=recheck,
+            stop=stop,
         )
-    started = result.history.study
-    assert started is not None
     display.ended(result)
-    missing = (
-        f"{' '.join(result.behind)} Finish it with: harness sync {started.study}" if result.behind else ""
-    )
-    if missing and result.at_fault:
-        display.note(missing)
-    if result.at_fault:
-        raise SweepFailedError(result.ended.reason)
-    if not result.ended.complete:
-        more = f" {result.limit.raised_by}" if result.limit else ""
-        display.note(f"Go on with: harness resume {started.study}{more}")
-        if result.ended.reason in ("interrupted", "terminated"):
-            raise typer.Exit(INTERRUPTED)
-    elif not any(trial.state == "complete" for trial in result.history.trials.values()):
-        reasons = sorted({trial.reason for trial in result.history.trials.values() if trial.reason})
-        what = "The trial" if started.trials == 1 else "No trial"
-        raise SweepFailedError(
-            f"{what} of {started.study} {'failed' if started.trials == 1 else 'succeeded'}: "
-            f"{'; '.join(reason.rstrip('.') for reason in reasons[:3])}."
-        )
-    if missing:
-        raise UnreachableError(missing)
+    found = verdict(result)
+    for sentence in found.notes:
+        display.note(sentence)
+    if found.error is not None:
+        raise found.error
+    if found.interrupted:
+        raise typer.Exit(INTERRUPTED)
     return result

@@ -18,13 +18,14 @@ def sync(
         ),
     ] = False,
 ) -> None:
-    """Bring MLflow and Optuna's storage up to date with a study, after they were away.
+    """Bring the stores of all trackers, MLflow among them, up to date with a study, after they were away.
 
     What somebody has deleted in MLflow stays deleted, unless --restore is given.
     """
     from harness.cli import printable
-    from harness.cli.studies import open_study
-    from harness.sweep.sync import sync_study
+    from harness.study.opening import open_study
+    from harness.tracking.sync import sync_study
+    from harness.tracking.trackers import TRACKERS
 
     paths, _ = open_study(study)
 
@@ -32,4 +33,4 @@ def sync(
         typer.echo(printable(sentence), err=True)
 
     count = sync_study(paths, note=note, restore=restore)
-    note(f"{paths.folder.name}: MLflow and Optuna's storage have all {count:,} records.")
+    note(f"{paths.folder.name}: {' and '.join(TRACKERS)} have all {count:,} records.")

@@ -13,7 +13,6 @@ from harness.cli.options import (
     RecheckOption,
     SetOption,
     StudyOption,
-    overrides,
 )
 
 
@@ -33,11 +32,10 @@ def train(
     What the experiment searches takes its default value; choose others with --set space.NAME=VALUE.
     """
     from harness.cli.sweeping import run_and_report
-    from harness.cli.tables import print_evaluation
+    from harness.cli.tables import print_evaluations
     from harness.experiment.load import load, single
+    from harness.experiment.overrides import options
 
-    chosen = single(
-        load(experiment, overrides(set_, dataset__source=dataset, training__epochs=epochs, search__trials=1))
-    )
+    chosen = single(load(experiment, [*(set_ or []), *options(dataset=dataset, epochs=epochs, trials=1)]))
     result = run_and_report(chosen, study=study, workers=1, evaluate_test=True, recheck=recheck)
-    print_evaluation(result.history.trials[0], as_json=json_)
+    print_evaluations(result.state.trials[0].evaluations, as_json=json_)

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeAlias
 
 from harness.errors import DataError
-from harness.paths import make_folder, temporary_beside
+from harness.paths import make_folder, sync_folder, sync_tree, temporary_beside
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 CHUNK = 1 << 20
@@ -52,11 +52,6 @@ class Caps:
 CAPS = Caps()
 
 
-def is_archive(path: Path) -> bool:
-    """Whether the name is that of an archive."""
-    return path.name.lower().endswith(SUFFIXES)
-
-
 def archive_stem(path: Path) -> str:
     """The name without its suffixes: `pets` for `pets.tar.gz`."""
     lower = path.name.lower()
@@ -74,8 +69,9 @@ def unpack(archive: Path, folder: Path, caps: Caps = CAPS) -> None:
     temporary.mkdir(mode=0o700)
     try:
         _unpack(archive, temporary, caps)
-        os.sync()
+        sync_tree(temporary)
         temporary.replace(folder)
+        sync_folder(folder.parent)
     except DataError:
         raise
     except (OSError, RuntimeError, ValueError) as error:

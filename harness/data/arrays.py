@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import DataError
+from harness.paths.prepared import images_file, labels_file
 from harness.records import Dataset
 
 Images = npt.NDArray[np.uint8]
@@ -32,7 +33,7 @@ class ImagesOnDisk:
     pool: Images
     """Memory-mapped, uint8 (M, H, W, C)."""
     indices: npt.NDArray[np.int64]
-    """Which of the pool they are, (N,)."""
+    """Positions of these images in the pool, int64 (N,)."""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -57,21 +58,21 @@ class Arrays:
     """Which pool each part's indices point into."""
 
     def train(self) -> tuple[Images, Labels]:
-        """Images uint8 (N, H, W, C) and labels int32 (N,)."""
+        """Training images uint8 (N, H, W, C) and labels int32 (N,)."""
         return self._part("train")
 
     def on_disk(self, part: Part) -> tuple[ImagesOnDisk, Labels]:
         """The images of a part, of which none is read yet, and their labels int32 (N,)."""
         pool, indices = self._pools[part], self._indices[part]
-        labels: Any = _load(self._folder / f"{pool}_labels.npy")
-        return ImagesOnDisk(_load(self._folder / f"{pool}_images.npy"), indices), labels[indices]
+        labels: Any = _load(labels_file(self._folder, pool))
+        return ImagesOnDisk(_load(images_file(self._folder, pool)), indices), labels[indices]
 
     def validation(self) -> tuple[Images, Labels]:
-        """Like `train`; of length 0 where there are none."""
+        """Validation images uint8 (N, H, W, C) and labels int32 (N,); of length 0 where there are none."""
         return self._part("validation")
 
     def test(self) -> tuple[Images, Labels]:
-        """Like `train`; of length 0 where there are none. Open it once, at the end."""
+        """Test images uint8 (N, H, W, C) and labels int32 (N,), to be opened once, at the end; maybe none."""
         return self._part("test")
 
     def _part(self, part: Part) -> tuple[Images, Labels]:

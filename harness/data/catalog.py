@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from harness.data.sources import ImageArrays
+from harness.data.source import ImageArrays
 from harness.errors import DataError
 
 DOWNLOAD_SECONDS = 1800
@@ -21,7 +21,7 @@ _DIGITS = tuple("0123456789")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KerasSet:
     """A data set that Keras downloads and checks."""
 
     about: str
@@ -30,13 +30,13 @@ class Known:
     """Where Keras looks for it, relative to its data folder."""
 
 
-KERAS_SETS: dict[str, Known] = {
-    "cifar10": Known(
+KERAS_SETS: dict[str, KerasSet] = {
+    "cifar10": KerasSet(
         "60,000 colour photographs of 32×32 in 10 classes",
         ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
         "cifar-10-batches-py-target.tar.gz",
     ),
-    "cifar100": Known(
+    "cifar100": KerasSet(
         "60,000 colour photographs of 32×32 in 100 classes",
         (
             "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
@@ -53,8 +53,8 @@ KERAS_SETS: dict[str, Known] = {
         ),
         "cifar-100-python-target.tar.gz",
     ),
-    "mnist": Known("70,000 handwritten digits of 28×28", _DIGITS, "mnist.npz"),
-    "fashion_mnist": Known(
+    "mnist": KerasSet("70,000 handwritten digits of 28×28", _DIGITS, "mnist.npz"),
+    "fashion_mnist": KerasSet(
         "70,000 pictures of clothes of 28×28 in 10 classes",
         (
             "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
@@ -64,15 +64,10 @@ KERAS_SETS: dict[str, Known] = {
     ),
 }  # fmt: skip
 
-NAMES: dict[str, str] = {
-    "digits": "1,797 handwritten digits of 8×8, bundled with scikit-learn: nothing to download",
-    **{name: known.about for name, known in KERAS_SETS.items()},
-}
-"""What each named data set is, in a line."""
 
-
-def digits() -> ImageArrays:
+def read_digits() -> ImageArrays:
     """scikit-learn's digits, its 17 grey levels spread over 0…255."""
+    import numpy as np
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -80,12 +75,14 @@ def digits() -> ImageArrays:
     return ImageArrays("digits", _DIGITS, {"train": (images, bunch.target.astype(np.int32))})
 
 
-def keras_set(name: str) -> ImageArrays:
+def read_keras_set(name: str) -> ImageArrays:
     """A data set from Keras, in a process of its own so that TensorFlow stays out of this one.
 
     Raises:
         DataError: it is not on disk and cannot be downloaded.
     """
+    import numpy as np
+
     known = KERAS_SETS[name]
     script = (
         "import socket, sys, numpy as np\n"
@@ -128,3 +125,22 @@ def keras_set(name: str) -> ImageArrays:
         for pool, (images, labels) in (("train", train), ("test", test))
     }
     return ImageArrays(name, known.classes, shaped)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A data set that is known by name."""
+
+    about: str
+    """A sentence for people, without its end."""
+    read: Callable[[], ImageArrays]
+    """Raises DataError if it is not on disk and cannot be downloaded."""
+
+
+CATALOG: dict[str, BuiltIn] = {
+    "digits": BuiltIn(
+        "1,797 handwritten digits of 8×8, bundled with scikit-learn: nothing to download", read_digits
+    ),
+    **{name: BuiltIn(known.about, partial(read_keras_set, name)) for name, known in KERAS_SETS.items()},
+}
+"""Built-in data sets by name."""

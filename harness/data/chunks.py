@@ -1,4 +1,4 @@
-"""Some images of a source at a time, decoded into their rows of an array, in this process or in others."""
+"""Decode image files in chunks into their rows of an array, in this process or in others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,14 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.pixel_range import Extent, Range
-from harness.data.sources import ImageFile
+from harness.data.source import ImageFile
 from harness.errors import DataError
 from harness.machine import usable_cores
+from harness.paths.prepared import images_file
 
 CHUNK = 500
 SAFE_PATH = "PYTHONSAFEPATH"
 FEW = 2 * CHUNK
-"""Up to so many images are decoded in this process: starting others takes longer."""
+"""The most images that are decoded in this process: starting others would take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,11 @@ class Chunk:
     """Leave images of which only one should be in memory."""
 
     def one_at_a_time(self) -> Chunk:
-        """The same, decoding also the largest images."""
+        """This chunk, but with the largest images decoded too."""
         return replace(self, postpone=False)
 
     def with_range(self, pixel_range: Range) -> Chunk:
-        """The same with a known range for files of more than 8 bits a channel."""
+        """This chunk, but with a known range for files of more than 8 bits a channel."""
         return replace(self, pixel_range=pixel_range)
 
 
@@ -61,13 +63,13 @@ class Outcome:
     pixels: list[int] = field(default_factory=list)
     """Hash of each image's pixels; 0 where unreadable."""
     failures: dict[int, str] = field(default_factory=dict)
-    """Reason by row."""
+    """Why a file cannot be used, by row."""
     extents: dict[int, Extent] = field(default_factory=dict)
-    """By row, of files with more than 8 bits a channel."""
+    """What is known of the values in files with more than 8 bits a channel, by row."""
     postponed: list[int] = field(default_factory=list)
     """Rows left for later."""
     kinds: dict[int, str] = field(default_factory=dict)
-    """By row, of files that were read."""
+    """The kinds of files that were read, by row."""
     animated: list[int] = field(default_factory=list)
     """Rows of which only the first frame is kept."""
     clipped: int = 0
@@ -76,7 +78,7 @@ class Outcome:
 
 
 def chunks_of(like: Chunk, pool: str, files: Sequence[ImageFile], rows: Sequence[int]) -> list[Chunk]:
-    """Some images of a pool in chunks."""
+    """Chunks for the files of a pool at these rows."""
     return [
         replace(like, pool=pool, rows=tuple(some), paths=tuple(str(files[row].path) for row in some))
         for start in range(0, len(rows), CHUNK)
@@ -85,11 +87,11 @@ def chunks_of(like: Chunk, pool: str, files: Sequence[ImageFile], rows: Sequence
 
 
 def decode_chunks(chunks: Sequence[Chunk]) -> Iterator[Outcome]:
-    """Outcomes as they come."""
+    """Decode all chunks; their outcomes in the order in which they are done."""
     if sum(len(chunk.rows) for chunk in chunks) <= FEW:
         yield from map(_decode_chunk, chunks)
         return
-    with _safe_path():
+    with _fresh_interpreters():
         processes = ProcessPoolExecutor(
             max_workers=usable_cores(),
             mp_context=multiprocessing.get_context("spawn"),
@@ -118,16 +120,21 @@ def pixel_hash(pixels: npt.NDArray[np.uint8]) -> int:
 
 
 @contextmanager
-def _safe_path() -> Iterator[None]:
-    """Inside, Python processes are started without the working directory on their `sys.path`.
+def _fresh_interpreters() -> Iterator[None]:
+    """Inside, Python processes start without the working directory on their `sys.path` or the main module.
 
-    `multiprocessing` takes no options for them, and a `random.py` beside the images is not ours to run.
+    `multiprocessing` takes no options for them. A `random.py` beside the images is not ours to run; and the
+    main module, which it would import anew, may be a script that sweeps as soon as it is imported.
     """
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
+    main = vars(sys.modules["__main__"])
+    origin: dict[str, object] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    main.update(dict.fromkeys(origin))
     try:
         yield
     finally:
+        main.update(origin)
         if before is None:
             del os.environ[SAFE_PATH]
         else:
@@ -142,7 +149,7 @@ def _ignore_interrupts() -> None:
 
 
 def _decode_chunk(chunk: Chunk) -> Outcome:
-    images = np.lib.format.open_memmap(chunk.folder / f"{chunk.pool}_images.npy", "r+")
+    images = np.lib.format.open_memmap(images_file(chunk.folder, chunk.pool), "r+")
     outcome = Outcome(chunk)
     for row, path in zip(chunk.rows, chunk.paths, strict=True):
         _decode_one(row, path, images, outcome)

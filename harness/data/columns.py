@@ -45,7 +45,7 @@ class Columns:
 
     path: int
     label: int | None
-    """None with `one_hot`, or if there are no labels."""
+    """The position of the labels' column; None with `one_hot`, or if there are no labels."""
     one_hot: tuple[int, ...]
     """Columns of 0 and 1, one a class."""
     split: int | None
@@ -152,7 +152,7 @@ def _by_name(names: Sequence[str], known: Sequence[str], free: Sequence[int]) ->
 def _path_column(
     table: Table, names: list[str], is_image: Callable[[str], bool], said: list[str], taken: set[int]
 ) -> int:
-    """By name, but a column whose values lead to images beats one whose values do not."""
+    """The column with paths: one so called, but one whose values lead to images before one whose do not."""
     free = [at for at in range(len(names)) if at not in taken]
     by_name = [at for name in PATHS for at in free if names[at] == name]
     rest = [at for at in free if at not in by_name]

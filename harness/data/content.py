@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from harness.data.manifest import VERSION, Manifest
 from harness.data.pixel_range import Range
-from harness.data.sources import POOLS, ImageFiles
-from harness.data.store import VERSION, Manifest
-from harness.experiment.schema import DatasetConfig
+from harness.data.source import POOLS, ImageFiles
+from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import sha256_of
 from harness.records import Progress
 
@@ -19,7 +19,7 @@ THREADS = 8
 
 
 def fingerprint(source: ImageFiles, config: DatasetConfig) -> str:
-    """Changes when a file is added, removed, renamed or written, or decoding would differ."""
+    """A hash that changes when a file is added, removed, renamed or written, or decoding would differ."""
     state = hashlib.sha256(f"{settings(config)} {config.range} {source.name}\n".encode())
     state.update("\0".join(source.classes).encode())
     for file in source.files:
@@ -29,8 +29,8 @@ def fingerprint(source: ImageFiles, config: DatasetConfig) -> str:
 
 
 def likeness(source: ImageFiles, config: DatasetConfig) -> str:
-    """The same for sources with equal paths and sizes: their content may be equal too, and is worth
-    reading."""
+    """A hash that sources with equal paths and sizes share: their content may be equal too, so that it is
+    worth reading."""
     state = hashlib.sha256(f"like {settings(config)} {config.range}\n".encode())
     state.update("\0".join(source.classes).encode())
     for file in source.files:

@@ -16,14 +16,14 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps
 
 from harness.data.deep import is_deep, read_deep
+from harness.data.file_kinds import kind_of
 from harness.data.foreign import what_it_is
-from harness.data.kinds import kind_of
 from harness.data.pixel_range import Extent, Range, outside
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
-"""By default more are refused, from the header alone: a file of 661 bytes can claim 60,000 × 60,000
-pixels."""
+"""Images of more pixels are refused by default, from the header alone: a file of 661 bytes can claim
+60,000 × 60,000."""
 GREY_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 _TRANSPARENT_WHITE = (255, 255, 255, 255)
 
@@ -33,7 +33,7 @@ class UnreadableError(Exception):
 
 
 class FloatsError(UnreadableError):
-    """Its pixels are floating-point numbers, and which values are black and white was not said."""
+    """The file's pixels are floating-point numbers, and which values are black and white was not said."""
 
     def __init__(self, extent: Extent) -> None:
         super().__init__(
@@ -57,15 +57,15 @@ class Decoded:
     """Pixels, and what was lost on the way to them."""
 
     pixels: npt.NDArray[np.uint8]
-    """(height, width, channels)"""
+    """The image, uint8 (height, width, channels)."""
     animated: bool = False
-    """Only the first frame was kept."""
+    """Whether there were more frames than the first, which alone was kept."""
     extent: Extent | None = None
     """What the values reach from and to in a file of more than 8 bits a channel; None for others."""
     clipped: int = 0
     """Values outside the range."""
     kind: str = ""
-    """What kind of file it was; see `harness.data.kinds`."""
+    """What kind of file it was; see `harness.data.file_kinds`."""
 
 
 def read_header(content: bytes, max_pixels: int = MAX_PIXELS) -> Header:

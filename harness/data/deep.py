@@ -34,7 +34,7 @@ class Deep:
         return Extent(dtype.kind, 8 * dtype.itemsize, float(self.values.min()), float(self.values.max()))
 
     def at_8_bits(self, pixel_range: Range | None) -> Image.Image:
-        """As an image of 8 bits; without a range, the upper byte of 16 bits."""
+        """The image with 8 bits a channel; without a range, the upper byte of 16 bits."""
         if pixel_range is None:
             found = np.clip(self.values.astype(np.int64) >> 8, 0, 255).astype(np.uint8)
         else:

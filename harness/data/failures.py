@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.data.sentences import counted, listed
-from harness.data.sources import ImageFile, ImageFiles
+from harness.data.source import ImageFile, ImageFiles
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 LISTED = 20
 """Lines of an error."""

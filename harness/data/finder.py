@@ -23,7 +23,7 @@ class Finder(Protocol):
 
 
 class InTree:
-    """Only what lies in a tree that was read."""
+    """Finds images among those of a tree that was read."""
 
     def __init__(self, base: Folder) -> None:
         """`base`: the folder that paths are relative to."""
@@ -37,7 +37,7 @@ class InTree:
                 self._ends.setdefault(end, []).append(found)
 
     def find(self, name: str) -> Found | None:
-        """By the path, else by as much of its end as is there and belongs to one image only."""
+        """The image at the path, else the only one whose path has the same end, as much of it as there is."""
         name = name.removeprefix("./")
         if found := self._exact.get(name):
             return found
@@ -59,7 +59,7 @@ class OnDisk:
         self._looked = False
 
     def find(self, name: str) -> Found | None:
-        """By the path, else as `InTree` does."""
+        """The image at the path, else the only one below the list's folder whose path has the same end."""
         path = os.path.join(self._folder, name)  # noqa: PTH118 # a Path takes longer than the file system
         try:
             stat = os.stat(path)  # noqa: PTH116

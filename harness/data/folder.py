@@ -12,11 +12,11 @@ from harness.data.lists_beside import Lists, all_lists, find_lists
 from harness.data.masks import set_masks_aside
 from harness.data.prefix import images_by_prefix
 from harness.data.sentences import counted, listed
-from harness.data.sources import ImageFiles
+from harness.data.source import ImageFiles
 from harness.data.split_folders import find_classes
 from harness.data.tree import Folder, read_tree
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 
 def scan_folder(root: Path, config: DatasetConfig) -> ImageFiles:
@@ -48,13 +48,11 @@ def scan_folder(root: Path, config: DatasetConfig) -> ImageFiles:
 
 def _by_folders_or_list(root: Folder, config: DatasetConfig) -> tuple[list[Labelled], list[str], list[str]]:
     """Images with labels, sentences about how they were taken, and sentences about lists."""
-    found = Lists([], [])
-    if config.layout == "auto":
-        found = find_lists(root, unwrap(root, config.named_splits()), config)
-    by_folders: tuple[list[Labelled], list[str]] | None = None
     top = unwrap(root, config.named_splits())
+    found = find_lists(root, top, config) if config.layout == "auto" else Lists([], [])
+    by_folders: tuple[list[Labelled], list[str]] | None = None
     try:
-        layout = find_classes(root, config.named_splits())
+        layout = find_classes(top, config.named_splits())
         top = layout.top
         by_folders = images_of_classes(layout, root)
     except DataError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.data.sentences import counted, listed
-from harness.data.sources import POOLS, ImageFile, ImageFiles, Pool
+from harness.data.source import POOLS, ImageFile, ImageFiles, Pool
 from harness.errors import DataError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harness.data.sentences import counted, listed
-from harness.data.sources import POOLS, Pool
+from harness.data.source import POOLS, Pool
 from harness.data.split_names import CANONICAL, NEUTRAL, plain_split, split_name, words
 from harness.data.tree import Folder
 from harness.errors import DataError
@@ -25,7 +25,7 @@ class ClassFolder:
     label: str
     folder: Folder
     deep: bool = True
-    """False: only the images directly inside."""
+    """Whether images in folders further down count; else only those directly inside."""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.data.labelled import Labelled
 from harness.data.not_data import IMAGES
 from harness.data.sentences import counted, listed
-from harness.data.sources import POOLS, Pool
+from harness.data.source import POOLS, Pool
 from harness.data.split_names import flat, split_names
 from harness.errors import DataError
 

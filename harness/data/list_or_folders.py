@@ -12,7 +12,7 @@ from harness.data.sentences import counted, listed
 from harness.data.split_names import NEUTRAL, words
 from harness.data.tree import Folder, images_below
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 ENOUGH = 0.5
 """The share of the images that a list has to name."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from harness.data.columns import Columns
 from harness.data.sentences import counted, listed
-from harness.data.sources import Pool
+from harness.data.source import Pool
 from harness.data.split_names import flat, value_split
 from harness.data.table import Table
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Rows:
         )
 
     def sentences(self) -> list[str]:
-        """What should be said."""
+        """What a person should know of the list."""
         said = []
         if self.blank:
             said.append(

@@ -13,11 +13,11 @@ from harness.data.labelled import Labelled, as_source
 from harness.data.list_folders import splits_of_folders, unlisted_beside
 from harness.data.list_rows import Rows
 from harness.data.sentences import counted, listed
-from harness.data.sources import ImageFiles, Pool
+from harness.data.source import ImageFiles, Pool
 from harness.data.table import Table, read_table
 from harness.data.tree import matching, say_unmatched
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 SHOWN = 20
 """Lines of a list that are shown in an error."""
@@ -32,7 +32,7 @@ class Listing:
     has_splits: bool = False
 
 
-def read_manifest(file: Path, config: DatasetConfig) -> ImageFiles:
+def images_of_list(file: Path, config: DatasetConfig) -> ImageFiles:
     """The images that a list with columns such as `path,label[,split]` names.
 
     Relative paths are relative to the file. Images that are not found there are looked for below its folder.

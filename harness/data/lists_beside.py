@@ -10,12 +10,12 @@ from harness.data.columns import Columns, NoPathsError
 from harness.data.finder import InTree
 from harness.data.listing import columns_of
 from harness.data.sentences import counted, listed
-from harness.data.sources import Pool
+from harness.data.source import Pool
 from harness.data.split_names import plain_split, words
 from harness.data.table import Table, read_table
 from harness.data.tree import Folder
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 MOST_LISTS = 20
 LARGEST = 256 << 20
@@ -35,7 +35,7 @@ class ImageList:
     """The split, where the list or its folder has the name of one."""
 
     def below(self, top: Folder) -> str:
-        """Its path relative to a folder."""
+        """The list's path relative to a folder."""
         return str(self.table.file).removeprefix(f"{top.path}/")
 
 
@@ -46,7 +46,7 @@ class Lists:
     usable: list[ImageList]
     """Their paths lead to images, and they have labels."""
     said: list[str]
-    """Why others are not used."""
+    """Sentences about the lists that are not used."""
 
 
 def find_lists(root: Folder, top: Folder, config: DatasetConfig) -> Lists:

@@ -7,7 +7,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from harness.data.split_names import words
-from harness.paths import cache, home
+from harness.paths import cache, holds_studies, home
+from harness.paths.bundle import CHECKSUMS, METADATA, SAVED_MODEL_GRAPH
+from harness.paths.places import STUDIES
+from harness.paths.prepared import DATASETS, INDEX
 
 SYSTEM_FOLDERS = frozenset(
     name.casefold()
@@ -23,14 +26,14 @@ DOCUMENTS = frozenset([
     ".ipynb", ".rst", ".toml", ".cfg", ".js", ".css", ".lock", ".url", ".lnk", ".aae", ".xmp", ".sqlite",
     ".sqlite3",
 ])  # fmt: skip
-"""Passed over without a word."""
+"""Suffixes of files that are passed over without a word."""
 OTHER_DATA = frozenset([
     ".csv", ".tsv", ".json", ".jsonl", ".xml", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z",
     ".rar", ".npy", ".npz", ".h5", ".hdf5", ".mat", ".pkl", ".pickle", ".parquet", ".arrow", ".feather",
     ".tfrecord", ".pt", ".pth", ".ckpt", ".keras", ".pb", ".onnx", ".tflite", ".mp4", ".avi", ".mov",
     ".mkv", ".webm", ".mp3", ".wav", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx",
 ])  # fmt: skip
-"""Passed over and named, for they may hold labels or pictures."""
+"""Suffixes of files that are passed over and named, for they may hold labels or pictures."""
 NOT_IMAGES = DOCUMENTS | OTHER_DATA | {".txt"}
 _DOCUMENT_NAMES = frozenset([
     "readme", "license", "licence", "copying", "notice", "authors", "changelog", "makefile", "sha256sums",
@@ -52,16 +55,16 @@ MASKS = frozenset([
 PICTURES = frozenset([
     "image", "images", "img", "imgs", "pic", "pics", "picture", "pictures", "photo", "photos",
 ])  # fmt: skip
-"""What the folder beside them is called."""
+"""What the folder beside the images is called."""
 _MASK_FILE = re.compile(
     r"(.+?)[ _-](?:mask|segmentation|seg|gt|label|thumb|thumbnail)(?:[ _-]?\d{1,2})?", re.IGNORECASE
 )
 
 
 _TRACES = (
-    (("metadata.json", "SHA256SUMS"), "an exported model"),
+    ((METADATA, CHECKSUMS), "an exported model"),
     (("MLmodel",), "a saved model"),
-    (("saved_model.pb",), "a saved model"),
+    ((SAVED_MODEL_GRAPH,), "a saved model"),
     (("pyvenv.cfg",), "a virtual environment"),
 )
 """Files that say what the folder is that holds all of them."""
@@ -93,11 +96,11 @@ def own_folder(path: str, names: Collection[str]) -> str:
         if all(name in names for name in traces):
             return what
     here = Path(path)
-    if (here.name == "studies" and any(here.glob("*/events.jsonl"))) or (
-        "studies" in names and (_same(here, home()) or any(here.glob("studies/*/events.jsonl")))
-    ):
+    if STUDIES in names and _same(here, home()):
         return "harness's studies"
-    if "datasets" in names and (_same(here, cache()) or (here / "datasets" / "index").is_dir()):
+    if (STUDIES in names or here.name == STUDIES) and holds_studies(here):
+        return "harness's studies"
+    if DATASETS in names and (_same(here, cache()) or (here / DATASETS / INDEX).is_dir()):
         return "prepared data"
     return ""
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from harness.data.npz_keys import choose_keys, say_keys
 from harness.data.npz_labels import label_numbers
 from harness.data.pixel_range import Choice, Range, checked, extent_of, given_range, outside, to_bytes
-from harness.data.sources import ImageArrays, Pool
+from harness.data.source import ImageArrays, Pool
 from harness.errors import DataError
 
 MAX_BYTES = 64 << 30
-"""Of one array, from its header: a small file may claim anything."""
+"""The most that one array may take, by its header: a small file may claim anything."""
 MAX_RATIO = 200
 """Bytes of an array for each byte of the file, beyond the first `RATIO_FROM`."""
 RATIO_FROM = 64 << 20

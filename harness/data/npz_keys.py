@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.sentences import listed
-from harness.data.sources import POOLS, Pool
+from harness.data.source import POOLS, Pool
 from harness.data.split_names import split_name, words
 from harness.errors import DataError
 
@@ -21,7 +21,7 @@ _NAMES = frozenset(
 )
 _ROLE, _SPLIT = "x|y|images?|labels?|imgs?|data|targets?", "train|training|val|valid|validation|dev|test"
 _ONE_WORD = re.compile(f"({_ROLE})({_SPLIT})|({_SPLIT})({_ROLE})")
-"""Such as xtrain, testimages."""
+"""Matches a role and a split written as one word, such as xtrain or testimages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Keys:
     names: str | None
     """The names of the classes."""
     unused: dict[str, str]
-    """Why, by array; empty where nothing is known of it."""
+    """Why arrays are not used, by their names; empty where nothing is known of one."""
     unclear: bool
-    """Not all names say the split in its own words."""
+    """Whether some name says its split in other words than usual."""
 
 
 def choose_keys(file: Path, keys: Sequence[str]) -> Keys:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.sentences import listed
-from harness.data.sources import Pool
+from harness.data.source import Pool
 from harness.errors import DataError
 
 Values = npt.NDArray[Any]

@@ -19,16 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.data.kinds import format_of, kind_of_file
-from harness.data.sources import ImageFile
+from harness.data.file_kinds import format_of, kind_of_file
+from harness.data.source import ImageFile
 from harness.paths import write_folder
+from harness.paths.prepared import CONTENTS, ORIGINALS
 from harness.records import Progress
 
-FOLDER = "originals"
-INDEX = "index.json"
 OF_A_KIND = 2
 MOST_BYTES = 20 * 2**20
-"""Of all kept files together."""
+"""The most that all kept files may take together."""
 LABEL = "looking at files"
 
 
@@ -37,9 +36,9 @@ class Original:
     """One of the data set's files."""
 
     name: str
-    """Its path relative to the source, with `/`."""
+    """The file's path relative to the source, with `/`."""
     kind: str
-    """See `harness.data.kinds`."""
+    """The kind of file, as `harness.data.file_kinds` words it."""
     content: bytes
 
 
@@ -50,7 +49,7 @@ class Originals:
     counts: dict[str, int]
     """Readable files by kind."""
     files: tuple[Original, ...]
-    """Up to two of each kind."""
+    """At most two files of each kind."""
 
 
 def keep_originals(folder: Path, files: Sequence[ImageFile], kinds: Sequence[str]) -> None:
@@ -85,7 +84,7 @@ def keep_originals(folder: Path, files: Sequence[ImageFile], kinds: Sequence[str
                 }
             )
         index = json.dumps({"counts": counts, "files": kept}, indent=1, ensure_ascii=False)
-        (fresh / INDEX).write_text(index, encoding="utf-8")
+        (fresh / CONTENTS).write_text(index, encoding="utf-8")
 
     write_folder(folder, write)
 
@@ -93,7 +92,7 @@ def keep_originals(folder: Path, files: Sequence[ImageFile], kinds: Sequence[str
 def read_originals(folder: Path) -> Originals | None:
     """What `keep_originals` wrote, without files that are damaged; None if there is nothing, or no index."""
     try:
-        index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index: dict[str, Any] = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
         found = []
         for entry in index["files"]:
             content = (folder / Path(entry["file"]).name).read_bytes()
@@ -106,7 +105,7 @@ def read_originals(folder: Path) -> Originals | None:
 
 def has_originals(prepared: Path) -> bool:
     """Whether originals are kept beside these arrays, as they are not by the first versions."""
-    return (prepared / FOLDER / INDEX).is_file()
+    return (prepared / ORIGINALS / CONTENTS).is_file()
 
 
 def add_originals(prepared: Path, files: Sequence[ImageFile], progress: Progress) -> None:
@@ -120,12 +119,12 @@ def add_originals(prepared: Path, files: Sequence[ImageFile], progress: Progress
         if number % 1000 == 0 or number == len(files):
             progress(LABEL, number, len(files))
     with contextlib.suppress(OSError):
-        shutil.rmtree(prepared / FOLDER, ignore_errors=True)
-        keep_originals(prepared / FOLDER, files, kinds)
+        shutil.rmtree(prepared / ORIGINALS, ignore_errors=True)
+        keep_originals(prepared / ORIGINALS, files, kinds)
 
 
 def _chosen(counts: Counter[str], candidates: dict[str, list[ImageFile]]) -> list[tuple[str, ImageFile]]:
-    """For each kind, commonest first, a file of middling size and the smallest, as long as there is room."""
+    """A file of middling size and the smallest of each kind, commonest kinds first, while there is room."""
     chosen: list[tuple[str, ImageFile]] = []
     room = MOST_BYTES
     for kind, _ in counts.most_common():

@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.manifest import Manifest
 from harness.data.sentences import counted, listed
-from harness.data.sources import Pool
+from harness.data.source import Pool
 from harness.data.split import Indices, hold_out, limit
-from harness.data.store import Manifest
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import write_file
+from harness.paths.prepared import hashes_file, labels_file, split_file
 from harness.records import Dataset
 
 Labels = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 PAIRS = (("validation", "test"), ("train", "test"), ("train", "validation"))
-"""Of the images that both hold, the first is relieved."""
+"""Images that two parts share are left out of the first one of the two."""
 
 
 @dataclass(slots=True)
@@ -131,8 +132,8 @@ def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
 
 
 def _read(folder: Path, manifest: Manifest) -> _Pools:
-    labels: dict[str, Labels] = {p: np.load(folder / f"{p}_labels.npy") for p in manifest.pools}
-    hashes: dict[str, Hashes] = {p: np.load(folder / f"{p}_hashes.npy") for p in manifest.pools}
+    labels: dict[str, Labels] = {p: np.load(labels_file(folder, p)) for p in manifest.pools}
+    hashes: dict[str, Hashes] = {p: np.load(hashes_file(folder, p)) for p in manifest.pools}
     used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
     pools = _Pools(manifest.classes, labels, hashes, used)
     _warn_of_lookalikes(pools)
@@ -193,7 +194,7 @@ def _check_classes_left(pools: _Pools, labels: dict[str, Labels]) -> None:
 
 def _write(folder: Path, key: str, parts: dict[str, Indices], where: dict[str, Pool]) -> str:
     """Write a split; its file's name."""
-    file = folder / f"split-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    file = split_file(folder, key)
     content = io.BytesIO()
     np.savez(
         content,

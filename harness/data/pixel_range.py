@@ -45,9 +45,9 @@ class Choice:
     """How values become bytes."""
 
     pixel_range: Range | None
-    """None: as they are."""
+    """The values that become 0 and 255; None if values are kept as they are."""
     sentence: str
-    """Empty if there is nothing to say."""
+    """A sentence about the choice; empty if there is nothing to say."""
 
 
 class UnknownRangeError(Exception):

@@ -11,7 +11,7 @@ from harness.data.class_images import unused_beside
 from harness.data.labelled import Labelled
 from harness.data.layout import Layout, Named, refuse_two_for_one, say_parts, say_unused
 from harness.data.sentences import counted, listed
-from harness.data.sources import POOLS, Pool
+from harness.data.source import POOLS, Pool
 from harness.data.split_names import plain_split, split_names
 from harness.data.tree import Folder, images_below
 from harness.errors import DataError

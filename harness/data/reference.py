@@ -19,14 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.arrays import Images, Part, load, part_named
-from harness.data.originals import FOLDER, Originals, read_originals
+from harness.data.originals import Originals, read_originals
 from harness.paths import sha256_of, write_folder
+from harness.paths.prepared import CONTENTS, ORIGINALS, REFERENCE_IMAGES
 from harness.records import Dataset
 
 MOST = 64
 """Reference images."""
-INDEX = "index.json"
-PIXELS = "images.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def reference_split(validation_images: int) -> Part:
 
 
 def reference_rows(images: int) -> npt.NDArray[np.int64]:
-    """Up to 64 positions, spread evenly over so many images."""
+    """At most 64 positions, spread evenly over `images` images: int64 (n,)."""
     return np.linspace(0, images - 1, min(MOST, images)).astype(np.int64)
 
 
@@ -66,7 +65,7 @@ def keep_reference(folder: Path, dataset: Dataset) -> None:
     reference = reference_of(dataset, split, reference_rows(dataset.counts[split]))
 
     def write(fresh: Path) -> None:
-        with (fresh / PIXELS).open("wb") as stream:
+        with (fresh / REFERENCE_IMAGES).open("wb") as stream:
             np.savez_compressed(
                 stream,
                 images=reference.images,
@@ -74,9 +73,9 @@ def keep_reference(folder: Path, dataset: Dataset) -> None:
                 split=np.str_(reference.split),
             )
         if reference.originals is not None:
-            shutil.copytree(Path(dataset.folder) / FOLDER, fresh / FOLDER)
-        index = _names(dataset) | {"sha256": sha256_of(fresh / PIXELS)}
-        (fresh / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+            shutil.copytree(Path(dataset.folder) / ORIGINALS, fresh / ORIGINALS)
+        index = _names(dataset) | {"sha256": sha256_of(fresh / REFERENCE_IMAGES)}
+        (fresh / CONTENTS).write_text(json.dumps(index, indent=1), encoding="utf-8")
 
     shutil.rmtree(folder, ignore_errors=True)
     write_folder(folder, write)
@@ -85,23 +84,23 @@ def keep_reference(folder: Path, dataset: Dataset) -> None:
 def read_reference(folder: Path) -> Reference | None:
     """What `keep_reference` wrote; None if there is nothing, or it is damaged."""
     try:
-        if sha256_of(folder / PIXELS) != _index(folder).get("sha256"):
+        if sha256_of(folder / REFERENCE_IMAGES) != _index(folder).get("sha256"):
             return None
-        with np.load(folder / PIXELS, allow_pickle=False) as stored:
+        with np.load(folder / REFERENCE_IMAGES, allow_pickle=False) as stored:
             return Reference(
                 part_named(str(stored["split"])),
                 stored["indices"],
                 stored["images"],
-                read_originals(folder / FOLDER),
+                read_originals(folder / ORIGINALS),
             )
     except (OSError, ValueError, KeyError):
         return None
 
 
 def reference_of(dataset: Dataset, split: Part, indices: npt.NDArray[np.int64]) -> Reference:
-    """The same from the prepared data; raises DataError if that is gone."""
+    """Reference images from the prepared data, which a study may keep; raises DataError if that is gone."""
     images = load(dataset).on_disk(split)[0][indices]
-    return Reference(split, indices, images, read_originals(Path(dataset.folder) / FOLDER))
+    return Reference(split, indices, images, read_originals(Path(dataset.folder) / ORIGINALS))
 
 
 def _names(dataset: Dataset) -> dict[str, str]:
@@ -115,7 +114,7 @@ def _is_of(folder: Path, dataset: Dataset) -> bool:
 def _index(folder: Path) -> dict[str, Any]:
     """What the folder says of itself; nothing if it says nothing sensible."""
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return index if isinstance(index, dict) else {}

@@ -64,7 +64,7 @@ def hold_out(
 def limit(
     candidates: Indices, labels: npt.NDArray[np.int32], most: int, seed: int, *, classes: Sequence[str]
 ) -> Indices:
-    """At most about `most` images, each class in its share but with at least two, sorted."""
+    """About `most` of the candidates: every class in its share, but with at least two images; sorted."""
     if most >= len(candidates):
         return candidates
     rng = np.random.default_rng(seed)

@@ -17,10 +17,9 @@ from harness.data.layout import (
     refuse_two_for_one,
     say_parts,
     say_unused,
-    unwrap,
 )
 from harness.data.sentences import listed
-from harness.data.sources import POOLS, Pool
+from harness.data.source import POOLS, Pool
 from harness.data.split_in_class import class_and_split_in_name, split_in_every_class, split_inside
 from harness.data.split_names import SplitName, plain_split, split_names, words
 from harness.data.tree import Folder
@@ -34,17 +33,17 @@ _UNLABELLED = (
 _BESIDE = "beside the splits."
 
 
-def find_classes(root: Folder, named: Named | None) -> Layout:
+def find_classes(top: Folder, named: Named | None) -> Layout:
     """The class folders of a tree, by split.
 
     Args:
-        root: the source.
+        top: the folder that matters, as `harness.data.layout.unwrap` finds it.
         named: the folders that are splits as the user says it; {} if none is; None to go by their names.
 
     Raises:
         DataError: it can be meant in two ways of which none is likelier, or nothing usable is there.
     """
-    layout = Layout(unwrap(root, named))
+    layout = Layout(top)
     folders = layout.top.bearing()
     if named is not None:
         return _as_named(layout, folders, named)

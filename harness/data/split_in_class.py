@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.data.layout import NO_SPLITS, ClassFolder, Layout, Named, refuse_two_for_one, say_unused
 from harness.data.sentences import counted, listed
-from harness.data.sources import POOLS, Pool
+from harness.data.source import POOLS, Pool
 from harness.data.split_names import SplitName, split_names
 from harness.data.tree import Folder
 from harness.errors import DataError

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.data.sources import Pool
+from harness.data.source import Pool
 
 _SPLIT_WORDS: dict[str, Pool | None] = {
     "train": "train",
@@ -53,8 +53,8 @@ class SplitName:
     pool: Pool | None
     """None: images without labels."""
     rest: tuple[str, ...]
-    """Its other words, lower case, numbers and neutral ones left out; () if it can hardly mean anything
-    else."""
+    """The name's other words in lower case, without numbers and neutral ones; empty if the name can hardly
+    mean anything but the split."""
 
 
 def words(name: str) -> tuple[str, ...]:
@@ -83,13 +83,13 @@ def split_name(name: str) -> SplitName | None:
 
 
 def plain_split(name: str) -> SplitName | None:
-    """The same for a name that says nothing but the split, such as `training_set`; None otherwise."""
+    """The split that a name says and nothing else, as `training_set` does; None for other names."""
     found = split_name(name)
     return found if found and not found.rest else None
 
 
 def split_names(names: Sequence[str]) -> dict[str, SplitName]:
-    """Those of the names beside each other that mean splits.
+    """The splits that names beside each other mean.
 
     A name with further words, such as `seg_train`, is one only if another has the same further words and
     another split: `steam_train` and `bullet_train` are things.

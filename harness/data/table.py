@@ -27,7 +27,7 @@ class Table:
 
 
 def read_table(file: Path, most: int | None = None) -> Table:
-    """The list in a file, fields stripped.
+    """Read the list in a file, with white space around its fields removed.
 
     Args:
         file: UTF-8 with or without a byte-order mark, or UTF-16 with one.

@@ -62,7 +62,7 @@ class Tree:
     """Patterns that have matched nothing."""
 
     def sentences(self) -> list[str]:
-        """What should be said of it."""
+        """What a person should know of the tree."""
         said = []
         if self.strange:
             said.append(
@@ -89,7 +89,7 @@ def say_unmatched(patterns: Collection[str]) -> list[str]:
 
 
 class TooLargeError(Exception):
-    """More entries than the caller wanted to look at."""
+    """A tree has more entries than the caller wanted to look at."""
 
 
 def read_tree(root: Path, ignore: Iterable[str] = (), most: int | None = None) -> Tree:
@@ -152,10 +152,6 @@ def _entries(folder: Folder, tree: Tree, patterns: tuple[str, ...]) -> list[os.D
     try:
         with os.scandir(folder.path) as scan:
             found = sorted((entry for entry in scan if entry.name[0] != "."), key=lambda entry: entry.name)
-    except NotADirectoryError:
-        raise DataError(
-            f"{folder.path} is neither a folder, nor a .csv, .npz, .zip or .tar, nor a data set's name."
-        ) from None
     except OSError as error:
         raise DataError(f"The folder {folder.path} cannot be read: {error.strerror}.") from error
     if not patterns:

@@ -12,7 +12,7 @@ from PIL import Image
 
 ORIENTATION = 0x0112
 LARGEST_SIDE = 4000
-"""In pixels, of what is drawn."""
+"""The most pixels along a side of what is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class Drawing:
 
     name: str
     scale: float
-    """Its size in those of the picture it is drawn from."""
+    """The drawn picture's sides, as a factor of those of the picture it is drawn from."""
     write: Callable[[Image.Image], bytes]
-    """From a colour image to a file."""
+    """Makes the bytes of a file from a colour image."""
 
 
 def draw(drawing: Drawing, pixels: npt.NDArray[np.uint8]) -> bytes:
@@ -56,7 +56,7 @@ def _by_xmp(picture: Image.Image) -> bytes:
 
 
 def _see_through(picture: Image.Image) -> Image.Image:
-    """With a transparency that grows from left to right."""
+    """The picture with a transparency that grows from left to right."""
     alpha = np.linspace(0, 255, picture.width).astype(np.uint8)
     picture = picture.convert("RGBA")
     picture.putalpha(Image.fromarray(np.tile(alpha, (picture.height, 1))))
@@ -123,7 +123,7 @@ NO_IMAGES = (
     Drawing("half a PNG", 1.0, lambda picture: _half(_saved(picture, "PNG"))),
     Drawing("half a GIF", 1.0, lambda picture: _half(_saved(picture.quantize(64), "GIF"))),
 )
-"""What nothing reads."""
+"""Files that no reader may accept."""
 
 
 def _half(content: bytes) -> bytes:

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
+from harness.deploy.quiet import without_stderr
+from harness.deploy.trained import TrainedModel, check_file
+from harness.errors import ExportError
 from harness.model.keras_setup import import_keras
+
+
+def load_trained(source: TrainedModel) -> Any:
+    """The `keras.Model` of a trial, from raw pixels (0 to 255, N×H×W×C) to class probabilities (N×classes).
+
+    Raises:
+        ExportError: the file is missing, is not the one that was written, or cannot be loaded.
+        HarnessError: the user's own settings keep Keras from being used.
+    """
+    check_file(source)
+    return load_safely(source.file)
+
+
+def load_safely(file: Path) -> Any:
+    """The `keras.Model` in a `.keras` file; no code that the file brings is run.
+
+    Raises:
+        ExportError: the file cannot be loaded.
+        HarnessError: the user's own settings keep Keras from being used.
+    """
+    keras = quiet_keras()
+    try:
+        # Safe mode refuses Lambda layers, whose code would be unpickled.
+        return keras.saving.load_model(file, safe_mode=True)
+    except Exception as error:
+        # A file with foreign code or damage may fail in any way.
+        reason = str(error).strip().split("\n", 1)[0]
+        raise ExportError(f"The model file {file} cannot be loaded: {reason}") from error
 
 
 def load_error(file: Path) -> str:
     """Why the `.keras` file cannot be loaded, in a sentence fragment; empty if it can."""
     keras = quiet_keras()
     try:
-        # Safe mode refuses Lambda layers, whose code would be unpickled.
         keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
         return str(error).strip().split("\n", 1)[0] or type(error).__name__
@@ -30,17 +59,9 @@ def quiet_keras() -> Any:
         HarnessError: the user's own settings make that impossible.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    silent = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(silent, 2)
+    with without_stderr():
         keras = import_keras()
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for GPUs, and says so
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(silent)
     return keras

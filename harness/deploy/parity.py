@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.arrays import Part, part_named
-from harness.deploy.saved_model import PIXEL_TYPES
 from harness.errors import ExportError
+from harness.paths.study import PREDICTIONS
 
 TOLERANCE = 1e-4
 """Largest allowed difference of a probability."""
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
+Predict = Callable[[Images], Probabilities]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +33,36 @@ class Parity:
     """Images for which the most probable class is the same."""
 
     def sentence(self) -> str:
-        """For people."""
+        """What was found, in a sentence for people."""
         return (
             f"{self.artefact}: differs from the trained model by at most {self.largest_difference:.1e}, same "
             f"class on {self.same_class} of {self.images} images"
         )
 
 
-def pixels_parity(served: Any, images: Images, expected: Probabilities, classes: tuple[str, ...]) -> Parity:
-    """Of the SavedModel's signatures for pixels.
+def pixels_parity(
+    file: str, entries: Mapping[str, Predict], images: Images, expected: Probabilities
+) -> Parity:
+    """Try every entry of an exported model that takes pixels.
 
     Args:
-        served: its signatures, by name.
+        file: of the model.
+        entries: by name, the usual one first.
         images: uint8 (n, H, W, C).
-        expected: what the trained model predicted for them.
-        classes: in the order of the outputs.
+        expected: what the trained model predicted for them, float32 (n, K).
 
     Raises:
         ExportError: one of them predicts something else.
     """
-    import tensorflow as tf
-
-    found = []
-    for kind in ("float32", *PIXEL_TYPES):
-        name = "serving_default" if kind == "float32" else f"serving_{kind}"
-        answer = served[name](image=tf.constant(images.astype(kind)))
-        check_names(answer, classes)
-        found.append(compare(f"saved_model {name}", answer["probabilities"].numpy(), expected))
-    largest = max(one.largest_difference for one in found)
-    same = min(one.same_class for one in found)
-    return Parity("saved_model serving_default", len(expected), largest, same)
-
-
-def check_names(answer: Any, classes: tuple[str, ...]) -> None:
-    """Raises ExportError unless the class names that a signature gave fit its probabilities."""
-    named = [name.decode() for name in answer["class"].numpy()]
-    if named != [classes[index] for index in answer["probabilities"].numpy().argmax(axis=1)]:
-        raise ExportError("The exported SavedModel gives class names that do not fit its probabilities.")
+    found = [
+        compare(f"{file} {entry}".strip(), predict(images), expected) for entry, predict in entries.items()
+    ]
+    return Parity(
+        artefact=found[0].artefact,
+        images=len(expected),
+        largest_difference=max(one.largest_difference for one in found),
+        same_class=min(one.same_class for one in found),
+    )
 
 
 def compare(artefact: str, found: npt.NDArray[Any], expected: Probabilities) -> Parity:
@@ -96,7 +91,7 @@ def recorded_predictions(model_file: Path) -> tuple[Part, npt.NDArray[np.int64],
     Raises:
         ExportError: they cannot be read.
     """
-    file = model_file.with_name("reference.npz")
+    file = model_file.with_name(PREDICTIONS)
     try:
         with np.load(file, allow_pickle=False) as stored:
             return part_named(str(stored["split"])), stored["indices"], stored["probabilities"]

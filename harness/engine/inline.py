@@ -1,6 +1,6 @@
 """An engine without processes: segments run in this process, one at a time, when polled.
 
-For tests and debugging. It imports TensorFlow into the caller.
+It is for tests and for debugging, and imports TensorFlow into the caller, so it is not registered.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.engine.protocol import EngineEvent, Reported, WorkerReady
+from harness.engine.trainer import keras_trainer
 from harness.model.keras_setup import import_keras
 from harness.records import Segment, WorkerEvent
 
@@ -55,11 +56,11 @@ class InlineEngine:
         return events
 
     def has_grown(self, worker: int) -> bool:
-        """Never: there is no process to replace."""
+        """A slot never grows: there is no process to replace."""
         return False
 
     def cpu_seconds(self, worker: int) -> float:
-        """None of its own: whatever it does is done within `poll`."""
+        """A slot uses no processor time of its own: whatever it does is done within `poll`."""
         return 0.0
 
     def restart(self, worker: int) -> None:
@@ -68,23 +69,20 @@ class InlineEngine:
         self._events.append(WorkerReady(worker))
 
     def close(self) -> None:
-        """Drop what has not run."""
+        """Drop the segments that have not run."""
         self._waiting.clear()
 
 
 def _trainer() -> Run:
     import_keras()
-    from harness.train.failures import describe
-    from harness.train.segment import Workbench, run_segment
-
-    bench = Workbench()
+    trainer = keras_trainer()
 
     def run(
         segment: Segment, observe: Callable[[WorkerEvent], None], should_stop: Callable[[], bool]
     ) -> None:
         try:
-            run_segment(segment, bench, observe, should_stop).result()
+            trainer.run(segment, observe, should_stop).result()
         except Exception as error:  # noqa: BLE001 - whatever a trial raises is an outcome of the trial
-            observe(describe(segment, error))
+            observe(trainer.describe(segment, error))
 
     return run

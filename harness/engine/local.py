@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -16,20 +15,21 @@ from typing import IO
 
 import psutil
 
+from harness.engine.environment import SAFE_PATH, worker_environment
+from harness.engine.kind import EngineKind, EngineSettings
 from harness.engine.memory import GIB, GROWTH, WorkerMemory, own_memory, worker_memory
 from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.engine.wire import Ready, Report, Request, StopSegment, decode_report, encode_request
 from harness.errors import EngineError
 from harness.machine import usable_cores, visible_gpus
 from harness.paths import StudyPaths, make_folder
-from harness.records import Segment, event_from_dict, to_dict
+from harness.records import Segment
 
 CLOSE_SECONDS = 5.0
-LOOK_SECONDS = 0.5
+MEMORY_CHECK_SECONDS = 0.5
 """How often the workers' memory is looked at."""
 LOG_TAIL_LINES = 12
 WORKER_MODULE = "harness.engine.worker"
-SAFE_PATH = ("-P",)
-"""Python's option that keeps the working directory off `sys.path`: a `random.py` there is not ours to run."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class _Process:
     partial: bytes = b""
     log: IO[str] | None = field(default=None)
     settled: int | None = None
-    """Bytes of its own that it held after its first segment."""
+    """Bytes of its own that the worker held after its first segment; None before."""
 
 
 class LocalEngine:
@@ -68,17 +68,17 @@ class LocalEngine:
 
     def start(self) -> None:
         """Start every process; they import TensorFlow side by side."""
-        make_folder(self._paths.folder / "workers")
+        make_folder(self._paths.workers)
         for worker in range(self._workers):
             self._launch(worker)
 
     def submit(self, worker: int, segment: Segment) -> None:
         """Send the segment down the worker's input."""
-        self._send(worker, {"segment": to_dict(segment)})
+        self._send(worker, segment)
 
     def stop_segment(self, worker: int) -> None:
         """Ask the worker to end its segment after the current epoch."""
-        self._send(worker, {"stop": True})
+        self._send(worker, StopSegment())
 
     def poll(self, timeout: float) -> list[EngineEvent]:
         """Read what the workers wrote; a closed pipe means that the worker is gone."""
@@ -164,13 +164,13 @@ class LocalEngine:
         self._processes[worker] = _Process(process, read_end, log=log)
         self._selector.register(read_end, selectors.EVENT_READ, worker)
 
-    def _send(self, worker: int, message: dict[str, object]) -> None:
+    def _send(self, worker: int, request: Request) -> None:
         # A worker that has just died is noticed by the next poll; the message is not lost with it,
         # because the coordinator then submits the segment again.
         with contextlib.suppress(BrokenPipeError):
             stdin = self._processes[worker].process.stdin
             assert stdin is not None
-            stdin.write(json.dumps(message) + "\n")
+            stdin.write(encode_request(request))
             stdin.flush()
 
     def _read(self, worker: int) -> list[EngineEvent]:
@@ -181,21 +181,13 @@ class LocalEngine:
             return []
         if not chunk:
             code = self._end(worker, wait=1.0)
-            return [WorkerLost(worker, self._epitaph(worker, code))]
+            return [WorkerLost(worker, self._last_words(worker, code))]
         *lines, running.partial = (running.partial + chunk).split(b"\n")
-        events: list[EngineEvent] = []
-        for line in lines:
-            message = json.loads(line)
-            if "ready" in message:
-                events.append(WorkerReady(worker))
-            else:
-                # Only WorkerEvents are ever sent by a worker.
-                events.append(Reported(worker, event_from_dict(message["event"])))  # type: ignore[arg-type]
-        return events
+        return [_event(worker, decode_report(line)) for line in lines]
 
     def _too_large(self) -> list[EngineEvent]:
         """Kill workers that use more memory than they may."""
-        if self._memory.limit is None or time.monotonic() - self._looked < LOOK_SECONDS:
+        if self._memory.limit is None or time.monotonic() - self._looked < MEMORY_CHECK_SECONDS:
             return []
         self._looked = time.monotonic()
         lost: list[EngineEvent] = []
@@ -226,7 +218,7 @@ class LocalEngine:
             running.log.close()
         return code
 
-    def _epitaph(self, worker: int, code: int | None) -> str:
+    def _last_words(self, worker: int, code: int | None) -> str:
         log = self._paths.worker_log(worker)
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit status {code}"
@@ -234,19 +226,34 @@ class LocalEngine:
         return f"Worker {worker} ended with {how}. The end of {log}:{said}"
 
 
-def worker_environment(worker: int, threads: int, gpus: Sequence[str]) -> dict[str, str]:
-    """The environment of a process that trains: its threads, and one of the GPUs, dealt out in turn."""
-    environment = os.environ | {
-        "KERAS_BACKEND": "tensorflow",
-        "OMP_NUM_THREADS": str(threads),
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-        "PYTHONUNBUFFERED": "1",
-    }
-    if gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
-    return environment
+def _event(worker: int, report: Report) -> EngineEvent:
+    return WorkerReady(worker) if isinstance(report, Ready) else Reported(worker, report)
 
 
 def default_workers(trials: int) -> int:
     """One worker per GPU if there are any, else one per core, but never more than trials."""
     return max(1, min(trials, len(visible_gpus()) or usable_cores()))
+
+
+def workers_of(paths: StudyPaths) -> list[int]:
+    """Process ids of this machine's workers of a study, whoever started them."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        arguments = process.info["cmdline"] or []
+        if WORKER_MODULE in arguments and f"--study={paths.folder}" in arguments:
+            found.append(process.pid)
+    return found
+
+
+def _build(settings: EngineSettings) -> LocalEngine:
+    gpus = visible_gpus()
+    memory = worker_memory(settings.workers, len(gpus), settings.worker_memory, settings.data_memory)
+    return LocalEngine(settings.study, settings.workers, gpus, memory)
+
+
+KIND = EngineKind(
+    about="Processes on this machine that share its cores evenly; its GPUs are dealt out in turn.",
+    build=_build,
+    default_workers=default_workers,
+    processes=workers_of,
+)

@@ -11,26 +11,28 @@ from harness.machine import gpu_memory, usable_memory
 
 GIB = 2**30
 PROGRAMS = 0.25
+"""The share of a worker's memory for compiled programs."""
 DATA = 0.25
+"""The share of a worker's memory for images."""
 RECYCLE = 0.8
-"""Of a worker's share."""
+"""The share of a worker's memory from which it may be replaced."""
 GROWTH = 1.5
 """What a worker may hold of what it held after its first segment, before it counts as grown."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerMemory:
-    """Bytes."""
+    """What a worker may use, in bytes."""
 
     programs: int
     """Compiled programs that are kept for later trials."""
     data: int
     """Training and validation images; what is larger is read from disk, batch by batch."""
     recycle: int
-    """Beyond it a worker that has grown is replaced by a fresh one when its segment has ended, and what
-    leaked is gone."""
+    """Memory beyond which a worker that has grown is replaced by a fresh one when its segment has ended, so
+    that what leaked is gone."""
     limit: int | None
-    """Beyond it a worker is killed, and its trial counts as out of memory; None: never."""
+    """Memory beyond which a worker is killed and its trial counts as out of memory; None: never."""
 
 
 def worker_memory(

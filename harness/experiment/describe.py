@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from harness.experiment.distributions import Choice, Constant, Distribution, FloatRange
 from harness.experiment.parameters import CATALOG
-from harness.experiment.space import Choice, Constant, Distribution, FloatRange, Space, When
+from harness.experiment.space import Space, When
 
 
 def describe(space: Space) -> list[dict[str, str]]:

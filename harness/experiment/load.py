@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import types
-import typing
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pydantic import ValidationError
 
 from harness.errors import ExperimentError
-from harness.experiment.parameters import shown
-from harness.experiment.yaml_file import Lines, parse_value, read_yaml
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-    from harness.experiment.schema import Experiment
-
-EXAMPLE = "quickstart"
+from harness.experiment.draft import read_draft
+from harness.experiment.drawing import defaults
+from harness.experiment.experiment import Experiment, compile_experiment
+from harness.experiment.old_files import modernised, with_own_keys
+from harness.experiment.problems import Problem, explain, not_repeatable, objective_problems
+from harness.experiment.schema import ExperimentConfig
+from harness.experiment.space import Space
+from harness.experiment.space_conditions import start_problems
+from harness.experiment.space_file import parse_space
+from harness.messages import shown
 
 
 def builtin_folder() -> Path:
@@ -44,90 +46,83 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Experiment:
         ExperimentError: one line for each problem, with file, line, key path, what was found, what is
             allowed, and the nearest valid name.
     """
-    from pydantic import ValidationError
-
-    from harness.experiment.schema import Experiment
-
-    file = _find(name_or_path)
-    values, lines = read_yaml(file)
+    draft = read_draft(_find(name_or_path))
     for override in overrides:
-        _override(values, lines, override)
-
-    problems: list[tuple[str, str]] = []
+        draft.override(override)
+    config, problems = _checked(draft.values)
+    space, more = _space_of(draft.values)
+    problems += more
     experiment = None
-    try:
-        experiment = Experiment.model_validate(_tuples(values))
-    except ValidationError as error:
-        problems = [_explain(details) for details in error.errors()]
-    space = values.get("space")
-    if isinstance(space, dict) and space:
-        from harness.experiment.space import parse_space, start_problems
-
-        model = values.get("model")
-        try:
-            parsed = parse_space(space, model if isinstance(model, str) else None)
-            problems += start_problems(parsed, values.get("start_with"))
-        except ExperimentError as error:
-            problems += [
-                (path, text) for path, _, text in (line.partition(": ") for line in str(error).split("\n"))
-            ]
-    if experiment is not None and experiment.search.ordered:
-        problems += _not_repeatable(experiment)
-    if problems:
-        raise ExperimentError("\n".join(f"{_where(file, lines, path)}: {text}" for path, text in problems))
-    assert experiment is not None
+    if config is not None and space is not None and not problems:
+        experiment = compile_experiment(config, space, draft.advice)
+        problems = [
+            *objective_problems(experiment),
+            *(not_repeatable(experiment) if config.search.ordered else []),
+        ]
+    if experiment is None or problems:
+        raise ExperimentError("\n".join(f"{draft.where(path)}: {text}" for path, text in problems))
     return experiment
 
 
-def _not_repeatable(experiment: Experiment) -> list[tuple[str, str]]:
-    """Key paths and sentences on what a clock decides, so that an ordered study could not be repeated."""
-    problems = []
-    if experiment.search.max_trial_seconds is not None:
-        problems.append(
-            (
-                "search.max_trial_seconds",
-                "an ordered study cannot end trials by the clock, which no seed repeats",
-            )
-        )
-    measured = "an ordered study cannot decide by latency_ms, which is measured anew every time"
-    if "latency_ms" in experiment.limits:
-        problems.append(("limits.latency_ms", measured))
-    problems += [
-        (f"also.{index}.metric", measured)
-        for index, one in enumerate(experiment.also)
-        if one.metric == "latency_ms"
-    ]
-    return problems
+def _checked(values: dict[str, Any]) -> tuple[ExperimentConfig | None, list[Problem]]:
+    """What the schema makes of these values, or what it finds wrong."""
+    try:
+        return ExperimentConfig.model_validate(_tuples(values)), []
+    except ValidationError as error:
+        return None, [explain(details) for details in error.errors()]
+
+
+def _space_of(values: dict[str, Any]) -> tuple[Space | None, list[Problem]]:
+    """The space, and what the schema does not see: whether conditions and values fit each other."""
+    entries, model = values.get("space"), values.get("model")
+    if not isinstance(entries, dict) or not entries:
+        return None, []
+    try:
+        space = parse_space(entries, model if isinstance(model, str) else None)
+    except ExperimentError as error:
+        lines = (line.partition(": ") for line in str(error).split("\n"))
+        return None, [(path, text) for path, _, text in lines]
+    return space, start_problems(space, values.get("start_with"))
 
 
 def single(experiment: Experiment) -> Experiment:
     """The experiment as one full training of one configuration: every range gives way to its default."""
-    from harness.experiment.schema import Experiment
-    from harness.experiment.space import defaults
-
     values = dump(experiment)
-    return Experiment.model_validate(
-        _tuples(
-            values
-            | {
-                "space": dict(defaults(experiment.compiled_space())),
-                "search": values["search"] | {"trials": 1},
-                "scheduler": values["scheduler"] | {"kind": "none"},
-            }
-        )
+    return _changed(
+        experiment,
+        space=dict(defaults(experiment.space)),
+        search=values["search"] | {"trials": 1},
+        scheduler={"kind": "none"},
     )
+
+
+def with_search(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
+    """The experiment with other values of its `search` section."""
+    return _changed(experiment, search=dump(experiment)["search"] | changes)
+
+
+def _changed(experiment: Experiment, **sections: Any) -> Experiment:
+    return replace(restore(dump(experiment) | sections), advice=experiment.advice)
 
 
 def dump(experiment: Experiment) -> dict[str, Any]:
     """The experiment as JSON-serialisable builtins; `restore` reads them back."""
-    return experiment.model_dump(mode="json")
+    return experiment.config.model_dump(mode="json")
 
 
 def restore(values: dict[str, Any]) -> Experiment:
-    """The inverse of `dump`."""
-    from harness.experiment.schema import Experiment
+    """The inverse of `dump`, also for what earlier versions wrote.
 
-    return Experiment.model_validate(_tuples(values))
+    Raises:
+        ExperimentError: this version knows no such experiment; one line for each problem, with the key path.
+    """
+    values, _, _ = modernised(values)
+    if isinstance(values.get("scheduler"), dict):
+        values["scheduler"] = with_own_keys(values["scheduler"])
+    config, problems = _checked(values)
+    if config is None:
+        raise ExperimentError("\n".join(f"{path}: {text}" for path, text in problems))
+    return compile_experiment(config, parse_space(config.space, config.model))
 
 
 def _find(name_or_path: str) -> Path:
@@ -160,85 +155,3 @@ def _tuples(values: Any) -> Any:
     if isinstance(dataset, dict) and isinstance(dataset.get("image_size"), list):
         return values | {"dataset": dataset | {"image_size": tuple(dataset["image_size"])}}
     return values
-
-
-def _override(values: dict[str, Any], lines: Lines, override: str) -> None:
-    key, mark, text = override.partition("=")
-    key = key.strip()
-    if not mark or not key:
-        raise ExperimentError(f"--set takes KEY=VALUE, such as dataset.image_size=64, not {override!r}.")
-    *folders, last = key.split(".")
-    place = values
-    for folder in folders:
-        inner = place.setdefault(folder, {})
-        if not isinstance(inner, dict):
-            raise ExperimentError(f"--set {key}: {folder} is {inner!r}, which has no keys inside.")
-        place = inner
-    place[last] = parse_value(text)
-    for path in [path for path in lines if path == key or path.startswith(f"{key}.")]:
-        del lines[path]
-    lines[key] = 0
-
-
-def _where(file: Path, lines: Lines, path: str) -> str:
-    known = path
-    while known and known not in lines:
-        known = known.rpartition(".")[0]
-    line = lines.get(known)
-    if line == 0:
-        return f"--set {path}"
-    return f"{file}:{line}: {path}" if line else f"{file}: {path or 'the file'}"
-
-
-def _explain(details: ErrorDetails) -> tuple[str, str]:
-    """A key path and a sentence, instead of pydantic's terms."""
-    names = [str(part) for part in details["loc"] if not _is_branch(str(part))]
-    path, found, kind = ".".join(names), details["input"], details["type"]
-    context = details.get("ctx", {})
-    if kind == "extra_forbidden":
-        siblings = _keys_beside(names)
-        near = difflib.get_close_matches(names[-1], siblings, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(siblings)}"
-        return path, f"there is no such key{hint}"
-    if kind == "missing":
-        return path, "this key is missing"
-    if kind == "literal_error":
-        allowed = str(context["expected"]).replace("'", "")
-        near = difflib.get_close_matches(shown(found), allowed.replace(" or ", ", ").split(", "), n=1)
-        return path, f"{shown(found)} is not allowed; it must be {allowed}" + (
-            f"; did you mean {near[0]}?" if near else ""
-        )
-    if kind == "string_pattern_mismatch":
-        return path, (
-            f"{shown(found)} is not a name; use up to 40 lower-case letters, digits, '.', '_' and '-', "
-            "beginning with a letter or digit"
-        )
-    if kind == "too_short":
-        return path, "it is empty; it needs at least one entry"
-    message = details["msg"].removeprefix("Value error, ").replace("Input should be ", "it must be ")
-    return path, f"{shown(found)} is not allowed: {message[0].lower()}{message[1:]}"
-
-
-def _is_branch(part: str) -> bool:
-    """Pydantic names the branch of a union inside the path."""
-    return part in ("int", "none") or part.startswith(
-        ("tuple[", "list[", "literal[", "constrained-", "function-")
-    )
-
-
-def _keys_beside(names: list[str]) -> list[str]:
-    from pydantic import BaseModel
-
-    from harness.experiment.schema import Experiment
-
-    model: type[BaseModel] = Experiment
-    for name in names[:-1]:
-        if name.isdecimal():
-            continue  # an entry of a list
-        inner = model.model_fields[name].annotation
-        if isinstance(inner, types.UnionType | types.GenericAlias):
-            inner = typing.get_args(inner)[0]
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
-    return list(model.model_fields)

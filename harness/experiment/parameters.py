@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from harness.errors import ExperimentError
-from harness.records import Params, Scalar
+from harness.messages import nearest
+from harness.model.families import FAMILIES
+from harness.model.parameter import Parameter
+from harness.records import Params
 
-Kind = Literal["int", "float", "bool", "choice", "any"]
-SHOWN = 100
-"""Characters of a wrong value that are repeated to the user."""
-FAMILIES = ("cnn", "resnet", "rnn", "baseline")
 PLUGIN = "plugin"
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,184 +33,147 @@ LEARNING_RATES: dict[str, LearningRates] = {
     "lion": LearningRates(3e-5, 2e-3, 3e-4),
 }
 """By optimizer. Plain SGD needs a rate about ten times that with momentum 0.9."""
+OPTIMIZERS = tuple(LEARNING_RATES)
+"""Values of the parameter `optimizer`; `harness.model.optimizers` makes them."""
 
 ADAMW_DECAY = 4e-3
 """AdamW without weight decay would be Adam; this is Keras's own default for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One hyper-parameter."""
-
-    name: str
-    kind: Kind
-    default: Scalar
-    about: str
-    low: float = -math.inf
-    high: float = math.inf
-    choices: tuple[Scalar, ...] = ()
-    families: tuple[str, ...] = FAMILIES
-    """The families it has an effect on."""
-    number_only: bool = False
-    """A changed value needs no recompilation."""
-
-    def problem_with(self, value: Scalar) -> str | None:  # noqa: PLR0911 - one answer for each kind
-        """Why `value` is not allowed, or None."""
-        if not isinstance(value, (bool, int, float, str)):  # a date, for example
-            return f"{shown(value)} is not a number, a word, or true or false"
-        if self.kind == "any":
-            return (
-                None if not isinstance(value, float) or math.isfinite(value) else f"{value!r} is not finite"
-            )
-        if self.kind == "bool":
-            return None if isinstance(value, bool) else f"{shown(value)} is not true or false"
-        if self.kind == "choice":
-            if value in self.choices and not isinstance(value, bool):
-                return None
-            near = nearest(str(value), [str(choice) for choice in self.choices])
-            return f"{shown(value)} is not one of {', '.join(map(str, self.choices))}{near}"
-        if isinstance(value, (bool, str)) or (self.kind == "int" and not isinstance(value, int)):
-            return f"{shown(value)} is not {'a whole number' if self.kind == 'int' else 'a number'}"
-        if not self.low <= value <= self.high:
-            return f"{shown(value)} is not between {self.low:g} and {self.high:g}"
-        if self.name == "kernel_size" and value % 2 == 0:
-            return f"{value!r} is not odd"
-        return None
-
-
-_CNN = ("cnn",)
-_DEEP = ("cnn", "resnet", "rnn")
 AUGMENTATIONS = (
     "none", "flip", "shift", "flip_shift", "rotate", "zoom", "cutout", "colour", "strong", "trivial",
 )  # fmt: skip
+"""Values of the parameter `augmentation`; `harness.model.augmentation` does them."""
+
+_SHARED = (
+    # Preprocessing, inside the saved model
+    Parameter(
+        "scaling",
+        "choice",
+        "rescale",
+        "rescale: to 0…1; standardise: by mean and deviation of the training images.",
+        choices=("rescale", "standardise"),
+    ),
+    Parameter("denoise", "choice", "none", "A 3×3 filter.", choices=("none", "median", "gaussian")),
+    # Regularisation
+    Parameter(
+        "l1", "float", 0.0, "L1 penalty on kernels.", 0, 1, enters="step", changes_graph_when_positive=True
+    ),
+    Parameter(
+        "l2", "float", 0.0, "L2 penalty on kernels.", 0, 1, enters="step", changes_graph_when_positive=True
+    ),
+    Parameter(
+        "weight_decay",
+        "float",
+        0.0,
+        "Decoupled weight decay.",
+        0,
+        1,
+        enters="step",
+        changes_graph_when_positive=True,
+    ),
+    Parameter("label_smoothing", "float", 0.0, "Label smoothing.", 0, 0.5, enters="step"),
+    Parameter(
+        "patience",
+        "int",
+        0,
+        "Early stopping: end after so many epochs without a lower validation loss; 0: never.",
+        0,
+        10_000,
+        enters="loop",
+    ),
+    Parameter("train_fraction", "float", 1.0, "Share of the training images.", 0.01, 1, enters="loop"),
+    # Augmentation
+    Parameter("augmentation", "choice", "none", "How training images are varied.", choices=AUGMENTATIONS),
+    Parameter("augmentation_strength", "float", 0.5, "0 changes nothing, 1 much.", 0, 1, enters="step"),
+    Parameter(
+        "mixing",
+        "choice",
+        "none",
+        "Blend pairs of training images and their labels.",
+        choices=("none", "mixup", "cutmix"),
+    ),
+    Parameter("mixing_strength", "float", 0.5, "Largest share of the other image.", 0, 1, enters="step"),
+    # Class imbalance
+    Parameter(
+        "balance",
+        "choice",
+        "none",
+        "What is done about rare classes.",
+        choices=("none", "class_weights", "sampling", "focal"),
+    ),
+    Parameter("focal_gamma", "float", 2.0, "Focus on hard images, for focal.", 0, 5, enters="step"),
+    # Optimization
+    Parameter("optimizer", "choice", "adam", "The optimizer.", choices=OPTIMIZERS),
+    Parameter("momentum", "float", 0.9, "Momentum, for momentum and nesterov.", 0, 0.999),
+    Parameter("learning_rate", "float", 2e-3, "Peak learning rate.", 1e-7, 10, enters="loop"),
+    Parameter(
+        "schedule",
+        "choice",
+        "constant",
+        "How the learning rate changes over the epochs.",
+        choices=("constant", "step", "cosine", "one_cycle"),
+        enters="loop",
+    ),
+    Parameter("warmup", "float", 0.0, "Share of all steps with a rising rate.", 0, 0.5, enters="loop"),
+    Parameter(
+        "clip_norm",
+        "float",
+        0.0,
+        "Largest norm of the gradient; 0: any.",
+        0,
+        1000,
+        enters="step",
+        changes_graph_when_positive=True,
+    ),
+    Parameter(
+        "ema",
+        "float",
+        0.0,
+        "Decay of the averaged weights; 0: none.",
+        0,
+        0.9999,
+        enters="step",
+        changes_graph_when_positive=True,
+    ),
+    Parameter("batch_size", "int", 64, "Images in a step.", 1, 8192),
+)
+"""Parameters that have an effect on every family."""
+
+
+def _of_families() -> dict[str, Parameter]:
+    """The families' own parameters; one that several share says what it is in each of them."""
+    by_name: dict[str, dict[str, Parameter]] = {}
+    for family, described in FAMILIES.items():
+        for parameter in described.parameters:
+            by_name.setdefault(parameter.name, {})[family] = parameter
+    found = {}
+    for name, own in by_name.items():
+        first = next(iter(own.values()))
+        for family, parameter in own.items():
+            assert replace(parameter, about=first.about) == first, f"{family} differs on {name}"
+        found[name] = replace(first, about=_about(own), families=tuple(own))
+    return found
+
+
+def _about(by_family: dict[str, Parameter]) -> str:
+    """What a parameter is, with the names of the families where they differ."""
+    families: dict[str, list[str]] = {}
+    for family, parameter in by_family.items():
+        families.setdefault(parameter.about, []).append(family)
+    if len(families) == 1:
+        return next(iter(families))
+    return "; ".join(f"{', '.join(names)}: {about}" for about, names in families.items()) + "."
+
 
 CATALOG: dict[str, Parameter] = {
-    parameter.name: parameter
-    for parameter in (
-        # Architecture
-        Parameter("family", "choice", "cnn", "The kind of network.", choices=FAMILIES),
-        Parameter(
-            "depth",
-            "int",
-            3,
-            "cnn: convolution blocks; resnet: residual blocks in a stage; rnn: layers.",
-            1,
-            6,
-            families=_DEEP,
-        ),
-        Parameter(
-            "width", "int", 32, "Filters of the first block; units of an rnn layer.", 4, 512, families=_DEEP
-        ),
-        Parameter("convs", "int", 1, "Convolutions in a block; 2 is VGG's way.", 1, 4, families=_CNN),
-        Parameter("kernel_size", "int", 3, "Side of the kernels, odd.", 1, 11, families=_CNN),
-        Parameter("batch_norm", "bool", True, "Batch normalisation after each convolution.", families=_CNN),
-        Parameter(
-            "head",
-            "choice",
-            "global",
-            "What turns the last feature map into a vector.",
-            choices=("flatten", "global"),
-            families=_CNN,
-        ),
-        Parameter("stages", "int", 3, "Stages, each at half the size.", 1, 5, families=("resnet",)),
-        Parameter("cell", "choice", "gru", "The recurrent cell.", choices=("gru", "lstm"), families=("rnn",)),
-        Parameter("bidirectional", "bool", True, "Read rows downwards and upwards.", families=("rnn",)),
-        # Preprocessing, inside the saved model
-        Parameter(
-            "scaling",
-            "choice",
-            "rescale",
-            "rescale: to 0…1; standardise: by mean and deviation of the training images.",
-            choices=("rescale", "standardise"),
-        ),
-        Parameter("denoise", "choice", "none", "A 3×3 filter.", choices=("none", "median", "gaussian")),
-        # Regularisation
-        Parameter(
-            "dropout",
-            "float",
-            0.1,
-            "Dropout rate after each block.",
-            0,
-            0.9,
-            families=_DEEP,
-            number_only=True,
-        ),
-        Parameter("l1", "float", 0.0, "L1 penalty on kernels.", 0, 1, number_only=True),
-        Parameter("l2", "float", 0.0, "L2 penalty on kernels.", 0, 1, number_only=True),
-        Parameter("weight_decay", "float", 0.0, "Decoupled weight decay.", 0, 1, number_only=True),
-        Parameter("label_smoothing", "float", 0.0, "Label smoothing.", 0, 0.5, number_only=True),
-        Parameter(
-            "patience",
-            "int",
-            0,
-            "Early stopping: end after so many epochs without a lower validation loss; 0: never.",
-            0,
-            10_000,
-            number_only=True,
-        ),
-        Parameter("train_fraction", "float", 1.0, "Share of the training images.", 0.01, 1, number_only=True),
-        # Augmentation
-        Parameter("augmentation", "choice", "none", "How training images are varied.", choices=AUGMENTATIONS),
-        Parameter(
-            "augmentation_strength", "float", 0.5, "0 changes nothing, 1 much.", 0, 1, number_only=True
-        ),
-        Parameter(
-            "mixing",
-            "choice",
-            "none",
-            "Blend pairs of training images and their labels.",
-            choices=("none", "mixup", "cutmix"),
-        ),
-        Parameter(
-            "mixing_strength", "float", 0.5, "Largest share of the other image.", 0, 1, number_only=True
-        ),
-        # Class imbalance
-        Parameter(
-            "balance",
-            "choice",
-            "none",
-            "What is done about rare classes.",
-            choices=("none", "class_weights", "sampling", "focal"),
-        ),
-        Parameter("focal_gamma", "float", 2.0, "Focus on hard images, for focal.", 0, 5, number_only=True),
-        # Optimization
-        Parameter("optimizer", "choice", "adam", "The optimizer.", choices=OPTIMIZERS),
-        Parameter("momentum", "float", 0.9, "Momentum, for momentum and nesterov.", 0, 0.999),
-        Parameter("learning_rate", "float", 2e-3, "Peak learning rate.", 1e-7, 10, number_only=True),
-        Parameter(
-            "schedule",
-            "choice",
-            "constant",
-            "How the learning rate changes over the epochs.",
-            choices=("constant", "step", "cosine", "one_cycle"),
-            number_only=True,
-        ),
-        Parameter("warmup", "float", 0.0, "Share of all steps with a rising rate.", 0, 0.5, number_only=True),
-        Parameter(
-            "clip_norm", "float", 0.0, "Largest norm of the gradient; 0: any.", 0, 1000, number_only=True
-        ),
-        Parameter(
-            "ema", "float", 0.0, "Decay of the averaged weights; 0: none.", 0, 0.9999, number_only=True
-        ),
-        Parameter("batch_size", "int", 64, "Images in a step.", 1, 8192),
-    )
+    "family": Parameter(
+        "family", "choice", "cnn", "The kind of network.", choices=tuple(FAMILIES), families=tuple(FAMILIES)
+    ),
+    **_of_families(),
+    **{parameter.name: replace(parameter, families=tuple(FAMILIES)) for parameter in _SHARED},
 }
 """By name."""
-
-
-def shown(value: object) -> str:
-    """A value from outside as a message repeats it: on one line, and not for pages."""
-    try:
-        text = repr(value)
-    except ValueError:  # a whole number of thousands of digits
-        return "a number of thousands of digits"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """`; did you mean …?`, or nothing when no known word is near."""
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def complete(params: Params, model: str | None = None) -> Params:
@@ -235,7 +193,7 @@ def complete(params: Params, model: str | None = None) -> Params:
         if name in own:
             continue
         if name not in CATALOG:
-            problems.append(f"{name}: there is no such parameter{nearest(name, list(CATALOG))}")
+            problems.append(f"{name}: there is no such parameter{nearest(name, CATALOG)}")
         elif problem := CATALOG[name].problem_with(value):
             problems.append(f"{name}: {problem}")
     if problems:
@@ -250,7 +208,20 @@ def complete(params: Params, model: str | None = None) -> Params:
     return found | {"family": PLUGIN, "model": model, **own} if model else found
 
 
-_PRESENT = ("dropout", "l1", "l2", "weight_decay", "clip_norm", "ema")
+def multiply_adds(params: Params, image_shape: tuple[int, int, int]) -> float | None:
+    """Roughly what one image costs on its way through a network, by its largest layers.
+
+    Args:
+        params: a complete configuration.
+        image_shape: height, width, channels.
+
+    Returns:
+        None if nobody knows: of a plug-in, and of a family without an estimate.
+    """
+    family = FAMILIES.get(str(params["family"]))
+    return family.multiply_adds(params, image_shape) if family and family.multiply_adds else None
+
+
 _ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "momentum": ("optimizer", ("momentum", "nesterov")),
     "augmentation_strength": ("augmentation", tuple(name for name in AUGMENTATIONS if name != "none")),
@@ -272,10 +243,10 @@ def applies(name: str, params: Params) -> bool:
     return other is None or params[other[0]] in other[1]
 
 
-def signature(params: Params) -> str:
-    """What decides the compiled program: two complete configurations with equal signatures share one.
+def program_key(params: Params) -> str:
+    """What decides the compiled program: two complete configurations with equal keys share one.
 
-    Numbers enter a program as tensors; only whether some of them are there at all changes it.
+    Of numbers that enter as tensors or variables, only whether they are above 0 may change it.
     """
     parts = []
     for name, value in params.items():
@@ -284,7 +255,11 @@ def signature(params: Params) -> str:
             parts.append(f"{name}={value}")  # a plug-in's own: it may do anything with it
         elif name == "balance":
             parts.append(f"focal={value == _LOSS_BALANCE}")
-        elif not parameter.number_only and applies(name, params):
+        elif parameter.enters == "graph" and applies(name, params):
             parts.append(f"{name}={value}")
-    parts += [name for name in _PRESENT if applies(name, params) and float(params[name]) > 0]
+    parts += [
+        name
+        for name, parameter in CATALOG.items()
+        if parameter.changes_graph_when_positive and applies(name, params) and float(params[name]) > 0
+    ]
     return " ".join(sorted(parts))

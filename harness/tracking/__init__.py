@@ -1,1 +1,1 @@
-"""Views of the event log elsewhere: MLflow and Optuna's storage."""
+"""Trackers keep MLflow, Optuna's storage and further stores up to date with a study's event log."""

@@ -12,7 +12,7 @@ from harness.tracking.stores import Store, mlflow_store, optuna_store
 
 SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-"""Those that both MLflow and Optuna know."""
+"""Kinds of databases that both MLflow and Optuna know."""
 DATABRICKS = ("databricks", "databricks-uc", "uc")
 """Addresses that MLflow takes without a scheme."""
 EXAMPLES = "sqlite:///mlflow.db, http://server:5000 or postgresql+psycopg://user:password@server/name"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from harness.errors import HarnessError, StoreError
 from harness.tracking.store_errors import explain, goes_on
-from harness.tracking.trackers import TRACKERS, TrackedStudy, TrackerKind
+from harness.tracking.tracker import TrackedStudy, TrackerKind
+from harness.tracking.trackers import TRACKERS
 
 SECONDS = 5.0
 """Workers take at least so long to start; a store that answers later is one that is away."""
@@ -17,22 +18,22 @@ SECONDS = 5.0
 class StoreCheck:
     """Asks every tracker's store, each in a thread of its own, whether it can be written to."""
 
-    def __init__(self, study: TrackedStudy, trackers: Sequence[TrackerKind] = TRACKERS) -> None:
+    def __init__(self, study: TrackedStudy, trackers: Mapping[str, TrackerKind] = TRACKERS) -> None:
         self.study = study
         self._deadline = time.monotonic() + SECONDS
         self._found: dict[str, HarnessError] = {}
         self._threads = [
-            threading.Thread(target=self._ask, args=(kind, study), name=f"check {kind.name}", daemon=True)
-            for kind in trackers
+            threading.Thread(target=self._ask, args=(name, kind, study), name=f"check {name}", daemon=True)
+            for name, kind in trackers.items()
         ]
         for thread in self._threads:
             thread.start()
 
-    def _ask(self, kind: TrackerKind, study: TrackedStudy) -> None:
+    def _ask(self, name: str, kind: TrackerKind, study: TrackedStudy) -> None:
         try:
             kind.check(study)
         except Exception as error:  # noqa: BLE001 - a store may fail in any way
-            self._found[kind.name] = explain(error, kind.name)
+            self._found[name] = explain(error, name)
 
     def finish(self) -> None:
         """Wait for the answers, for as long as workers take to start anyway, and note what is wrong for now.

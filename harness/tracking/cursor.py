@@ -16,7 +16,7 @@ class Cursor:
     seq: int = 0
     """The last record of the event log that is in MLflow for certain."""
     outdated: bool = False
-    """MLflow may tell of records that the log has lost since, so the study's runs must be made anew."""
+    """MLflow may tell of records that the log has lost since, so the study's runs must be rebuilt."""
     experiment: str = ""
     """The id of the experiment that holds the study: experiments may be renamed."""
     run: str = ""
@@ -53,8 +53,8 @@ def cursor_text(cursor: Cursor) -> str:
     )
 
 
-def make_again(paths: StudyPaths) -> None:
-    """Let the next view make the study's runs anew: records that they may tell of were lost.
+def rebuild_runs(paths: StudyPaths) -> None:
+    """Let the next tracker rebuild the study's runs, because records that they may tell of were lost.
 
     Values cannot be taken back from a run in MLflow, only whole runs can.
     """

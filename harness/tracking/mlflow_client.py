@@ -20,13 +20,16 @@ T = TypeVar("T")
 PAGE = 1000
 EXPERIMENTS_AT_ONCE = 500
 
-# Its own retries block for minutes; the follower has better ones.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# Standard output is for data.
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+SETTINGS = {
+    # MLflow's own retries block for minutes; a background tracker has better ones.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Standard output is for data.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""Environment variables that MLflow reads, where the user has not set them."""
 
 
 def connect(uri: str) -> MlflowClient:
@@ -50,7 +53,9 @@ def connect(uri: str) -> MlflowClient:
 
 
 def quiet() -> None:
-    """What fails is told by us, in a sentence; a schema's migrations are no news to who watches a sweep."""
+    """Have MLflow neither wait nor print: what fails is told in a sentence, and migrations are no news."""
+    for variable, value in SETTINGS.items():
+        os.environ.setdefault(variable, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):

@@ -1,29 +1,73 @@
-"""What MLflow is told of a study and its trials: tags, parameters, inputs, notes and tables."""
+"""What MLflow is told of a study and its trials: names, tags, parameters, inputs and notes."""
 
 from __future__ import annotations
 
-import csv
-import io
+import getpass
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from harness.records import Dataset, Evaluation, StudyStarted, TrialStarted
+from harness.experiment.experiment import Experiment
+from harness.records import Dataset, Params, StudyStarted, TrialStarted
 from harness.tracking.mlflow_runs import PARENT, STUDY_ID, TRIAL
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
 
-def study_tags(event: StudyStarted) -> dict[str, str]:
+RUN_NAME = "mlflow.runName"
+"""The tag that holds a run's name."""
+SOURCE = "harness"
+"""What MLflow shows as the source of runs and models."""
+
+
+def study_run_name(study: str, best: float | None) -> str:
+    """The name of the study's own run, such as `digits-1 · 0.912`: the study and its best score so far."""
+    return " · ".join([study, *_shown(best)])
+
+
+def trial_run_name(number: int, params: Params, score: float | None) -> str:
+    """The name of a trial's run, such as `0007 · cnn d4 adam · 0.912`.
+
+    Args:
+        number: of the trial.
+        params: of the trial; those of family, depth and optimizer that they have are in the name.
+        score: None before the trial has ended.
+    """
+    network = [
+        f"{prefix}{params[key]}"
+        for key, prefix in (("family", ""), ("depth", "d"), ("optimizer", ""))
+        if key in params
+    ]
+    return " · ".join([f"{number:04d}", *([" ".join(network)] if network else []), *_shown(score)])
+
+
+def _shown(score: float | None) -> list[str]:
+    """A score with three digits, as part of a name."""
+    if score is None:
+        return []
+    return [f"{score:.3f}" if score == 0 or 0.001 <= abs(score) < 1000 else f"{score:.3g}"]
+
+
+def origin_tags() -> dict[str, str]:
+    """Where a run or a model comes from, as MLflow's columns show it: source and user."""
+    tags = {"mlflow.source.name": SOURCE, "mlflow.source.type": "LOCAL"}
+    with suppress(OSError, KeyError, ImportError):  # a container may run under a number without a name
+        tags["mlflow.user"] = getpass.getuser()
+    return tags
+
+
+def study_tags(event: StudyStarted, experiment: Experiment) -> dict[str, str]:
     """Tags of the study's own run."""
     tags = {
+        **origin_tags(),
         STUDY_ID: event.study_id,
         "harness.study": event.study,
         "harness.seed": str(event.seed),
         "harness.dataset": event.dataset.name,
         "harness.dataset_digest": event.dataset.digest,
         "harness.host": str(event.host.get("name", "")),
-        "mlflow.note.content": _note(event),
+        "mlflow.note.content": _note(event, experiment),
         **{f"harness.version.{name}": version for name, version in event.versions.items()},
     }
     if event.git_commit:
@@ -34,6 +78,7 @@ def study_tags(event: StudyStarted) -> dict[str, str]:
 def trial_tags(study: StudyStarted, event: TrialStarted, parent: str) -> dict[str, str]:
     """Tags of a trial's run, which hangs under the run `parent`."""
     tags = {
+        **origin_tags(),
         PARENT: parent,
         STUDY_ID: study.study_id,
         TRIAL: str(event.trial),
@@ -93,35 +138,14 @@ def dataset_input(dataset: Dataset) -> DatasetInput:
     )
 
 
-def _note(event: StudyStarted) -> str:
+def _note(event: StudyStarted, experiment: Experiment) -> str:
     data = event.dataset
     height, width, channels = data.image_shape
     counts = ", ".join(f"{count:,} {part}" for part, count in data.counts.items())
-    description = event.experiment.get("description") or ""
     return (
-        f"**{event.study}** {description}\n\n"
+        f"**{event.study}** {experiment.config.description}\n\n"
         f"- data: `{data.name}`, {counts} images of {height}×{width}×{channels}, "
         f"{len(data.classes)} classes\n"
-        f"- objective: `{event.experiment['objective']['metric']}`, "
-        f"{event.experiment['objective']['direction']}\n"
-        f"- see `harness leaderboard {event.study}` and `harness export --study {event.study}`\n"
+        f"- objective: `{experiment.objective.name}`, {experiment.objective.direction}\n"
+        f"- see `harness leaderboard {event.study}` and `harness export {event.study}`\n"
     )
-
-
-def per_class_csv(evaluation: Evaluation) -> str:
-    """Precision, recall, F1 and support of each class."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["class", "precision", "recall", "f1", "support"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(evaluation.per_class)
-    return text.getvalue()
-
-
-def confusion_csv(evaluation: Evaluation) -> str:
-    """Rows are true classes, columns predicted ones."""
-    names = [row["class"] for row in evaluation.per_class]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["true \\ predicted", *names])
-    writer.writerows([name, *row] for name, row in zip(names, evaluation.confusion, strict=True))
-    return text.getvalue()

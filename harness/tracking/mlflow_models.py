@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.records import ModelSaved
 from harness.tracking.mlflow_client import search_models
+from harness.tracking.mlflow_content import origin_tags
 from harness.tracking.mlflow_runs import STUDY_ID, TRIAL
 from harness.tracking.mlflow_session import Session
 from harness.tracking.model_folder import write_model_folder
@@ -35,7 +36,12 @@ def log_model(client: MlflowClient, session: Session, study_folder: Path, event:
             session.experiment_id,
             name=f"{session.study.study}-trial-{event.trial:05d}".replace(".", "-"),
             source_run_id=run,
-            tags={STUDY_ID: session.study.study_id, TRIAL: str(event.trial), "sha256": event.sha256},
+            tags={
+                **origin_tags(),
+                STUDY_ID: session.study.study_id,
+                TRIAL: str(event.trial),
+                "sha256": event.sha256,
+            },
             params={"parameters": str(event.parameters), "epoch": str(event.epoch)},
             model_type="keras",
         ).model_id
@@ -49,6 +55,15 @@ def log_model(client: MlflowClient, session: Session, study_folder: Path, event:
         client.log_outputs(run, [LoggedModelOutput(model_id, step=event.epoch)])
     session.models[event.trial] = model_id
     client.set_tag(run, "harness.parameters", str(event.parameters))
+
+
+def model_of_trial(client: MlflowClient, session: Session, trial: int) -> str | None:
+    """The id of a finished model of the trial, even of one whose run is in the bin; None if there is none."""
+    whose = f"tags.`{STUDY_ID}` = '{session.study.study_id}' AND tags.`{TRIAL}` = '{trial}'"
+    found = search_models(client, session.experiment_id, whose)
+    ready = [model for model in found if str(model.status) == "READY"]
+    ready.sort(key=lambda model: model.source_run_id != session.runs.get(trial))
+    return ready[0].model_id if ready else None
 
 
 def existing_model(client: MlflowClient, session: Session, trial: int) -> str | None:

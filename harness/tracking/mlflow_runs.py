@@ -1,4 +1,4 @@
-"""Which runs and models in MLflow show a study: found by ids and tags, whatever people call them.
+"""Which runs in MLflow show a study: found by ids and tags, whatever people call them.
 
 People delete, restore, rename and regroup runs while a study sleeps or trains. What they deleted stays
 deleted; what we delete ourselves (a run that was made twice) is tagged first, so that the two can be told
@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.tracking.cursor import Cursor
-from harness.tracking.mlflow_client import every_experiment, experiment_with, search_models, search_runs
+from harness.tracking.mlflow_client import every_experiment, experiment_with, search_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, LoggedModel, Run
+    from mlflow.entities import Experiment, Run
 
 STUDY_ID = "harness.study_id"
 TRIAL = "harness.trial"
 PARENT = "mlflow.parentRunId"
 SUPERSEDED = "harness.superseded"
-"""On a run that we deleted, because another one shows the same."""
+"""The tag of a run that harness has deleted because another one shows the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class StudyRuns:
     deleted: dict[int, Run] = field(default_factory=dict)
     """Trials whose run lies in the bin, put there by somebody else."""
     needless: tuple[Run, ...] = ()
-    """Runs that show what another one shows."""
+    """Runs that can be deleted because another one shows the same."""
     superseded: frozenset[str] = frozenset()
-    """The ids of those, and of earlier ones that lie in the bin."""
+    """The ids of needless runs, and of those that harness has put in the bin before."""
 
     @property
     def known(self) -> bool:
@@ -163,41 +163,3 @@ def gather(client: MlflowClient, found: StudyRuns) -> bool:
         if run.data.tags.get(PARENT) != own:
             client.set_tag(run.info.run_id, PARENT, own)
     return deleted
-
-
-def study_models(client: MlflowClient, experiment_id: str, study_id: str) -> dict[str, list[LoggedModel]]:
-    """Every model of a study by the id of its run, whatever its state; the one that counts stands first."""
-    by_run: dict[str, list[LoggedModel]] = {}
-    for model in search_models(client, experiment_id, f"tags.`{STUDY_ID}` = '{study_id}'"):
-        by_run.setdefault(str(model.source_run_id), []).append(model)
-    return {
-        run: sorted(models, key=lambda model: str(model.status) != "READY") for run, models in by_run.items()
-    }
-
-
-def outputs_of(run: Run) -> list[str]:
-    """The ids of the models that a run says it has made."""
-    return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
-
-
-def without_their_model(runs: dict[int, Run], models: dict[str, list[LoggedModel]]) -> list[int]:
-    """Trials whose run has made a model that somebody has deleted since."""
-    return sorted(trial for trial, run in runs.items() if outputs_of(run) and run.info.run_id not in models)
-
-
-def remove_needless_models(
-    client: MlflowClient, found: StudyRuns, models: dict[str, list[LoggedModel]]
-) -> None:
-    """Remove models that were made twice, or by a run that was; those of a run in the bin stay."""
-    outputs = {run.info.run_id: outputs_of(run) for run in found.trials.values()}
-    for run, made in models.items():
-        if run in found.superseded:
-            needless = made
-        elif run in outputs:
-            ready = [model for model in made if str(model.status) == "READY"]
-            ready.sort(key=lambda model: model.model_id not in outputs[run])
-            needless = [model for model in made if model not in ready[:1]]
-        else:
-            continue
-        for model in needless:
-            client.delete_logged_model(model.model_id)

@@ -6,19 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.records import StudyStarted
+from harness.experiment.experiment import Experiment
+from harness.experiment.load import restore
+from harness.records import Params, StudyStarted
 from harness.tracking.address import is_folder
 from harness.tracking.cursor import Cursor
 from harness.tracking.mlflow_experiment import create_experiment, in_bin, leaves, restore_experiment
-from harness.tracking.mlflow_runs import (
-    StudyRuns,
-    find_study,
-    gather,
-    is_deleted,
-    study_models,
-    supersede,
-    without_their_model,
-)
+from harness.tracking.mlflow_runs import StudyRuns, find_study, gather, is_deleted, supersede
+from harness.tracking.mlflow_study_models import study_models, without_their_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,22 +25,24 @@ class Destination:
     """Where a study goes, and how."""
 
     uri: str
-    """Of the store."""
+    """The address of the store."""
     experiment: str
     """The experiment's name, for a study that is not there yet."""
     study: str
     """The study's name, for sentences."""
     note: Callable[[str], None]
-    """Told what was deleted in MLflow, and what becomes of it."""
+    """A function that is told what was deleted in MLflow, and what becomes of it."""
     restore: bool
-    """What somebody has deleted is made again, rather than left out."""
+    """What somebody has deleted is written anew, rather than left out."""
 
 
 @dataclass(slots=True)
 class Session:
-    """What the view knows while nothing goes wrong; after an error it is found out anew."""
+    """What the tracker knows while nothing goes wrong; after an error it is found out anew."""
 
     study: StudyStarted
+    experiment: Experiment
+    """The experiment of the latest session, compiled."""
     experiment_id: str
     parent: str
     """The id of the study's own run; nothing until it is made."""
@@ -59,25 +56,29 @@ class Session:
     """MLflow had something of the study, so records after `done` may be there too."""
     left_out: set[int]
     """Trials whose runs somebody has deleted."""
-    again: set[int | None]
+    incomplete: set[int | None]
     """Trials (None: the study's own run) that lack records up to `began_at`."""
     no_model: set[int]
     """Trials whose model somebody has deleted."""
+    params: dict[int, Params] = field(default_factory=dict)
+    """Each trial's parameters, as its `TrialStarted` says."""
     models: dict[int, str] = field(default_factory=dict)
     """Model ids by trial."""
     seen: set[tuple[int, int]] = field(default_factory=set)
     """Trials and epochs whose metrics are known: a repeated epoch is not sent again."""
     metrics: dict[str, list[Metric]] = field(default_factory=dict)
-    """By run, waiting for the end of the batch."""
+    """Metrics that wait for the end of the batch, by run id."""
     points: dict[str, set[tuple[str, int, int, float]]] | None = None
-    """By run, the metrics that the store has (name, step, time, value); None: it takes none twice."""
+    """The store's metrics (name, step, time, value) by run id; None for a store that takes none twice."""
     ended: int = 0
     """Trials that have ended."""
     best: float | None = None
+    """The best score of a complete trial; None before there is one."""
+    best_trial: int | None = None
 
     def has(self, seq: int, trial: int | None) -> bool:
         """Whether MLflow has what this record says of a trial (None: of the study's own run)."""
-        return seq <= self.done and trial not in self.again
+        return seq <= self.done and trial not in self.incomplete
 
 
 def open_session(client: MlflowClient, to: Destination, event: StudyStarted, cursor: Cursor) -> Session:
@@ -103,17 +104,18 @@ def open_session(client: MlflowClient, to: Destination, event: StudyStarted, cur
     elif is_here and found.study is None:
         to.note("MLflow: the study's own run had been deleted for good; it is made again.")
     runs = {trial: run.info.run_id for trial, run in found.trials.items()}
-    again: set[int | None] = {trial for trial in cursor.left_out if trial in runs}
+    incomplete: set[int | None] = {trial for trial in cursor.left_out if trial in runs}
     if found.study is None or (cursor.run and found.study.info.run_id != cursor.run):
-        again.add(None)
+        incomplete.add(None)
     if to.restore:
         for trial, run in found.deleted.items():
             client.restore_run(run.info.run_id)
             runs[trial] = run.info.run_id
-            again.add(trial)
+            incomplete.add(trial)
     done = cursor.seq if is_here else 0
     return Session(
         study=event,
+        experiment=restore(event.experiment),
         experiment_id=experiment_id,
         parent=found.study.info.run_id if found.study else "",
         runs=runs,
@@ -121,7 +123,7 @@ def open_session(client: MlflowClient, to: Destination, event: StudyStarted, cur
         began_at=done,
         known=found.known,
         left_out=set() if to.restore else set(found.deleted),
-        again=again,
+        incomplete=incomplete,
         no_model=set() if to.restore else _without_model(client, found, event.study_id),
         points={} if is_folder(to.uri) else None,
     )
@@ -159,37 +161,3 @@ def _without_model(client: MlflowClient, found: StudyRuns, study_id: str) -> set
         return set()
     models = study_models(client, found.experiment.experiment_id, study_id)
     return set(without_their_model(found.trials, models))
-
-
-def left_out_sentence(study: str, runs: frozenset[int], models: frozenset[int]) -> str:
-    """What to say of trials whose runs, or only whose models, somebody has deleted."""
-    what = [
-        f"the {noun}{'s' * (len(trials) > 1)} of {_trials(trials)}"
-        for noun, trials in (("run", runs), ("model", models))
-        if trials
-    ]
-    several = len(runs) + len(models) > 1
-    return (
-        f"MLflow: {' and '.join(what)} {'were' if several else 'was'} deleted there and "
-        f"{'are' if several else 'is'} left out; `harness sync {study} --restore` makes "
-        f"{'them' if several else 'it'} again."
-    )
-
-
-def _trials(numbers: frozenset[int]) -> str:
-    """`trial 3`, or `trials 0 to 4, 7 and 9`."""
-    stretches: list[list[int]] = []
-    for number in sorted(numbers):
-        if stretches and number == stretches[-1][-1] + 1:
-            stretches[-1].append(number)
-        else:
-            stretches.append([number])
-    parts = [
-        part
-        for stretch in stretches
-        for part in (
-            [f"{stretch[0]} to {stretch[-1]}"] if len(stretch) > 2 else [str(number) for number in stretch]
-        )
-    ]
-    named = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-    return f"trial{'s' * (len(numbers) > 1)} {named}"

@@ -11,12 +11,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from harness.experiment.space import Distribution, FloatRange, IntRange, Space, resolve
+from harness.experiment.distributions import Distribution, FloatRange, IntRange
+from harness.experiment.space import Space, resolve
 from harness.records import Params, Scalar
 
 
 def as_optuna(among: Distribution) -> BaseDistribution:
-    """The same distribution."""
+    """A distribution of a search space as Optuna's own kind of object."""
     if isinstance(among, IntRange):
         return IntDistribution(among.low, among.high, log=among.log, step=among.step or 1)
     if isinstance(among, FloatRange):

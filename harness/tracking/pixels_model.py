@@ -43,7 +43,7 @@ class PixelsModel:
 
 
 def _images(data: Any, shape: tuple[int, int, int]) -> npt.NDArray[np.float32]:
-    """As float32 (N, H, W, C)."""
+    """The pixels that a request holds, as float32 (N, H, W, C)."""
     height, width, channels = shape
     if isinstance(data, dict) and len(data) == 1:
         (data,) = data.values()

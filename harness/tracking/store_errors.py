@@ -62,7 +62,7 @@ def explain(error: Exception, name: str) -> HarnessError:
 
     Args:
         error: what was raised while the store called `name` was used.
-        name: `MLflow`, `Optuna's storage`, or another view's.
+        name: `MLflow`, `Optuna's storage`, or another tracker's.
     """
     if isinstance(error, HarnessError):
         return error
@@ -80,7 +80,7 @@ def explain(error: Exception, name: str) -> HarnessError:
 
 
 def goes_on(problem: str) -> str:
-    """What to say while a sweep runs of a view that cannot be written."""
+    """What to say while a sweep runs of a tracker that cannot be written."""
     return f"{problem} The sweep goes on; what is missing is written as soon as that is possible."
 
 
@@ -102,7 +102,7 @@ def _types(error: BaseException) -> set[str]:
 
 
 def _short(error: BaseException) -> str:
-    """Its first line, without secrets and without the full stop."""
+    """The first line of an error's message, without secrets and without the full stop."""
     original = getattr(error, "orig", None) or error
     lines = str(original).strip().splitlines() or [type(error).__name__]
     line = without_secrets(lines[0]).rstrip(". ")

@@ -1,4 +1,4 @@
-"""The two stores that views are written to: where each is, and which setting says so."""
+"""The two stores that trackers write to: where each is, and which setting says so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPTUNA = "Optuna's storage"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What a sentence about a store needs to know."""
+    """Where a store is, as far as sentences about it need to know."""
 
     name: str
     setting: str

@@ -26,7 +26,7 @@ from harness.tracking.stores import MLFLOW
 
 START_SECONDS = 90.0
 LINES = 50
-"""Of what the server has said last, kept in case it ends."""
+"""How many of the server's last lines are kept, to say why it ended."""
 
 
 def serve_ui(uri: str, *, host: str, port: int, ready: Callable[[str], None]) -> None:

@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import StudyError
-from harness.paths import make_folder, write_file
+from harness.paths.study import checkpoint_name
 from harness.records import Checkpoint
+from harness.study_files import StudyFiles
 
 MAGIC = b"harness checkpoint 1\n"
 
@@ -30,15 +31,22 @@ Arrays = list[npt.NDArray[Any]]
 
 
 def save(
-    study_folder: Path, trial_folder: Path, epoch: int, attempt: int, weights: Arrays, optimizer: Arrays
+    files: StudyFiles, trial: int, epoch: int, attempt: int, weights: Arrays, optimizer: Arrays
 ) -> Checkpoint:
-    """Write the state after `epoch`; durable when this returns.
+    """Write a trial's state after `epoch`; durable when this returns.
+
+    Args:
+        files: of the study.
+        trial: whose state it is.
+        epoch: 1-based.
+        attempt: the one that writes, so that two that overlap never write the same file.
+        weights: of the network.
+        optimizer: the optimizer's variables.
 
     Raises:
         OSError: the disk is full, for example; nothing is left behind.
     """
-    make_folder(trial_folder)
-    target = trial_folder / f"checkpoint-{epoch:05d}-{attempt}.ckpt"
+    name = checkpoint_name(trial, epoch, attempt)
     content = _encode(epoch, weights, optimizer)
 
     def write(temporary: Path) -> None:
@@ -46,23 +54,21 @@ def save(
         if temporary.read_bytes() != content:
             raise OSError(errno.EIO, "what was read back differs from what was written", str(temporary))
 
-    write_file(target, write)
-    return Checkpoint(
-        file=str(target.relative_to(study_folder)), sha256=hashlib.sha256(content).hexdigest(), epoch=epoch
-    )
+    files.write(name, write)
+    return Checkpoint(file=name, sha256=hashlib.sha256(content).hexdigest(), epoch=epoch)
 
 
-def load(study_folder: Path, checkpoint: Checkpoint) -> tuple[Arrays, Arrays]:
-    """The weights and the optimizer's variables.
+def load(files: StudyFiles, checkpoint: Checkpoint) -> tuple[Arrays, Arrays]:
+    """The weights and the optimizer's variables in a checkpoint of a study.
 
     Raises:
         StudyError: the file is missing, damaged, or not the one that was recorded.
     """
-    file = study_folder / checkpoint.file
-    if not file.is_file():
-        raise StudyError(f"The checkpoint {file} is missing.")
+    file = files.shown(checkpoint.file)
     try:
-        content = file.read_bytes()
+        content = files.read(checkpoint.file)
+    except FileNotFoundError as error:
+        raise StudyError(f"The checkpoint {file} is missing.") from error
     except OSError as error:
         raise StudyError(f"The checkpoint {file} cannot be read: {error.strerror}.") from error
     if hashlib.sha256(content).hexdigest() != checkpoint.sha256:

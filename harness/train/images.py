@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from harness.data.arrays import Arrays, Images, ImagesOnDisk
-from harness.train.order import Order
+from harness.train.batching import BatchIndices
 
 CHUNK_BYTES = 64 << 20
 """Images that are gathered at a time when a set is streamed; the next ones are gathered meanwhile."""
@@ -26,15 +26,15 @@ class Chunk:
     """uint8 (N, H, W, C)."""
     labels: tf.Tensor
     """int32 (N,)."""
-    order: Order
-    """int32 (steps, batch), indices into these images."""
+    indices: BatchIndices
+    """int32 (steps, batch), which of these images make each batch."""
 
 
 class TrainingImages(Protocol):
     """Gives an epoch's batches."""
 
-    def chunks(self, order: Order) -> Iterator[Chunk]:
-        """The batches that `order`, int32 (steps, batch), makes of all training images, in that order."""
+    def chunks(self, indices: BatchIndices) -> Iterator[Chunk]:
+        """The batches that `indices`, int32 (steps, batch), makes of all training images, in that order."""
 
 
 class ResidentImages:
@@ -43,9 +43,9 @@ class ResidentImages:
     def __init__(self, images: Images, labels: npt.NDArray[np.int32]) -> None:
         self._images, self._labels = tf.constant(images), tf.constant(labels)
 
-    def chunks(self, order: Order) -> Iterator[Chunk]:
-        """One chunk: the order as it is."""
-        yield Chunk(self._images, self._labels, order)
+    def chunks(self, indices: BatchIndices) -> Iterator[Chunk]:
+        """All batches as one chunk."""
+        yield Chunk(self._images, self._labels, indices)
 
 
 class StreamedImages:
@@ -58,11 +58,11 @@ class StreamedImages:
         self._chunk_bytes = chunk_bytes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gather")
 
-    def chunks(self, order: Order) -> Iterator[Chunk]:
+    def chunks(self, indices: BatchIndices) -> Iterator[Chunk]:
         """As many chunks as needed, the next one gathered while one is trained on."""
-        batch_bytes = order.shape[1] * int(np.prod(self._images.pool.shape[1:]))
+        batch_bytes = indices.shape[1] * int(np.prod(self._images.pool.shape[1:]))
         steps = max(1, self._chunk_bytes // batch_bytes)
-        parts = [order[start : start + steps] for start in range(0, len(order), steps)]
+        parts = [indices[start : start + steps] for start in range(0, len(indices), steps)]
         coming = self._thread.submit(self._gather, parts[0])
         for following in [*parts[1:], None]:
             chunk = coming.result()
@@ -70,7 +70,7 @@ class StreamedImages:
                 coming = self._thread.submit(self._gather, following)
             yield chunk
 
-    def _gather(self, part: Order) -> Chunk:
+    def _gather(self, part: BatchIndices) -> Chunk:
         chosen = part.ravel()
         places = np.arange(len(chosen), dtype=np.int32).reshape(part.shape)
         return Chunk(tf.constant(self._images[chosen]), tf.constant(self._labels[chosen]), places)
@@ -82,9 +82,9 @@ class SplitImages:
 
     train: TrainingImages
     train_labels: npt.NDArray[np.int32]
-    """Of the training images, (N,)."""
+    """The classes of the training images, int32 (N,)."""
     validation: Images | ImagesOnDisk
-    """In memory, or read batch by batch."""
+    """The validation images, in memory or read batch by batch."""
     validation_labels: npt.NDArray[np.int32]
 
 

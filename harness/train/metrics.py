@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from harness.metrics import METRICS
+from harness.metrics.metric import Predictions
 from harness.records import Evaluation
 
 Logits = npt.NDArray[np.float32]
@@ -15,7 +17,7 @@ Labels = npt.NDArray[np.int32]
 
 
 def summary(logits: Logits, labels: Labels) -> dict[str, float]:
-    """Loss, accuracy, and macro-averaged precision, recall and F1.
+    """Every metric of `harness.metrics` by its name.
 
     Every class that the split holds counts, also one that was never predicted (as 0); of a class without any
     image in the split nothing is known, so it is left out.
@@ -26,24 +28,21 @@ def summary(logits: Logits, labels: Labels) -> dict[str, float]:
         logits: float32 (N, K), N ≥ 1.
         labels: int32 (N,).
     """
-    return _summary(logits, labels, _confusion(logits, labels))
+    return _values(_predictions(logits, labels))
 
 
-def _summary(logits: Logits, labels: Labels, confusion: npt.NDArray[np.int64]) -> dict[str, float]:
+def _predictions(logits: Logits, labels: Labels) -> Predictions:
+    confusion = _confusion(logits, labels)
     precision, recall, f1, support = _by_class(confusion)
-    held = support > 0
-    return {
-        "loss": cross_entropy(logits, labels),
-        "accuracy": float(np.trace(confusion) / len(labels)),
-        "precision_macro": float(precision[held].mean()),
-        "recall_macro": float(recall[held].mean()),
-        "f1_macro": float(f1[held].mean()),
-        "balanced_accuracy": float(recall[held].mean()),
-    }
+    return Predictions(logits, labels, confusion, precision, recall, f1, support > 0)
+
+
+def _values(found: Predictions) -> dict[str, float]:
+    return {name: metric.of(found) for name, metric in METRICS.items()}
 
 
 def _confusion(logits: Logits, labels: Labels) -> npt.NDArray[np.int64]:
-    """Rows are true classes, int64 (K, K)."""
+    """The confusion matrix, int64 (K, K); its rows are true classes."""
     classes = logits.shape[1]
     cells = np.bincount(labels * classes + logits.argmax(axis=1), minlength=classes * classes)
     return cells.reshape(classes, classes)
@@ -61,32 +60,24 @@ def evaluation(
     split: Literal["validation", "test"], logits: Logits, labels: Labels, classes: Sequence[str]
 ) -> Evaluation:
     """The summary, the per-class table and the confusion matrix of one split."""
-    confusion = _confusion(logits, labels)
-    precision, recall, f1, support = _by_class(confusion)
+    found = _predictions(logits, labels)
+    support = found.confusion.sum(axis=1)
     per_class: list[dict[str, Any]] = [
         {
             "class": name,
-            "precision": float(precision[index]),
-            "recall": float(recall[index]),
-            "f1": float(f1[index]),
+            "precision": float(found.precision[index]),
+            "recall": float(found.recall[index]),
+            "f1": float(found.f1[index]),
             "support": int(support[index]),
         }
         for index, name in enumerate(classes)
     ]
     return Evaluation(
         split=split,
-        metrics=_summary(logits, labels, confusion),
+        metrics=_values(found),
         per_class=per_class,
-        confusion=confusion.tolist(),
+        confusion=found.confusion.tolist(),
     )
-
-
-def cross_entropy(logits: Logits, labels: Labels) -> float:
-    """The mean of −log softmax(logits)[label], in nats."""
-    wide = logits.astype(np.float64)
-    top = wide.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(wide - top).sum(axis=1)) + top[:, 0]
-    return float(np.mean(log_sum - wide[np.arange(len(labels)), labels]))
 
 
 def softmax(logits: Logits) -> npt.NDArray[np.float32]:

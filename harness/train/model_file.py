@@ -13,15 +13,16 @@ import numpy.typing as npt
 from harness.clock import now_ms
 from harness.data.arrays import Arrays
 from harness.data.reference import reference_rows, reference_split
-from harness.paths import make_folder, sha256_of, write_file
+from harness.paths.study import model_name, predictions_name
 from harness.records import ModelSaved, Segment
+from harness.study_files import StudyFiles
 from harness.train.metrics import Logits, softmax
 from harness.train.program import Program
 
 
 @dataclass(frozen=True, slots=True)
-class TrainedModel:
-    """A model at the end of its training, apart from the program that goes on with other trials."""
+class ModelSnapshot:
+    """A network at the end of its training, apart from the program that goes on with other trials."""
 
     network: keras.Model
     """The stock layers with softmax; whoever writes the file gives them the weights."""
@@ -30,10 +31,10 @@ class TrainedModel:
     """Which split the reference comes from."""
     indices: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
-    """Of the images at `indices`, float32 (n, K)."""
+    """The model's probabilities for the images at `indices`, float32 (n, K)."""
 
 
-def trained_model(program: Program, arrays: Arrays, validation: Logits) -> TrainedModel:
+def snapshot(program: Program, arrays: Arrays, validation: Logits) -> ModelSnapshot:
     """What is to be saved of the program's present state.
 
     Args:
@@ -49,7 +50,7 @@ def trained_model(program: Program, arrays: Arrays, validation: Logits) -> Train
     else:
         indices = reference_rows(len(validation))
         logits = validation[indices]
-    return TrainedModel(
+    return ModelSnapshot(
         network=program.stock_network,
         weights=program.network.get_weights(),
         split=split,
@@ -58,17 +59,25 @@ def trained_model(program: Program, arrays: Arrays, validation: Logits) -> Train
     )
 
 
-def save_model(segment: Segment, trial_folder: Path, epoch: int, trained: TrainedModel) -> ModelSaved:
-    """Write `model.keras` (stock layers, softmax output) and `reference.npz` beside it."""
-    make_folder(trial_folder)
+def save_model(segment: Segment, files: StudyFiles, epoch: int, trained: ModelSnapshot) -> ModelSaved:
+    """Write a trial's model (stock layers, softmax output), and what it predicts beside it.
+
+    Args:
+        segment: the last one of the trial.
+        files: of the study.
+        epoch: the last one that was trained.
+        trained: the model.
+
+    Raises:
+        OSError: the disk is full, for example.
+    """
     model = trained.network
     model.set_weights(trained.weights)
     for layer in model.layers:
         if "model" not in segment.params and isinstance(layer, keras.layers.Dropout):
             layer.rate = float(segment.params["dropout"])
-    file = trial_folder / "model.keras"
 
-    def write_reference(temporary: Path) -> None:
+    def write_predictions(temporary: Path) -> None:
         with temporary.open("wb") as stream:
             np.savez(
                 stream,
@@ -77,15 +86,16 @@ def save_model(segment: Segment, trial_folder: Path, epoch: int, trained: Traine
                 split=np.str_(trained.split),
             )
 
-    write_file(trial_folder / "reference.npz", write_reference)
-    write_file(file, model.save)
+    files.write(predictions_name(segment.trial), write_predictions)
+    files.write(model_name(segment.trial), model.save)
+    stamp = files.stamp(model_name(segment.trial))
     return ModelSaved(
         trial=segment.trial,
         attempt=segment.attempt,
         epoch=epoch,
-        file=str(file.relative_to(segment.study_folder)),
-        sha256=sha256_of(file),
-        size=file.stat().st_size,
+        file=model_name(segment.trial),
+        sha256=stamp.sha256,
+        size=stamp.size,
         parameters=model.count_params(),
         time=now_ms(),
     )

@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from harness.clock import now_ms
-from harness.paths import StudyPaths, when_there_is_room
+from harness.paths import when_there_is_room
+from harness.paths.study import TRIALS, trial_folder
 from harness.records import CheckpointSaved, DiskFull, ModelSaved, Segment, WorkerEvent
+from harness.study_files import StudyFiles, study_files
 from harness.train import checkpoint as checkpoints
-from harness.train.model_file import TrainedModel, save_model
+from harness.train.model_file import ModelSnapshot, save_model
 
 ROOM_SECONDS = 2.0
 """How often a worker looks whether there is room on a full disk."""
@@ -45,25 +46,25 @@ def write_checkpoint(
     should_stop: Callable[[], bool],
 ) -> None:
     """Write the trial's state after `epoch`, once there is room for it, and tell it."""
-    folder = StudyPaths(Path(segment.study_folder)).trial(segment.trial)
-    write = partial(checkpoints.save, Path(segment.study_folder), folder, epoch, segment.attempt, *state)
-    saved = _written(write, segment, folder, observe, should_stop)
+    files = study_files(segment.study_folder)
+    write = partial(checkpoints.save, files, segment.trial, epoch, segment.attempt, *state)
+    saved = _written(write, segment, files, observe, should_stop)
     observe(CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms()))
 
 
 def write_model(
-    segment: Segment, epoch: int, trained: TrainedModel, observe: Observe, should_stop: Callable[[], bool]
+    segment: Segment, epoch: int, trained: ModelSnapshot, observe: Observe, should_stop: Callable[[], bool]
 ) -> None:
     """Write the trial's model, once there is room for it, and tell it."""
-    folder = StudyPaths(Path(segment.study_folder)).trial(segment.trial)
-    write: Callable[[], ModelSaved] = partial(save_model, segment, folder, epoch, trained)
-    observe(_written(write, segment, folder, observe, should_stop))
+    files = study_files(segment.study_folder)
+    write: Callable[[], ModelSaved] = partial(save_model, segment, files, epoch, trained)
+    observe(_written(write, segment, files, observe, should_stop))
 
 
 def _written(
     write: Callable[[], T],
     segment: Segment,
-    folder: Path,
+    files: StudyFiles,
     observe: Observe,
     should_stop: Callable[[], bool],
 ) -> T:
@@ -71,12 +72,15 @@ def _written(
 
     def wait(error: OSError) -> None:
         if should_stop():
-            raise WriteError(f"The sweep ended while {folder} had no room: {error.strerror}.") from error
+            where = files.shown(trial_folder(segment.trial))
+            raise WriteError(f"The sweep ended while {where} had no room: {error.strerror}.") from error
         observe(
             DiskFull(
                 trial=segment.trial,
                 attempt=segment.attempt,
-                message=f"The sweep waits: {error.strerror} ({folder.parent}). Make room and it goes on.",
+                message=(
+                    f"The sweep waits: {error.strerror} ({files.shown(TRIALS)}). Make room and it goes on."
+                ),
                 time=now_ms(),
             )
         )

@@ -9,33 +9,30 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.importance import importances
 from harness.analysis.report import write_report
 from harness.records import (
     EpochEnded,
     Evaluation,
     LogRecord,
     SegmentEnded,
-    StudyStarted,
     TrialEnded,
     TrialStarted,
 )
-from harness.sweep.history import fold
-from harness.sweep.importance import importances
-from tests.tracking.test_mlflow_view import study
+from harness.study.state import fold
+from tests.studies import DATASET, experiment, study_started
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
 def events(count: int) -> list[Any]:
-    started = study()
-    experiment = started.experiment | {
-        "description": HOSTILE,
-        "space": {"depth": {"type": "int", "low": 1, "high": 3}, "width": [8, 16]},
-        "also": [{"metric": "parameters", "direction": "minimize"}],
-    }
-    opened: StudyStarted = replace(
-        started, experiment=experiment, dataset=replace(started.dataset, name=HOSTILE)
+    searched = experiment(
+        description=HOSTILE,
+        space={"depth": {"type": "int", "low": 1, "high": 3}, "width": [8, 16]},
+        objectives=[{"metric": "val_accuracy"}, {"metric": "parameters"}],
+        scheduler={"kind": "none"},
     )
+    opened = study_started(searched, dataset=replace(DATASET, name=HOSTILE, classes=("cat", "dog")))
     found: list[Any] = [opened]
     for number in range(count):
         depth = number % 3 + 1
@@ -64,13 +61,13 @@ def events(count: int) -> list[Any]:
     return found
 
 
-def history(count: int) -> Any:
+def state(count: int) -> Any:
     return fold(LogRecord(seq, event) for seq, event in enumerate(events(count), 1))
 
 
 @pytest.mark.parametrize("count", [0, 1, 12])
 def test_the_page_stands_alone_and_escapes_what_comes_from_outside(count: int, tmp_path: Path) -> None:
-    write_report(history(count), tmp_path / "report.html")
+    write_report(state(count), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert HOSTILE not in page
     assert "onerror=alert(1)>" not in page
@@ -81,7 +78,7 @@ def test_the_page_stands_alone_and_escapes_what_comes_from_outside(count: int, t
 
 
 def test_what_matters_is_found_important() -> None:
-    found = importances(history(30))
+    found = importances(state(30))
     assert max(found, key=found.__getitem__) == "depth"
     assert sum(found.values()) == pytest.approx(1)
-    assert importances(history(2)) == {}
+    assert importances(state(2)) == {}

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.analysis.verify import Check, verify
 from harness.errors import StoreError
-from harness.paths import StudyPaths, optuna_storage, sha256_of, tracking_uri
-from harness.records import LogRecord, ModelSaved, StudyStarted, TrialEnded, TrialStarted
-from harness.sweep.event_log import EventLog
-from harness.sweep.sync import sync_study
-from harness.tracking.audit import stored_states, tracked_runs
+from harness.paths import StudyPaths
+from harness.study.event_log import EventLog, read
+from harness.tracking.audit import audit_study
 from harness.tracking.cursor import read_cursor
+from harness.tracking.sync import sync_study
 from tests.conftest import keep_tables
 from tests.tracking.subjects import client, delete_for_good, delete_model, delete_run, experiment_id, run_of
-from tests.tracking.test_mlflow_view import events
+from tests.tracking.test_mlflow_tracker import events
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +30,6 @@ def paths(mlflow_tables: Path) -> StudyPaths:
     (made.folder / "model.keras").write_bytes(b"weights")
     log = EventLog(made.log)
     for event in events(made.folder / "model.keras"):
-        if isinstance(event, ModelSaved):
-            event = replace(event, sha256=sha256_of(made.folder / "model.keras"))  # noqa: PLW2901
-        if isinstance(event, TrialEnded) and event.trial == 0:
-            event = replace(event, epoch=2)  # noqa: PLW2901
         log.append(event)
     log.close()
     sync_study(made)
@@ -43,16 +37,8 @@ def paths(mlflow_tables: Path) -> StudyPaths:
 
 
 def checks(paths: StudyPaths) -> dict[str, Check]:
-    log = EventLog(paths.log)
-    records: list[LogRecord] = log.records
-    log.close()
-    own = records[0].event
-    assert isinstance(own, StudyStarted)
-    started = {one.event.trial: one.seq for one in records if isinstance(one.event, TrialStarted)}
-    cursor = read_cursor(paths.tracking_cursor)
-    runs = tracked_runs(tracking_uri(), "pets", own.study_id, study="pets-1", cursor=cursor, started=started)
-    states = stored_states(optuna_storage(), own.study_id)
-    found = verify(paths, records, runs, states, lambda: False, (), lambda _: "")
+    records = read(paths.log)
+    found = verify(paths, records, audit_study(paths, records), lambda: False, (), lambda _: "")
     return {check.name: check for check in found}
 
 

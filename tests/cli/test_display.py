@@ -13,9 +13,11 @@ import pytest
 from rich.console import Console
 
 from harness.cli.display import LiveDisplay, PlainDisplay, open_display
-from harness.records import Dataset, StudyStarted
-from harness.sweep.coordinator import SweepPlan
-from harness.sweep.history import History, TrialHistory
+from harness.experiment.load import dump, load
+from harness.records import Dataset, LogRecord, StudyStarted
+from harness.study.state import StudyState
+from harness.study.trial import Trial
+from harness.sweeping.plan import SweepPlan
 
 DATASET = Dataset(
     name="drawn",
@@ -29,12 +31,15 @@ DATASET = Dataset(
 )
 
 
-def study(complete: int) -> History:
+EXPERIMENT = load("quickstart", ["search.trials=100", "training.epochs=3"])
+
+
+def study(complete: int) -> StudyState:
     started = StudyStarted(
         study="s",
         study_id="id",
         session=2,
-        experiment={"objective": {"metric": "val_accuracy", "direction": "maximize"}},
+        experiment=dump(EXPERIMENT),
         dataset=DATASET,
         seed=0,
         trials=100,
@@ -43,27 +48,21 @@ def study(complete: int) -> History:
         git_commit=None,
         time=0,
     )
-    history = History(study=started)
+    state = StudyState()
+    state.apply(LogRecord(1, started))
     for number in range(complete):
-        add(history, number)
-    return history
+        add(state, number)
+    return state
 
 
-def add(history: History, number: int) -> None:
-    history.trials[number] = TrialHistory(
+def add(state: StudyState, number: int) -> None:
+    state.trials[number] = Trial(
         number, {}, {}, 0, 0, state="complete", score=0.5, epochs={1: {"val_accuracy": 0.5}}
     )
 
 
 def plan() -> SweepPlan:
-    return SweepPlan(
-        study_folder=Path(),
-        dataset=DATASET,
-        seed=0,
-        trials=100,
-        max_epochs=3,
-        objectives=[("val_accuracy", True)],
-    )
+    return SweepPlan(experiment=EXPERIMENT, study_folder=Path(), dataset=DATASET)
 
 
 def drawn(display: LiveDisplay) -> str:
@@ -73,22 +72,22 @@ def drawn(display: LiveDisplay) -> str:
 
 
 def test_after_a_resume_the_time_left_goes_by_this_session_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    history, now = study(90), 1000.0
-    monkeypatch.setattr("harness.cli.display.time.monotonic", lambda: now)
+    state, now = study(90), 1000.0
+    monkeypatch.setattr("harness.cli.display.live.time.monotonic", lambda: now)
     display = LiveDisplay(Console(file=io.StringIO()))
-    display.opened(history, plan(), 2)
+    display.opened(state, plan(), 2)
     display.close()
     now += 60
     assert "left –" in drawn(display)
-    add(history, 90)
+    add(state, 90)
     assert "left 9:00" in drawn(display)
 
 
 def test_the_panel_is_drawn_while_trials_are_added() -> None:
     """A dictionary that grows while it is iterated over raises an error in whoever does."""
-    history = study(1)
+    state = study(1)
     display = LiveDisplay(Console(file=io.StringIO()))
-    display.opened(history, plan(), 2)
+    display.opened(state, plan(), 2)
     display.close()
     failures: list[BaseException] = []
     adding = threading.Event()
@@ -103,7 +102,7 @@ def test_the_panel_is_drawn_while_trials_are_added() -> None:
     drawing = threading.Thread(target=draw)
     drawing.start()
     for number in range(2, 20_000):
-        add(history, number)
+        add(state, number)
     adding.set()
     drawing.join()
     assert failures == []

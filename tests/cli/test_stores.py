@@ -11,11 +11,11 @@ import pytest
 
 from harness.cli import main
 from harness.paths import StudyPaths, tracking_uri
-from harness.sweep.event_log import EventLog
-from harness.sweep.sync import sync_study
+from harness.study.event_log import EventLog
+from harness.tracking.sync import sync_study
 from tests.conftest import keep_tables
 from tests.tracking.subjects import delete_run, run_of
-from tests.tracking.test_mlflow_view import events
+from tests.tracking.test_mlflow_tracker import events
 
 pytestmark = pytest.mark.slow
 
@@ -102,13 +102,13 @@ def test_sync_names_what_it_leaves_out_and_restores_it_when_told(command: Comman
         0,
         "MLflow: the run of trial 1 was deleted there and is left out; `harness sync s --restore` makes it "
         "again.\n"
-        "s: MLflow and Optuna's storage have all 16 records.\n",
+        "s: Optuna's storage and MLflow have all 16 records.\n",
     )
     _, text = command("verify", "s")
     assert "note: the run of trial 1 was deleted in MLflow" in text
     assert "MLflow lacks: loss" not in text
     assert command("sync", "s", "--restore")[0] == 0
-    assert command("sync", "s") == (0, "s: MLflow and Optuna's storage have all 16 records.\n")
+    assert command("sync", "s") == (0, "s: Optuna's storage and MLflow have all 16 records.\n")
 
 
 def test_a_study_that_never_began(command: Command) -> None:
@@ -132,7 +132,7 @@ def test_a_run_is_exported_from_the_study_that_it_belongs_to(command: Command) -
     code, text = command("export", "--run", run)
     assert code == 1
     assert "exporting trial 0 of renamed" in text
-    assert str(renamed.folder / "model.keras") in text
+    assert str(renamed.folder / "reference.npz") in text
     assert str(other.folder) not in text
 
     renamed.folder.rename(Path("gone"))

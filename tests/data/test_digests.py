@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.data.prepare import prepare
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 KNOWN = {
     "plain": "1623561d61fd6906",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.data.folder import scan_folder
 from harness.data.prefix import prefixes
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 FOLDERS = [
     "train", "test", "val", "dev", "cat", "dog", "images", "masks", "extra", "seg_train", "seg_test", "pred",

@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness.data.arrays import load
 from harness.data.prepare import prepare
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Dataset
 
 
@@ -39,7 +39,7 @@ def shades() -> Path:
 @pytest.fixture
 def decoding(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of sources that were decoded since."""
-    import harness.data.prepare as module
+    import harness.data.caching as module
 
     done: list[str] = []
     real = module.decode_files

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.listing import read_manifest
+from harness.data.listing import images_of_list
 from harness.data.table import read_table
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 
 CONFIG = DatasetConfig(source="list.csv")
 LABELS = st.text(
@@ -67,7 +67,7 @@ def test_what_is_written_is_read(
         writer.writerow((name, label, data.draw(st.sampled_from(SPLITS[pool]))))
     file = images / "list.csv"
     file.write_text(out.getvalue(), encoding=encoding, newline="")
-    found = read_manifest(file, CONFIG)
+    found = images_of_list(file, CONFIG)
     assert {(one.name, one.pool) for one in found.files} == {(name, pool) for name, _, pool in expected}
     by_name = {name: label for name, label, _ in expected}
     assert all(
@@ -81,7 +81,7 @@ def test_any_text_is_a_list_or_a_sentence(images: Path, text: str, suffix: str) 
     file = images / f"any{suffix}"
     file.write_text(text, encoding="utf-8", errors="replace", newline="")
     try:
-        found = read_manifest(file, CONFIG)
+        found = images_of_list(file, CONFIG)
     except DataError as error:
         assert str(file) in str(error)
     else:
@@ -105,7 +105,7 @@ def test_a_list_without_a_header_is_told_of(images: Path) -> None:
     file = images / "bare.csv"
     file.write_text("é 1.png,cat\né 2.png,dog\n")
     with pytest.raises(DataError, match=r"first line of .*bare\.csv names an image \(é 1\.png\)"):
-        read_manifest(file, CONFIG)
+        images_of_list(file, CONFIG)
 
 
 def test_a_list_never_leads_out_of_an_archive(tmp_path: Path) -> None:

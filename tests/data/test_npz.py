@@ -14,7 +14,7 @@ from harness.data.arrays import load
 from harness.data.npz_keys import choose_keys
 from harness.data.prepare import prepare
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Dataset
 
 X = np.random.default_rng(0).integers(0, 256, (40, 9, 7)).astype(np.uint8)

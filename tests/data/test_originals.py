@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from harness.data.decode import decode
-from harness.data.originals import FOLDER, MOST_BYTES, Originals, read_originals
+from harness.data.originals import MOST_BYTES, Originals, read_originals
 from harness.data.prepare import prepare
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
+from harness.paths.prepared import ORIGINALS
 from harness.records import Dataset
 from tests.data.conftest import Draw
 
@@ -24,7 +25,7 @@ def prepared(source: Path, **changes: Any) -> Dataset:
 
 
 def kept(dataset: Dataset) -> Originals:
-    found = read_originals(Path(dataset.folder) / FOLDER)
+    found = read_originals(Path(dataset.folder) / ORIGINALS)
     assert found is not None
     return found
 
@@ -104,23 +105,23 @@ def test_what_is_kept_is_bounded(draw: Draw) -> None:
 def test_data_prepared_by_an_earlier_version_gets_them(mixed: Path) -> None:
     first = prepared(mixed)
     expected = kept(first)
-    shutil.rmtree(Path(first.folder) / FOLDER)
+    shutil.rmtree(Path(first.folder) / ORIGINALS)
     assert prepared(mixed) == first
     assert kept(first) == expected
 
 
 def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(mixed: Path) -> None:
     first = prepared(mixed)
-    shutil.rmtree(Path(first.folder) / FOLDER)
-    (Path(first.folder) / FOLDER).write_text("in the way")  # holds also where everything may be written
+    shutil.rmtree(Path(first.folder) / ORIGINALS)
+    (Path(first.folder) / ORIGINALS).write_text("in the way")  # holds also where everything may be written
     assert prepared(mixed) == first
-    assert read_originals(Path(first.folder) / FOLDER) is None
+    assert read_originals(Path(first.folder) / ORIGINALS) is None
 
 
 def test_damaged_files_are_left_out(mixed: Path) -> None:
     dataset = prepared(mixed)
     before = kept(dataset)
-    folder = Path(dataset.folder) / FOLDER
+    folder = Path(dataset.folder) / ORIGINALS
     with next(folder.glob("*.tiff")).open("ab") as stream:
         stream.write(b"x")
     assert len(kept(dataset).files) == len(before.files) - 1
@@ -130,5 +131,5 @@ def test_damaged_files_are_left_out(mixed: Path) -> None:
 
 def test_arrays_have_no_files() -> None:
     dataset = prepare(DatasetConfig(), seed=0, progress=lambda *_: None)
-    assert read_originals(Path(dataset.folder) / FOLDER) is None
+    assert read_originals(Path(dataset.folder) / ORIGINALS) is None
     assert os.listdir(dataset.folder)  # noqa: PTH208 - the folder is there

@@ -13,7 +13,7 @@ import pytest
 from harness.data.arrays import load
 from harness.data.prepare import prepare
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Dataset
 from tests.data.images_by_hand import tiff
 

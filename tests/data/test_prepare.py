@@ -17,7 +17,7 @@ from PIL import Image
 from harness.data.arrays import load
 from harness.data.prepare import prepare
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Dataset
 
 
@@ -222,7 +222,7 @@ def test_transparency_is_laid_on_white_and_16_bits_are_spread_over_8() -> None:
 
 def test_the_second_time_nothing_is_decoded(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = prepared(pets)
-    monkeypatch.setattr("harness.data.prepare.decode_files", None)
+    monkeypatch.setattr("harness.data.caching.decode_files", None)
     assert prepared(pets) == first
 
 
@@ -249,7 +249,7 @@ def test_an_interrupted_decode_leaves_no_cache_that_looks_complete(draw: Any) ->
             draw(f"many/{name}/{index}.png", seed=index * 2 + (name == "b"))
     script = (
         "from harness.data.prepare import prepare\n"
-        "from harness.experiment.schema import DatasetConfig\n"
+        "from harness.experiment.dataset_config import DatasetConfig\n"
         "import os, signal\n"
         "def kill(label, done, total): os.kill(os.getpid(), signal.SIGKILL)\n"
         "if __name__ == '__main__': prepare(DatasetConfig(source='many'), seed=0, progress=kill)\n"

@@ -12,7 +12,7 @@ from harness.data.arrays import load
 from harness.data.prepare import prepare
 from harness.data.reference import keep_reference, read_reference, reference_rows
 from harness.errors import DataError
-from harness.experiment.schema import DatasetConfig
+from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Dataset
 
 KEPT = Path("study/reference")

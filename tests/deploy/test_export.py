@@ -16,11 +16,13 @@ from PIL import Image
 
 from harness.data.arrays import load
 from harness.data.prepare import prepare
-from harness.deploy.export import Bundle, TrainedModel, export_model, verify_bundle
+from harness.deploy.checksums import verify_bundle
+from harness.deploy.export import Bundle, export_model
+from harness.deploy.trained import TrainedModel
 from harness.errors import ExportError
+from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
-from harness.experiment.schema import DatasetConfig
-from harness.model.families import build, with_probabilities
+from harness.model.network import build, with_probabilities
 from harness.model.preprocessing import PixelStatistics
 from harness.paths import sha256_of
 

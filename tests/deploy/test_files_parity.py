@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 
 from harness.data.decode import decode
-from harness.deploy.description import readme
-from harness.deploy.export import Bundle, TrainedModel, export_model
+from harness.deploy.description import Artefact, readme
+from harness.deploy.export import Bundle, export_model
 from harness.deploy.files_parity import FilesParity
+from harness.deploy.formats import FORMATS
+from harness.deploy.parity import Parity
+from harness.deploy.trained import TrainedModel
 from harness.errors import ExportError
 
 pytestmark = pytest.mark.slow
@@ -131,6 +134,7 @@ def test_without_any_images_the_way_on_is_said(pets_model: TrainedModel) -> None
 
 def test_the_range_of_deep_pixels_is_described(pets_model: TrainedModel, pets_bundle: Bundle) -> None:
     deep = replace(pets_model.dataset, pixel_range=(0.0, 4095.0))
-    files = of_files(pets_bundle)
-    assert "the values from 0 to 4095 spread over 0 to 255" in readme(deep, files)
-    assert "of 16 bits a channel the upper 8 kept" in readme(pets_model.dataset, files)
+    pixels = next(one for one in pets_bundle.parity if isinstance(one, Parity))
+    exported = [Artefact(FORMATS["saved_model"], pixels, of_files(pets_bundle))]
+    assert "the values from 0 to 4095 spread over 0 to 255" in readme(deep, exported)
+    assert "of 16 bits a channel the upper 8 kept" in readme(pets_model.dataset, exported)

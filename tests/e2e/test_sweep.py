@@ -72,6 +72,9 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
     assert status["best_trial"] == winner["trial"]
     shown = json.loads(harness("show", str(winner["trial"]), "--json").stdout)
     assert shown["epochs"]["3"]["val_accuracy"] == winner["score"]
+    assert shown["ended"] > shown["started"] > 0
+    assert shown["over"] is True
+    assert shown["generation"] == 1
     assert np.sum(shown["evaluations"][0]["confusion"]) > 0
 
     stored = optuna.load_study(study_name="mine", storage="sqlite:///.harness/optuna.db")

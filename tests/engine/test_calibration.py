@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine import calibration
+from harness.engine import benchmarking
 from harness.engine.calibration import Calibration, calibrate, candidates
 from harness.engine.memory import GIB
 from harness.errors import EngineError
@@ -94,7 +94,7 @@ def test_what_takes_too_long_to_be_measured_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    monkeypatch.setattr(calibration, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(benchmarking, "ANSWER_SECONDS", 0.5)
     with pytest.raises(EngineError, match=r"within 0 s|within 1 s"):
         calibrate(complete(SMALL), "slow", (8, 8, 1), 10, "float32", lambda *_: None)
 

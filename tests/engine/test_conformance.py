@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,14 @@ import numpy.typing as npt
 import pytest
 
 from harness.data.prepare import prepare
+from harness.engine import ENGINES, default_workers, make_engine, workers_of
 from harness.engine.inline import InlineEngine
+from harness.engine.kind import EngineSettings
 from harness.engine.local import LocalEngine
 from harness.engine.memory import WorkerMemory, own_memory
 from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
-from harness.experiment.schema import DatasetConfig
 from harness.paths import StudyPaths
 from harness.records import (
     Checkpoint,
@@ -32,7 +34,9 @@ from harness.records import (
     SegmentFailed,
     TrainingEnded,
 )
-from harness.train.segment import Workbench, run_segment
+from harness.train.segment import run_segment
+from harness.train.worker_cache import WorkerCache
+from tests.engine.thread_engine import ThreadEngine
 
 pytestmark = pytest.mark.slow
 
@@ -49,9 +53,16 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     )
 
 
-@pytest.fixture(params=["inline", "local"])
+DOUBLES: dict[str, Callable[[int], Engine]] = {"inline": InlineEngine, "threads": ThreadEngine}
+"""Engines that are not registered: segments run while they are polled, and workers that are threads."""
+
+
+@pytest.fixture(params=[*ENGINES, *DOUBLES])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    made: Engine = InlineEngine(2) if request.param == "inline" else LocalEngine(StudyPaths(tmp_path), 2)
+    if request.param in DOUBLES:
+        made = DOUBLES[request.param](2)
+    else:
+        made = make_engine(EngineSettings(StudyPaths(tmp_path), 2), request.param)
     made.start()
     yield made
     made.close()
@@ -87,6 +98,31 @@ def wait_for(engine: Engine, wanted: type, count: int = 1) -> list[EngineEvent]:
 
 def reported(events: list[EngineEvent], worker: int) -> list[object]:
     return [event.event for event in events if isinstance(event, Reported) and event.worker == worker]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_is_described_and_sized(name: str, tmp_path: Path) -> None:
+    assert ENGINES[name].about.endswith(".")
+    assert default_workers(1, name) == 1
+    assert 1 <= default_workers(1000, name) <= 1000
+    made = make_engine(EngineSettings(StudyPaths(tmp_path), 3), name)
+    assert made.workers == 3
+    made.close()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_studys_processes_are_known_while_its_engine_runs(name: str, tmp_path: Path) -> None:
+    study = StudyPaths(tmp_path / "study")
+    engine = make_engine(EngineSettings(study, 2), name)
+    assert workers_of(study) == []
+    engine.start()
+    try:
+        wait_for(engine, WorkerReady, count=2)
+        assert len(workers_of(study)) == 2
+        assert workers_of(StudyPaths(tmp_path / "other")) == []
+    finally:
+        engine.close()
+    assert workers_of(study) == []
 
 
 def test_every_worker_says_that_it_is_ready(engine: Engine) -> None:
@@ -333,7 +369,7 @@ def test_a_workers_processor_time_grows_with_its_work(dataset: Dataset, tmp_path
 
 
 def test_programs_beyond_their_memory_are_dropped_the_oldest_first(dataset: Dataset, tmp_path: Path) -> None:
-    bench = Workbench(programs_memory=0)
+    bench = WorkerCache(programs_memory=0)
     for trial, width in enumerate((4, 6, 4)):
         params = complete({"family": "cnn", "depth": 1, "width": width})
         run_segment(

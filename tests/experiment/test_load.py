@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ExperimentError
+from harness.experiment.distributions import FloatRange
 from harness.experiment.load import builtin_names, dump, load, restore, single
+from tests.experiment.spaces import searched
 
 GOOD = """name: mine
 space:
@@ -25,7 +27,7 @@ def written(text: str, name: str = "mine.yaml") -> str:
 def test_built_in_experiments_load_and_survive_json(name: str) -> None:
     experiment = load(name)
     assert restore(dump(experiment)) == experiment
-    assert single(experiment).compiled_space().searched() == []
+    assert searched(single(experiment).space) == []
 
 
 def test_the_promised_experiments_are_there() -> None:
@@ -34,7 +36,7 @@ def test_the_promised_experiments_are_there() -> None:
 
 def test_a_path_works_and_numbers_like_1e_6_are_numbers() -> None:
     experiment = load(written(GOOD))
-    assert experiment.space["l2"]["low"] == 1e-6
+    assert experiment.space.parameters["l2"][0].values == FloatRange(1e-6, 1e-2, log=True)
     assert experiment.objective.direction == "maximize"
 
 
@@ -55,7 +57,7 @@ def test_overrides_reach_every_key() -> None:
     )
     assert experiment.training.epochs == 3
     assert experiment.dataset.image_size == (24, 32)
-    assert experiment.compiled_space().searched() == ["l2", "optimizer"]
+    assert searched(experiment.space) == ["l2", "optimizer"]
     assert experiment.seed == 7
 
 
@@ -102,12 +104,57 @@ def test_mistakes_are_located(text: str, message: str) -> None:
         ("training.epoch=3", "did you mean epochs?"),
         ("name.x=1", "which has no keys inside"),
         ("seed=[", "is not a YAML value"),
+        (
+            "scheduler=asha",
+            "--set scheduler: 'asha' is not allowed; it must be a mapping with `kind`, one of asha, ",
+        ),
+        (
+            "scheduler=null",
+            "--set scheduler: None is not allowed; it must be a mapping with `kind`, one of asha, ",
+        ),
+        ("scheduler.kind=null", "--set scheduler.kind: None is not allowed; it must be asha, "),
+        ("scheduler.kind=[asha]", "--set scheduler.kind: "),
+        ("scheduler.kind=ashas", "--set scheduler.kind: 'ashas' is not allowed; it must be asha, "),
+        (
+            "objective.metric=latency_ms",
+            "--set objective.metric: 'latency_ms' is not allowed; it must be val_accuracy, ",
+        ),
+        (
+            "objective.metric=latenzy_ms",
+            "--set objective.metric: 'latenzy_ms' is not allowed; it must be val_accuracy, ",
+        ),
+        (
+            "objectives=[{metric: parameters}]",
+            "--set objectives.0.metric: 'parameters' is not allowed; it must be val_",
+        ),
+        ("objectives=[{metric: val_loss}, {metric: val_los}]", "did you mean val_loss?"),
+        (
+            "objectives=[{metric: val_loss}, {metric: val_loss}]",
+            "--set objectives.1.metric: val_loss is an objective already",
+        ),
     ],
 )
 def test_mistaken_overrides_are_named(override: str, message: str) -> None:
     with pytest.raises(ExperimentError) as caught:
         load(written(GOOD), [override])
     assert message in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+    assert "discriminator" not in str(caught.value)
+    assert "; did you mean latency" not in str(caught.value)
+
+
+def test_a_scheduler_that_knows_one_objective_is_told_where_it_stands() -> None:
+    two = GOOD + "objectives: [{metric: val_loss}, {metric: parameters}]\nscheduler:\n  kind: median\n"
+    with pytest.raises(
+        ExperimentError, match=r"mine\.yaml:7: scheduler\.kind: median knows one objective only"
+    ):
+        load(written(two))
+
+
+def test_one_training_keeps_the_advice_about_its_file() -> None:
+    experiment = load(written(GOOD + "limits: {parameters: 100000}\n"))
+    assert experiment.advice
+    assert single(experiment).advice == experiment.advice
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,18 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ExperimentError
-from harness.experiment.parameters import CATALOG, LEARNING_RATES, applies, complete, signature
-from harness.experiment.space import (
-    Choice,
-    Constant,
-    Distribution,
-    FloatRange,
-    IntRange,
-    defaults,
-    parse_space,
-    resolve,
-)
+from harness.experiment.distributions import Choice, Constant, Distribution, FloatRange, IntRange
+from harness.experiment.drawing import defaults
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, applies, complete, program_key
+from harness.experiment.space import resolve
+from harness.experiment.space_file import parse_space
+from harness.experiment.space_ranges import read_values
+from harness.model.parameter import Parameter
 from harness.records import Scalar
+from tests.experiment.spaces import searched
 
 SPACE: dict[str, Any] = {
     "depth": {"type": "int", "low": 1, "high": 4},
@@ -64,11 +62,19 @@ def test_every_configuration_is_complete_valid_and_repeatable(seed: int) -> None
     assert f"learning_rate[{params['optimizer']}]" in sampled
 
 
+def test_a_range_of_odd_numbers_has_only_odd_ones_whatever_the_parameter_is_called() -> None:
+    window = Parameter("window", "int", 3, "Side of a window, odd.", 1, 11, odd=True)
+    entry = {"type": "int", "low": 3, "high": 9}
+    assert read_values(window, entry) == IntRange(3, 9, 2)
+    assert read_values(window, entry | {"step": 4}) == IntRange(3, 7, 4)
+    assert read_values(replace(window, odd=False), entry) == IntRange(3, 9)
+
+
 def test_short_forms_are_what_they_stand_for() -> None:
     space = parse_space({"depth": 2, "optimizer": ["sgd", "adam"], "l2": {"type": "constant", "value": 0.1}})
     values = {name: alternatives[0].values for name, alternatives in space.parameters.items()}
     assert values == {"depth": Constant(2), "optimizer": Choice(("sgd", "adam")), "l2": Constant(0.1)}
-    assert space.searched() == ["optimizer"]
+    assert searched(space) == ["optimizer"]
 
 
 def test_conditions_come_before_what_they_decide() -> None:
@@ -91,7 +97,7 @@ def test_alternatives_of_one_parameter_have_names_of_their_own() -> None:
             ],
         }
     )
-    assert space.searched() == ["optimizer", "learning_rate[sgd]"]
+    assert searched(space) == ["optimizer", "learning_rate[sgd]"]
     assert space.parameters["learning_rate"][0].values == FloatRange(0.01, 0.1)
 
 
@@ -193,20 +199,20 @@ def test_a_plug_in_keeps_its_own_parameters_and_its_name() -> None:
     full = complete(params, space.model)
     assert sampled == {"filters": full["filters"]}
     assert (full["family"], full["model"], full["optimizer"]) == ("plugin", "mine:build", "sgd")
-    assert signature(full) != signature(full | {"filters": 99})
-    assert signature(full) == signature(full | {"learning_rate": 1.0})
+    assert program_key(full) != program_key(full | {"filters": 99})
+    assert program_key(full) == program_key(full | {"learning_rate": 1.0})
 
 
 def test_signatures_ignore_numbers_but_not_structure() -> None:
     base = complete({"dropout": 0.1, "l2": 1e-3})
-    assert signature(base) == signature(
+    assert program_key(base) == program_key(
         base | {"dropout": 0.4, "learning_rate": 1.0, "l2": 1.0, "schedule": "cosine"}
     )
-    assert signature(base) == signature(base | {"momentum": 0.5})
+    assert program_key(base) == program_key(base | {"momentum": 0.5})
     for change in ({"depth": 5}, {"dropout": 0.0}, {"batch_size": 8}, {"optimizer": "momentum"}, {"l2": 0.0}):
-        assert signature(base) != signature(base | change)
+        assert program_key(base) != program_key(base | change)
     assert not applies("momentum", base)
     assert not applies("cell", base)
     assert applies("depth", base)
     moving = base | {"optimizer": "momentum"}
-    assert signature(moving) != signature(moving | {"momentum": 0.5})
+    assert program_key(moving) != program_key(moving | {"momentum": 0.5})

@@ -18,13 +18,12 @@ import psutil
 
 from harness.analysis.verify import verify
 from harness.deploy.loading import load_error
-from harness.engine.local import WORKER_MODULE
-from harness.paths import StudyPaths, optuna_storage, tracking_uri
-from harness.sweep.event_log import read
-from harness.sweep.history import History, fold
-from harness.sweep.leftovers import workers_of
-from harness.sweep.lock import is_held
-from harness.tracking.audit import stored_states, tracked_runs
+from harness.engine.local import WORKER_MODULE, workers_of
+from harness.paths import StudyPaths
+from harness.study.event_log import read
+from harness.study.lock import is_held
+from harness.study.state import StudyState, fold
+from harness.tracking.audit import audit_study
 
 LONG = os.environ.get("HARNESS_FAULTS") == "long"
 PATIENCE = 180.0
@@ -172,33 +171,31 @@ def seen(study: str, kind: str, **values: Any) -> Callable[[], dict[str, Any] | 
     return look
 
 
-def history_of(study: str) -> History:
+def state_of(study: str) -> StudyState:
     """The study as its log tells it."""
     return fold(read(StudyPaths.of(study).log))
 
 
-def proven(study: str, trials: int | None = None) -> History:
+def proven(study: str, trials: int | None = None) -> StudyState:
     """V1 to V6 hold, and the study has exactly so many trials."""
     paths = StudyPaths.of(study)
     records = read(paths.log)
-    history = fold(records)
-    assert history.study is not None
+    state = fold(records)
     checks = verify(
         paths,
         records,
-        tracked_runs(tracking_uri(), history.study.experiment["name"], history.study.study_id),
-        stored_states(optuna_storage(), history.study.study_id),
+        audit_study(paths, records),
         lambda: is_held(paths),
         workers_of(paths),
         load_error,
     )
-    problems = {check.name: check.problems for check in checks if check.problems}
+    problems = {check.name: check.problems + check.notes for check in checks if check.problems + check.notes}
     assert not problems, problems
     if trials is not None:
-        assert list(history.trials) == list(range(trials))
-        assert history.ended is not None
-        assert history.ended.complete
-    return history
+        assert list(state.trials) == list(range(trials))
+        assert state.ended is not None
+        assert state.ended.complete
+    return state
 
 
 def leaderboard(study: str) -> list[dict[str, Any]]:

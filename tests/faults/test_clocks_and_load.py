@@ -7,7 +7,6 @@ import random
 import statistics
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,20 @@ from harness.records import (
     LogRecord,
     Segment,
     SegmentEnded,
-    StudyStarted,
     TrialEnded,
     TrialStarted,
 )
-from harness.sweep.event_log import EventLog, read
-from harness.sweep.history import fold
-from harness.sweep.scheduler import FullTraining
-from harness.tracking.audit import stored_states, tracked_runs
-from harness.tracking.follower import Follower
-from harness.tracking.mlflow_view import MlflowView
-from harness.tracking.optuna_view import OptunaView
+from harness.schedulers.full import FullTraining
+from harness.study.event_log import EventLog, read
+from harness.study.state import fold
+from harness.tracking.background import BackgroundTracker
+from harness.tracking.mlflow_reader import tracked_runs
+from harness.tracking.mlflow_tracker import MlflowTracker
+from harness.tracking.optuna_storage import stored_states
+from harness.tracking.optuna_tracker import OptunaTracker
 from tests.faults.support import LONG, events, harness, proven, running, tiny, until
-from tests.sweep.test_coordinator import DATASET, coordinator, ends, finish, simulate
+from tests.studies import experiment, study_started
+from tests.sweeping.test_coordinator import coordinator, ends, finish, simulate
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -42,7 +42,7 @@ HOUR = 3600
 JUMPING = """
 import time
 real, real_ns, jumps = time.time, time.time_ns, [0]
-import harness.sweep.event_log as module
+import harness.study.event_log as module
 append = module.EventLog.append
 def jumping(self, event, **how):
     record = append(self, event, **how)
@@ -63,8 +63,8 @@ def test_a_clock_that_moves_by_an_hour_between_events_changes_nothing(hour: int)
     limits = ["--timeout", "900", "--set", "search.hang_seconds=900", "--set", "search.max_trial_seconds=900"]
     with running(*command, *limits, script=script) as sweep:
         assert sweep.wait() == 0, sweep.stderr
-    history = proven("s", 8)
-    assert {(trial.state, trial.attempts) for trial in history.trials.values()} == {("complete", 1)}
+    state = proven("s", 8)
+    assert {(trial.state, trial.attempts) for trial in state.trials.values()} == {("complete", 1)}
     times = [event["time"] / 1000 for event in events("s")]
     assert max(times) - min(times) > HOUR / 2, "the clock did not jump"
     found = json.loads(harness("status", "s", "--json").stdout)
@@ -111,7 +111,7 @@ def test_of_200_tells_at_once_half_of_them_repeated_each_trial_ends_once(tmp_pat
     assert sorted(end.trial for end in ends(records)) == list(range(200))
     told = [record.event for record in records if isinstance(record.event, SegmentEnded)]
     assert len(told) == 200
-    assert {trial.attempts for trial in coordinating.history.trials.values()} == {1}
+    assert {trial.attempts for trial in coordinating.state.trials.values()} == {1}
 
 
 FLOOD_TRIALS, FLOOD_EPOCHS = 20, 500
@@ -119,15 +119,12 @@ FLOOD_TRIALS, FLOOD_EPOCHS = 20, 500
 
 def flood() -> list[Any]:
     """A little more than 10,000 events: trials of 500 epochs, all mixed."""
-    study = StudyStarted(
-        study="flood", study_id="f" * 32, session=1,
-        experiment={
-            "name": "flood", "objective": {"metric": "val_accuracy", "direction": "maximize"},
-            "space": {"dropout": {"type": "float", "low": 0.0, "high": 0.5}},
-        },
-        dataset=DATASET, seed=0, trials=FLOOD_TRIALS, versions={}, host={}, git_commit=None, time=1,
-    )  # fmt: skip
-    found: list[Any] = [study]
+    searched = experiment(
+        name="flood",
+        space={"dropout": {"type": "float", "low": 0.0, "high": 0.5}},
+        search={"trials": FLOOD_TRIALS},
+    )
+    found: list[Any] = [study_started(searched, study="flood", study_id="f" * 32, time=1)]
     for trial in range(FLOOD_TRIALS):
         params: dict[str, Any] = {"dropout": trial / 1000}
         found.append(TrialStarted(trial=trial, params=params, sampled=params, seed=trial, time=2))
@@ -149,29 +146,29 @@ def flood() -> list[Any]:
     return found
 
 
-def test_10_000_events_in_a_second_are_in_the_log_in_order_and_the_views_catch_up() -> None:
+def test_10_000_events_in_a_second_are_in_the_log_in_order_and_the_trackers_catch_up() -> None:
     paths = StudyPaths.of("flood")
     paths.folder.mkdir(parents=True)
-    followers = [
-        Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
-        Follower(lambda: MlflowView(tracking_uri(), "flood", paths), "MLflow"),
+    trackers = [
+        BackgroundTracker(lambda: OptunaTracker(optuna_storage()), "Optuna's storage"),
+        BackgroundTracker(lambda: MlflowTracker(tracking_uri(), "flood", paths), "MLflow"),
     ]
     wanted = flood()
     log = EventLog(paths.log)
     began, began_own = time.monotonic(), time.thread_time()
     for event in wanted:
         record = log.append(event)
-        for follower in followers:
-            follower.feed(record)
+        for tracker in trackers:
+            tracker.feed(record)
     seconds, own = time.monotonic() - began, time.thread_time() - began_own
     log.close()
     print(f"{len(wanted):,} events were appended and handed on in {seconds:.2f} s, {own:.2f} s of its own")
     assert len(wanted) >= 10_000
     assert len(wanted) / own > 10_000  # of the coordinator's own time, whatever else the machine does
     assert [record.event for record in read(paths.log)] == wanted
-    for follower in followers:
-        assert follower.close(lambda: (20, 300)).caught_up
-    print(f"the views had caught up after {time.monotonic() - began:.1f} s")
+    for tracker in trackers:
+        assert tracker.close(lambda: (20, 300)).caught_up
+    print(f"the trackers had caught up after {time.monotonic() - began:.1f} s")
     runs = {
         run.trial: run for run in tracked_runs(tracking_uri(), "flood", "f" * 32) if run.trial is not None
     }
@@ -196,18 +193,18 @@ def steady(samples: list[tuple[int, int, int]]) -> None:
 
 
 def in_process(samples: list[tuple[int, int, int]]) -> None:
-    """200 trials that train nothing, with the real log and the real views."""
+    """200 trials that train nothing, with the real log and the real trackers."""
     paths = StudyPaths.of("s")
     paths.folder.mkdir(parents=True)
     me = psutil.Process()
-    followers = [
-        Follower(lambda: OptunaView(optuna_storage()), "Optuna's storage"),
-        Follower(lambda: MlflowView(tracking_uri(), "s", paths), "MLflow"),
+    trackers = [
+        BackgroundTracker(lambda: OptunaTracker(optuna_storage()), "Optuna's storage"),
+        BackgroundTracker(lambda: MlflowTracker(tracking_uri(), "s", paths), "MLflow"),
     ]
 
     def slowly(segment: Segment, observe: Any, should_stop: Any) -> None:
         simulate(segment, observe, should_stop)
-        time.sleep(0.1)  # so that the views are measured at work, not in wait
+        time.sleep(0.1)  # so that the trackers are measured at work, not in wait
 
     def measure(record: LogRecord) -> None:
         if isinstance(record.event, TrialEnded):
@@ -215,22 +212,14 @@ def in_process(samples: list[tuple[int, int, int]]) -> None:
 
     sweep = coordinator(
         paths.folder, trials=200, scheduler=FullTraining(3), epochs=3, engine=InlineEngine(2, run=slowly),
-        followers=[*(follower.feed for follower in followers), measure],
+        on_record=[*(tracker.feed for tracker in trackers), measure],
     )  # fmt: skip
-    opening = read(paths.log)[0]
-    experiment = {
-        "name": "s", "objective": {"metric": "val_accuracy", "direction": "maximize"},
-        "space": {
-            "dropout": {"type": "float", "low": 0.0, "high": 0.5}, "optimizer": ["sgd", "adam"],
-            "learning_rate": "auto",
-        },
-    }  # fmt: skip
-    assert isinstance(opening.event, StudyStarted)
-    for follower in followers:
-        follower.feed(LogRecord(opening.seq, replace(opening.event, experiment=experiment)))
+    (opening,) = read(paths.log)
+    for tracker in trackers:
+        tracker.feed(opening)
     assert finish(sweep).complete
-    for follower in followers:
-        assert follower.close(lambda: (20, 120)).caught_up
+    for tracker in trackers:
+        assert tracker.close(lambda: (20, 120)).caught_up
     assert len(fold(read(paths.log)).trials) == 200
 
 

@@ -15,7 +15,8 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.paths import optuna_storage, tracking_uri
-from harness.sweep.history import History, TrialHistory, best
+from harness.study.state import StudyState, best
+from harness.study.trial import Trial
 from tests.faults.support import events, harness, leaderboard, proven, running, seen, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -119,9 +120,8 @@ def own(*does: str, hang_seconds: float = HANG_SECONDS, memory: float = MEMORY) 
     return "own.yaml"
 
 
-def told_everywhere(study: str, history: History, trial: TrialHistory, failure: str, *reason: str) -> None:
+def told_everywhere(study: str, state: StudyState, trial: Trial, failure: str, *reason: str) -> None:
     """The failure's kind and reason, wherever a person may look."""
-    assert history.study is not None
     assert (trial.state, trial.failure) == ("failed", failure)
     for part in reason:
         assert part in trial.reason
@@ -148,10 +148,10 @@ def told_everywhere(study: str, history: History, trial: TrialHistory, failure: 
     assert (stored.user_attrs["failure"], stored.user_attrs["reason"]) == (failure, trial.reason)
 
     client = MlflowClient(tracking_uri())
-    experiment = client.get_experiment_by_name(history.study.experiment["name"])
+    experiment = client.get_experiment_by_name(state.experiment.name)
     (run,) = client.search_runs(
         [experiment.experiment_id],
-        f"tags.`harness.study_id` = '{history.study.study_id}' and tags.`harness.trial` = '{number}'",
+        f"tags.`harness.study_id` = '{state.started.study_id}' and tags.`harness.trial` = '{number}'",
     )
     assert run.info.status == "FAILED"
     assert run.data.tags["harness.failure"] == failure
@@ -161,8 +161,8 @@ def told_everywhere(study: str, history: History, trial: TrialHistory, failure: 
     assert kept.strip()
 
 
-def by_what_it_does(history: History) -> dict[Any, TrialHistory]:
-    return {trial.params["does"]: trial for trial in history.trials.values()}
+def by_what_it_does(state: StudyState) -> dict[Any, Trial]:
+    return {trial.params["does"]: trial for trial in state.trials.values()}
 
 
 def no_epoch_told_twice(study: str) -> None:
@@ -173,10 +173,10 @@ def no_epoch_told_twice(study: str) -> None:
 def test_a_loss_that_explodes_fails_its_trial_and_never_wins() -> None:
     Path("diverging.yaml").write_text(DIVERGING % "[0.1, 10.0]")
     harness("sweep", "diverging.yaml", "--study", "s", "--trials", "2")
-    history = proven("s", 2)
-    (exploded,) = [trial for trial in history.trials.values() if trial.params["learning_rate"] == 10]
-    told_everywhere("s", history, exploded, "diverged", "loss was", "after epoch")
-    winner = best(history)
+    state = proven("s", 2)
+    (exploded,) = [trial for trial in state.trials.values() if trial.params["learning_rate"] == 10]
+    told_everywhere("s", state, exploded, "diverged", "loss was", "after epoch")
+    winner = best(state)
     assert winner is not None
     assert winner.number != exploded.number
     assert winner.score is not None
@@ -195,8 +195,8 @@ def test_where_every_trial_diverges_nothing_has_won() -> None:
     Path("diverging.yaml").write_text(DIVERGING % "[8.0, 9.0, 10.0]")
     done = harness("sweep", "diverging.yaml", "--study", "s", "--trials", "3", code=3)
     assert "No trial of s succeeded" in done.stderr
-    history = proven("s", 3)
-    assert best(history) is None
+    state = proven("s", 3)
+    assert best(state) is None
     status = json.loads(harness("status", "s", "--json").stdout)
     assert status["states"] == {"failed": 3}
     assert (status["best_trial"], status["best_score"]) == (None, None)
@@ -215,11 +215,11 @@ def test_where_every_trial_diverges_nothing_has_won() -> None:
 
 
 def test_code_that_diverges_eats_memory_crashes_leaves_or_hangs() -> None:
-    """Each kind has its own answer, the rest of the sweep goes on, and every view says what happened."""
+    """Each kind has its own answer, the sweep goes on, and every command and store says what happened."""
     kinds = ("fine", "nan", "greedy", "greedy once", "segfault", "leave", "leave once", "hang", "wrong")
     harness("sweep", own(*kinds), "--study", "s", "--trials", "9", timeout=600)
-    history = proven("s", 9)
-    trials = by_what_it_does(history)
+    state = proven("s", 9)
+    trials = by_what_it_does(state)
 
     for does in ("fine", "greedy once", "leave once"):
         assert trials[does].state == "complete", does
@@ -233,14 +233,14 @@ def test_code_that_diverges_eats_memory_crashes_leaves_or_hangs() -> None:
     assert (trials["nan"].attempts, trials["wrong"].attempts) == (1, 1)
     assert list(trials["nan"].epochs) == [1, 2, 3]
 
-    told_everywhere("s", history, trials["nan"], "diverged", "loss was nan", "after epoch 3")
-    told_everywhere("s", history, trials["greedy"], "out_of_memory", "out of memory", "half the batch")
-    told_everywhere("s", history, trials["segfault"], "crash", "signal SIGSEGV", "3 times")
-    told_everywhere("s", history, trials["leave"], "crash", "exit status 0", "3 times")
-    told_everywhere("s", history, trials["hang"], "hang", "said nothing", "3 times")
-    told_everywhere("s", history, trials["wrong"], "user_code", "own_network.py:", "no such cloth")
+    told_everywhere("s", state, trials["nan"], "diverged", "loss was nan", "after epoch 3")
+    told_everywhere("s", state, trials["greedy"], "out_of_memory", "out of memory", "half the batch")
+    told_everywhere("s", state, trials["segfault"], "crash", "signal SIGSEGV", "3 times")
+    told_everywhere("s", state, trials["leave"], "crash", "exit status 0", "3 times")
+    told_everywhere("s", state, trials["hang"], "hang", "said nothing", "3 times")
+    told_everywhere("s", state, trials["wrong"], "user_code", "own_network.py:", "no such cloth")
     assert trials["nan"].score is None
-    winner = best(history)
+    winner = best(state)
     assert winner is not None
     assert winner.state == "complete"
 
@@ -258,10 +258,10 @@ def test_a_worker_stopped_for_longer_than_it_may_be_silent_comes_back_too_late()
         with pytest.raises(psutil.NoSuchProcess):
             worker.send_signal(signal.SIGCONT)
         assert sweep.wait() == 0, sweep.stderr
-    history = proven("s", 2)
+    state = proven("s", 2)
     assert told["attempt"] == 1
-    assert history.trials[1].attempts == 2
-    assert history.trials[1].state == "complete"
+    assert state.trials[1].attempts == 2
+    assert state.trials[1].state == "complete"
 
 
 def test_the_same_mistake_in_every_trial_stops_the_sweep_with_its_message() -> None:

@@ -178,8 +178,8 @@ def test_under_checkpoints_and_models_the_sweep_waits_for_room(way: str) -> None
             disk.make_room()
         harness("resume", "s", prefix=disk.prefix)
         disk.keep()
-    history = proven("s", 6)
-    assert {trial.state for trial in history.trials.values()} == {"complete"}
+    state = proven("s", 6)
+    assert {trial.state for trial in state.trials.values()} == {"complete"}
 
 
 @each_way
@@ -244,9 +244,9 @@ def test_under_the_event_log_everything_waits_and_nothing_is_lost(way: str) -> N
         disk.keep()
     log.unlink()
     shutil.copy(Path("logs") / "events.jsonl", log)
-    history = proven("s", 6)
+    state = proven("s", 6)
     # No worker was taken for a hanging one.
-    assert max(trial.attempts for trial in history.trials.values()) <= 2
+    assert max(trial.attempts for trial in state.trials.values()) <= 2
 
 
 def test_a_folder_that_cannot_be_made_for_want_of_room_is_waited_for(
@@ -263,7 +263,7 @@ def test_a_folder_that_cannot_be_made_for_want_of_room_is_waited_for(
         waits.append(error)
         monkeypatch.undo()
 
-    monkeypatch.setattr(paths.Path, "mkdir", full)
+    monkeypatch.setattr(Path, "mkdir", full)
     target = Path.cwd() / "made"
     assert paths.when_there_is_room(lambda: paths.make_folder(target), wait) == target
     assert len(waits) == 1

@@ -30,9 +30,10 @@ from PIL import Image
 
 from harness.data.prepare import prepare
 from harness.errors import DataError, HarnessError
+from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.load import load
-from harness.experiment.schema import DatasetConfig
 from harness.records import Dataset
+from harness.schedulers import SCHEDULERS
 from tests.faults.support import LONG, harness, tiny, until
 from tests.faults.test_stores import free_port
 
@@ -366,8 +367,9 @@ def test_class_names_that_cannot_be_a_line_of_a_file_are_refused() -> None:
 
 
 def test_a_lambda_never_runs_wherever_a_model_is_loaded() -> None:
-    from harness.deploy.export import TrainedModel, export_model
+    from harness.deploy.export import export_model
     from harness.deploy.loading import load_error, quiet_keras
+    from harness.deploy.trained import TrainedModel
     from harness.errors import ExportError
     from harness.paths import sha256_of
 
@@ -479,11 +481,16 @@ WRONG_VALUES = [
 
 
 def test_every_key_with_values_of_every_kind_is_taken_or_refused_with_a_reason() -> None:
-    from harness.experiment.schema import Experiment
+    from harness.experiment.schema import ExperimentConfig, ObjectiveConfig
 
     keys: list[str] = []
-    for name, field in Experiment.model_fields.items():
-        inner = getattr(field.annotation, "model_fields", {})
+    inside = {
+        "objective": ObjectiveConfig.model_fields,
+        "scheduler": {key for kind in SCHEDULERS.values() for key in kind.settings.model_fields},
+    }
+    for name in [*ExperimentConfig.model_fields, "objective", "also", "limits"]:
+        field = ExperimentConfig.model_fields.get(name)
+        inner = inside.get(name) or getattr(field.annotation if field else None, "model_fields", {})
         keys += [name, *(f"{name}.{one}" for one in inner), f"{name}.unknown"]
     keys += [f"space.{one}" for one in ("depth", "dropout", "optimizer", "learning_rate", "family")]
     keys += [f"space.dropout.{one}" for one in ("type", "low", "high", "step", "log", "when", "choices")]
@@ -492,7 +499,7 @@ def test_every_key_with_values_of_every_kind_is_taken_or_refused_with_a_reason()
     for key in keys:
         for value in WRONG_VALUES:
             try:
-                load("mine.yaml", [f"{key}={value}"]).compiled_space().size()
+                load("mine.yaml", [f"{key}={value}"]).space.size()
             except HarnessError as error:
                 assert error.exit_code == 2
                 assert str(error), (key, value)
@@ -580,7 +587,7 @@ def test_an_unreadable_file_is_named_and_an_unreadable_folder_ends_it() -> None:
     script = (
         "from harness.data.prepare import prepare\n"
         "from harness.errors import DataError\n"
-        "from harness.experiment.schema import DatasetConfig\n"
+        "from harness.experiment.dataset_config import DatasetConfig\n"
         "try: print(prepare(DatasetConfig(source='pets'), seed=0, progress=lambda *_: None).warnings)\n"
         "except DataError as error: print('refused:', error)\n"
     )
@@ -803,7 +810,7 @@ def test_fuzzed_experiment_files() -> None:
             content = " ".join(parts).encode()
         Path("mine.yaml").write_bytes(content)
         try:
-            load("mine.yaml").compiled_space().size()
+            load("mine.yaml").space.size()
         except HarnessError as error:
             assert error.exit_code == 2
             assert len(str(error)) < 20_000

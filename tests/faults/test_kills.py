@@ -48,9 +48,9 @@ def test_a_killed_worker_costs_at_most_the_epoch_it_was_in() -> None:
         assert started is not None
         sweep.workers()[started["worker"]].kill()
         assert sweep.wait() == 0
-    history = proven("s", 10)
-    assert history.trials[7].attempts == 2
-    assert history.trials[7].state == "complete"
+    state = proven("s", 10)
+    assert state.trials[7].attempts == 2
+    assert state.trials[7].state == "complete"
 
 
 def test_all_workers_killed_at_once() -> None:
@@ -102,7 +102,7 @@ def _cut_and_resumed(study: str, how: list[str], rng: random.Random, whole: floa
 
 
 def _alive(study: str) -> list[int]:
-    from harness.sweep.leftovers import workers_of
+    from harness.engine.local import workers_of
 
     return workers_of(StudyPaths.of(study))
 
@@ -143,11 +143,11 @@ def test_ctrl_c_once_finishes_the_epoch_and_says_how_to_go_on() -> None:
     assert "harness resume s" in sweep.stderr
     proven("s")
     harness("resume", "s")
-    history = proven("s", 10)
+    state = proven("s", 10)
     # Nothing at all is trained twice.
     told = [(event["trial"], event["epoch"]) for event in events("s") if event["kind"] == "epoch_ended"]
     assert len(told) == len(set(told))
-    assert history.sessions == 2
+    assert state.sessions == 2
 
 
 def test_ctrl_c_twice_ends_before_400_epochs_do_and_can_be_gone_on_with() -> None:
@@ -191,12 +191,14 @@ def test_sigterm_with_a_deadline_of_ten_seconds() -> None:
 
 
 TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios\n"
+    "import fcntl, os, signal, sys, termios\n"
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
     "os.setsid()\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
     "os.execv(sys.argv[1], sys.argv[1:])\n"
 )
-"""Makes standard input the controlling terminal of the command that follows, as a login does."""
+"""Makes standard input the controlling terminal of the command that follows, as a login does, however the
+tests themselves were started (under `nohup`, for example)."""
 
 
 def test_a_terminal_that_is_closed_is_answered_like_a_sigterm() -> None:
@@ -222,10 +224,10 @@ def test_a_terminal_that_is_closed_is_answered_like_a_sigterm() -> None:
         assert sweep.wait(30) == 130
     proven("s")
     harness("resume", "s")
-    history = proven("s", 10)
+    state = proven("s", 10)
     told = [(event["trial"], event["epoch"]) for event in events("s") if event["kind"] == "epoch_ended"]
     assert len(told) == len(set(told))
-    assert history.sessions == 2
+    assert state.sessions == 2
 
 
 def test_nohup_has_hang_ups_ignored() -> None:

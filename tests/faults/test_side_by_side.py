@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.engine.local import workers_of
 from harness.paths import StudyPaths
-from harness.sweep.leftovers import workers_of
 from tests.faults.support import events, harness, proven, running, seen, tiny, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -42,9 +42,9 @@ def test_a_second_coordinator_is_refused_by_name_and_the_first_is_undisturbed() 
             assert began - 1 <= started <= time.time()
         assert first.process.poll() is None, "the first had ended before the last was refused"
         assert first.wait() == 0, first.stderr
-    history = proven("s", 25)
-    assert history.sessions == 1
-    assert {trial.attempts for trial in history.trials.values()} == {1}
+    state = proven("s", 25)
+    assert state.sessions == 1
+    assert {trial.attempts for trial in state.trials.values()} == {1}
 
 
 def test_of_two_coordinators_started_at_once_one_runs_and_one_is_refused() -> None:

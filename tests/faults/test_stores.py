@@ -195,14 +195,14 @@ def test_an_empty_server_is_filled_by_sync_and_a_second_sync_writes_nothing() ->
 
 CUT_AT_CURSOR = """
 import os
-import harness.tracking.mlflow_view as view
-real, calls = view.write_text, []
+import harness.tracking.mlflow_tracker as tracker
+real, calls = tracker.write_text, []
 def cut(*arguments):
     calls.append(1)
     if len(calls) == 2:
         os.kill(os.getpid(), 9)
     real(*arguments)
-view.write_text = cut
+tracker.write_text = cut
 """
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from harness.experiment.parameters import AUGMENTATIONS
 from harness.model.augmentation import POLICIES, augment, mix
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 10, 3)).astype(np.float32)
@@ -16,6 +17,10 @@ def run(kind: str, strength: float, seed: int, images: np.ndarray = IMAGES) -> n
     spec = tf.TensorSpec((None, *images.shape[1:]), tf.float32)
     compiled = tf.function(lambda batch: augment(kind, batch, tf.constant(strength), tf.constant([seed, 1])))
     return np.asarray(compiled.get_concrete_function(spec)(tf.constant(images)))
+
+
+def test_the_catalog_names_every_policy_and_no_other() -> None:
+    assert tuple(POLICIES) == AUGMENTATIONS
 
 
 @pytest.mark.parametrize("kind", POLICIES)

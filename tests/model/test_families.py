@@ -12,7 +12,8 @@ import pytest
 from scipy.ndimage import median_filter, uniform_filter
 
 from harness.experiment.parameters import complete
-from harness.model.families import FAMILIES, build, with_probabilities
+from harness.model.families import FAMILIES
+from harness.model.network import build, with_probabilities
 from harness.model.preprocessing import PixelStatistics, preprocess
 
 GREY = PixelStatistics((70.0,), (90.0,))

@@ -1,12 +1,15 @@
-"""What the suite of failures has to know of each tracker: its calls, what its store holds, what people can "
-"delete."""
+"""What the suite of failures has to know of each tracker: its calls, what its store holds, what people do.
+
+A tracker of the tests' own, which copies the log to a file of JSON lines, takes part beside the real ones.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ from mlflow import MlflowClient
 from optuna.storages import RDBStorage
 
 from harness.paths import optuna_storage, tracking_uri
+from harness.records import LogRecord
 from harness.tracking.mlflow_runs import PARENT, SUPERSEDED, TRIAL
 from harness.tracking.stores import MLFLOW, OPTUNA
+from harness.tracking.tracker import Audit, Findings, TrackedStudy, TrackerKind
 
 EXPERIMENT = "pets"
 
@@ -31,6 +36,8 @@ class Deletion:
     """Trials whose run is left out from then on, until it is restored."""
     no_model: frozenset[int] = frozenset()
     """Trials whose model is."""
+    names: dict[int | None, str] = field(default_factory=dict)
+    """What runs are called from then on."""
     said: str = ""
     """What a person is told."""
     refused: bool = False
@@ -44,8 +51,7 @@ class Subject:
     target: type
     """Its public methods are the calls to the store."""
     content: Callable[[], dict[Any, Any]]
-    """All that the store holds of the study, by trial (None: the study itself), in a form that can be "
-    "compared."""
+    """All that the store holds of the study, by trial (None: the study itself), to be compared."""
     deletions: dict[str, Deletion] = field(default_factory=dict)
 
 
@@ -65,8 +71,7 @@ class Calls:
 
 @contextmanager
 def watched(target: type, calls: Calls) -> Iterator[None]:
-    """Have every public method of a class counted and, if asked for, fail; calls within calls do not "
-    "count."""
+    """Have every public method of a class counted and fail if asked to; calls within calls do not count."""
 
     def watch(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -126,6 +131,7 @@ def mlflow_content() -> dict[Any, Any]:
     runs = mine.search_runs([own])
     models = mine.search_logged_models([own])
     (study,) = [run.info.run_id for run in runs if TRIAL not in run.data.tags]
+    digests = {model.model_id: model.tags["sha256"] for model in models}
     found: dict[Any, Any] = {}
     for run in runs:
         info, data = run.info, run.data
@@ -134,7 +140,9 @@ def mlflow_content() -> dict[Any, Any]:
         made = [model for model in models if model.source_run_id == info.run_id]
         outputs = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
         assert {model.model_id for model in made} <= set(outputs)
+        assert len(outputs) == len(set(outputs)), f"trial {number} shows a model twice"
         found[number] = {
+            "name": info.run_name,
             "status": info.status,
             "times": (info.start_time, info.end_time),
             "params": data.params,
@@ -149,7 +157,15 @@ def mlflow_content() -> dict[Any, Any]:
                 for name in data.metrics
             },
             "inputs": [entry.dataset.name for entry in run.inputs.dataset_inputs],
-            "models": [(str(model.status), model.tags["sha256"]) for model in made],
+            "models": [
+                (
+                    str(model.status),
+                    model.tags["sha256"],
+                    sorted((m.key, m.step, m.timestamp, m.value) for m in model.metrics or ()),
+                )
+                for model in made
+            ],
+            "shows": [digests[model_id] for model_id in outputs if model_id in digests],
             "files": sorted(file.name for file in Path(info.artifact_uri).rglob("*.*")),
         }
     assert {model.source_run_id for model in models} <= {run.info.run_id for run in runs} | {
@@ -207,7 +223,8 @@ MLFLOW_DELETIONS = {
         lambda: client().rename_experiment(experiment_id(), "animals"), said="'animals', and stays there"
     ),
     "names of runs": Deletion(
-        lambda: [client().update_run(run_of(trial).info.run_id, name="mine") for trial in (None, 1)] and None
+        lambda: [client().update_run(run_of(trial).info.run_id, name="mine") for trial in (None, 1)] and None,
+        names={None: "mine", 1: "mine"},
     ),
     "a run's place": Deletion(lambda: move_away(1)),
 }
@@ -240,7 +257,61 @@ def delete_study() -> None:
     optuna.delete_study(study_name=summary.study_name, storage=optuna_storage())
 
 
+# ---- A file of JSON lines --------------------------------------------------------------------------------
+
+
+class LinesFile:
+    """A store that is a file in the study's folder."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def lines(self) -> list[dict[str, Any]]:
+        if not self._file.exists():
+            return []
+        return [json.loads(line) for line in self._file.read_text().splitlines()]
+
+    def append(self, line: dict[str, Any]) -> None:
+        with self._file.open("a") as file:
+            file.write(f"{json.dumps(line)}\n")
+
+
+class LinesTracker:
+    """Copies every record to a file of JSON lines; the file itself says which ones it has."""
+
+    def __init__(self, study: TrackedStudy) -> None:
+        self._store = LinesFile(study.paths.folder / "copy.jsonl")
+
+    def apply(self, records: Sequence[LogRecord]) -> None:
+        there = {line["seq"] for line in self._store.lines()}
+        if not set(range(1, records[0].seq)) <= there:
+            raise LookupError("somebody has deleted lines of the copy")
+        for record in records:
+            if record.seq not in there:
+                self._store.append({"seq": record.seq, "event": asdict(record.event)})
+
+    def reconcile(self) -> None:
+        """No line is there twice: `apply` has looked before."""
+
+    def audit(self, records: Sequence[LogRecord]) -> Audit:
+        expected = [{"seq": one.seq, "event": asdict(one.event)} for one in records]
+        found = self._store.lines()
+        missing = [line["seq"] for line in json.loads(json.dumps(expected)) if line not in found]
+        return Audit(values=Findings(tuple(f"the copy lacks record {seq}" for seq in missing)))
+
+
+LINES = "the copy"
+LINES_KIND = TrackerKind(make=LinesTracker, check=lambda _: None)
+
+
+def lines_content() -> dict[Any, Any]:
+    return {None: LinesFile(Path("study/copy.jsonl")).lines()}
+
+
 SUBJECTS = {
     MLFLOW: Subject(MlflowClient, mlflow_content, MLFLOW_DELETIONS),
     OPTUNA: Subject(RDBStorage, optuna_content, {"the study": Deletion(delete_study)}),
+    LINES: Subject(
+        LinesFile, lines_content, {"the file": Deletion(lambda: Path("study/copy.jsonl").unlink())}
+    ),
 }

@@ -15,12 +15,13 @@ from harness.tracking import check as module
 from harness.tracking.check import StoreCheck
 from harness.tracking.cursor import Cursor, cursor_text
 from harness.tracking.mlflow_client import connect
-from harness.tracking.trackers import TRACKERS, TrackedStudy, TrackerKind
+from harness.tracking.tracker import TrackedStudy, TrackerKind
+from harness.tracking.trackers import TRACKERS
 from tests.conftest import keep_tables
 
 
-def kind(name: str, check: Callable[[], Any]) -> TrackerKind:
-    return TrackerKind(name, make=lambda _: pytest.fail("nothing is made"), check=lambda _: check())
+def kind(check: Callable[[], Any]) -> TrackerKind:
+    return TrackerKind(make=lambda _: pytest.fail("nothing is made"), check=lambda _: check())
 
 
 def fail(error: Exception) -> Callable[[], Any]:
@@ -36,14 +37,15 @@ def study(said: list[str]) -> TrackedStudy:
 
 def test_what_can_never_work_is_raised_and_what_is_away_is_noted() -> None:
     said: list[str] = []
-    away = kind("the other", fail(ConnectionError("connection refused")))
-    StoreCheck(study(said), [kind("one", lambda: None), away]).finish()
+    away = kind(fail(ConnectionError("connection refused")))
+    StoreCheck(study(said), {"one": kind(lambda: None), "the other": away}).finish()
     assert said == [
         "the other cannot be reached: the connection is refused. The sweep goes on; what is missing is "
         "written as soon as that is possible."
     ]
     with pytest.raises(StoreError, match="as it is"):
-        StoreCheck(study(said), [away, kind("one", fail(StoreError("It cannot work as it is.")))]).finish()
+        broken = kind(fail(StoreError("It cannot work as it is.")))
+        StoreCheck(study(said), {"the other": away, "one": broken}).finish()
     assert len(said) == 1
 
 
@@ -51,7 +53,7 @@ def test_a_store_that_takes_its_time_is_not_waited_for(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "SECONDS", 0.1)
     said: list[str] = []
     answers = threading.Event()
-    StoreCheck(study(said), [kind("slow", answers.wait)]).finish()
+    StoreCheck(study(said), {"slow": kind(answers.wait)}).finish()
     assert not said
     answers.set()
 

@@ -18,7 +18,7 @@ from optuna.storages import RDBStorage
 
 from harness.errors import StoreError
 from harness.tracking.mlflow_client import connect
-from harness.tracking.optuna_view import open_storage
+from harness.tracking.optuna_storage import open_storage
 from harness.tracking.schema import (
     _mlflow_revisions,
     _optuna_revisions,

@@ -77,7 +77,7 @@ def test_four_processes_at_once_make_optunas_tables_once(tmp_path: Path) -> None
     """Without a lock about one in twelve fails on a table or a version that another has just made."""
     script = (
         "import sys\n"
-        "from harness.tracking.optuna_view import open_storage\n"
+        "from harness.tracking.optuna_storage import open_storage\n"
         "sys.stdin.readline()\n"
         "open_storage(sys.argv[1])\n"
     )

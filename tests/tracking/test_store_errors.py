@@ -15,7 +15,7 @@ import sqlalchemy.exc
 
 from harness.errors import HarnessError, StoreError, UnreachableError
 from harness.tracking.mlflow_client import connect
-from harness.tracking.optuna_view import open_storage
+from harness.tracking.optuna_storage import open_storage
 from harness.tracking.sqlite_file import check_writable, create_mlflow_tables, ensure_store
 from harness.tracking.store_errors import explain, goes_on
 from harness.tracking.stores import MLFLOW, OPTUNA

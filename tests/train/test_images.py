@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from harness.data.arrays import ImagesOnDisk
 from harness.experiment.parameters import complete
 from harness.model.preprocessing import PixelStatistics
+from harness.train.batching import shuffled_batches
 from harness.train.images import ResidentImages, StreamedImages, TrainingImages
-from harness.train.order import batches
 from harness.train.program import Program
 
 POOL = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 1), np.uint8)
@@ -22,13 +22,13 @@ LABELS = (np.arange(90) % 10).astype(np.int32)
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 90), st.integers(1, 10_000))
 def test_every_batch_is_the_same(batch_size: int, chunk_bytes: int) -> None:
-    order = batches(90, batch_size, seed=3, epoch=1)
+    order = shuffled_batches(90, batch_size, seed=3, epoch=1)
     (whole,) = ResidentImages(POOL[INDICES], LABELS).chunks(order)
     streamed = list(StreamedImages(ImagesOnDisk(POOL, INDICES), LABELS, chunk_bytes).chunks(order))
-    assert sum(len(chunk.order) for chunk in streamed) == len(order)
+    assert sum(len(chunk.indices) for chunk in streamed) == len(order)
     for name in ("images", "labels"):
-        expected = np.asarray(getattr(whole, name))[whole.order]
-        found = [np.asarray(getattr(chunk, name))[chunk.order] for chunk in streamed]
+        expected = np.asarray(getattr(whole, name))[whole.indices]
+        found = [np.asarray(getattr(chunk, name))[chunk.indices] for chunk in streamed]
         np.testing.assert_array_equal(np.concatenate(found), expected)
 
 
@@ -51,7 +51,7 @@ def test_training_on_a_stream_is_the_same_to_the_last_bit() -> None:
         program.reset(7, 0.3)
         totals = []
         for epoch in (1, 2):
-            order = batches(90, 16, seed=3, epoch=epoch)
+            order = shuffled_batches(90, 16, seed=3, epoch=epoch)
             rates = np.linspace(0.01, 0.001, len(order), dtype=np.float32)
             found = program.train_epoch(images.chunks(order), rates, epoch, params)
             totals.append((found.loss, found.accuracy))

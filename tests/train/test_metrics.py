@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from harness.train.metrics import cross_entropy, evaluation, softmax, summary
+from harness.metrics.loss import cross_entropy
+from harness.train.metrics import evaluation, softmax, summary
 
 LOGITS = np.array([[2, 0, 0], [2, 0, 0], [0, 2, 0], [0, 2, 0]], np.float32)
 LABELS = np.array([0, 1, 1, 1], np.int32)

@@ -10,14 +10,15 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from harness.experiment.parameters import AUGMENTATIONS, FAMILIES, LEARNING_RATES, OPTIMIZERS, complete
-from harness.model.families import build
+from harness.experiment.parameters import AUGMENTATIONS, LEARNING_RATES, OPTIMIZERS, complete
+from harness.model.families import FAMILIES
+from harness.model.network import build
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params
 from harness.seeds import seed_from
 from harness.train import program as program_module
+from harness.train.batching import shuffled_batches
 from harness.train.images import Chunk
-from harness.train.order import batches
 from harness.train.program import Program
 
 SHAPE = (8, 8, 1)
@@ -40,7 +41,7 @@ def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
 def train(program: Program, chosen: Params, images: Any, labels: Any, epochs: range) -> list[float]:
     losses = []
     for epoch in epochs:
-        order = batches(len(images), int(chosen["batch_size"]), 5, epoch)
+        order = shuffled_batches(len(images), int(chosen["batch_size"]), 5, epoch)
         rates = np.full(len(order), float(chosen["learning_rate"]), np.float32)
         totals = program.train_epoch([Chunk(images, labels, order)], rates, seed_from(5, epoch), chosen)
         losses.append(totals.loss)
@@ -144,7 +145,7 @@ def test_an_epoch_is_what_plain_keras_does(optimizer: str, digits: Any) -> None:
         "adam": keras.optimizers.Adam(1e-3),
     }[optimizer]
     plain.compile(stock, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    for chosen_images in batches(256, 32, 5, 1):
+    for chosen_images in shuffled_batches(256, 32, 5, 1):
         plain.train_on_batch(images[chosen_images].astype(np.float32), labels[chosen_images])
 
     train(program, chosen, images, labels, range(1, 2))

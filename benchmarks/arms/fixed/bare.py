@@ -15,7 +15,7 @@ from harness.seeds import seed_from
 
 
 def work(job: Job, numbers: Any, everybody: Any) -> None:
-    from harness.engine.worker import prepare_tensorflow
+    from harness.engine.tensorflow_setup import prepare_tensorflow
 
     prepare_tensorflow(threads_of(job))
     from benchmarks.arms.bare_loop import BareLoop

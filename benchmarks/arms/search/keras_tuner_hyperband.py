@@ -15,7 +15,7 @@ def tune(job: Job) -> None:
 
     from benchmarks.arms.keras_fit import Telling, compiled, pipelines, set_threads
     from benchmarks.arms.searching import REDUCTION, resolved
-    from harness.experiment.space import Choice, Distribution, IntRange
+    from harness.experiment.distributions import Choice, Distribution, IntRange
 
     set_threads(job)
 

@@ -34,7 +34,7 @@ def work(job: Job, worker: int) -> None:
 
     from benchmarks.arms.keras_fit import fit, set_threads
     from benchmarks.arms.searching import resolved
-    from harness.sweep.sampler import suggest
+    from harness.sweeping.samplers.suggesting import suggest
 
     set_threads(job)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

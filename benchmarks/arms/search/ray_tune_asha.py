@@ -11,7 +11,7 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from benchmarks.arms.job import Job, read_job, tell
 from benchmarks.arms.ray_cluster import run_config, start
 from benchmarks.arms.searching import MIN_EPOCHS, REDUCTION, distributions, resolved, space_of
-from harness.experiment.space import Choice, Distribution, IntRange
+from harness.experiment.distributions import Choice, Distribution, IntRange
 
 
 def trainable(config: dict[str, Any], job: Job) -> None:

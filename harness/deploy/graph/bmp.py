@@ -14,7 +14,6 @@ CORE_HEADER = 12
 """Bytes of OS/2's old header, whose sizes have two bytes."""
 HEADERS = (CORE_HEADER, 40, 52, 56, 64, 108, 124)
 PLAIN, BIT_FIELDS = 0, 3
-DEPTHS = (1, 4, 8, 16, 24, 32)
 COLOURS = 256
 OPAQUE = -1
 ORDERS: tuple[tuple[tuple[int, int, int, int], tuple[int, int, int, int]], ...] = (

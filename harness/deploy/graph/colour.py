@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 RED, GREEN, BLUE = 19595, 38470, 7471
-"""Of 65,536: how bright each is."""
+"""How much each colour counts in grey, in parts of 65,536."""
 
 
 def on_white(image: Any) -> Any:

@@ -15,7 +15,7 @@ from harness.deploy.graph.octets import begins, either, holds, number, octets, p
 ORIENTATION = 0x0112
 UPRIGHT = 1
 BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8)
-"""Of a value, by TIFF's number of its type; 0: no such type."""
+"""Bytes of one value, by TIFF's number of its type; 0 where there is no such type."""
 WHOLE_NUMBERS = (3, 4, 6, 8, 9, 13, 16)
 TIFF_HEADS = (b"MM\x00\x2a", b"II\x2a\x00", b"MM\x2a\x00", b"II\x00\x2a")
 XMP_PATTERN = 'tiff:Orientation(?:="|>)[0-9]'

@@ -15,9 +15,9 @@ from harness.deploy.graph.octets import as_bytes, either, little, octets, part, 
 from harness.deploy.graph.picture import DAMAGED, Picture, Source, check_size
 
 EXTENSIONS = 10_000
-"""More in front of the first picture are no picture."""
+"""Extensions that may stand before the first picture; a file with more is refused."""
 BLOCKS = 300_000
-"""Of a picture or an extension; 255 bytes each."""
+"""Blocks of at most 255 bytes that a picture or an extension may have; a file with more is refused."""
 IMAGE, EXTENSION, TRANSPARENCY = 0x2C, 0x21, 0xF9
 HAS_PALETTE, INTERLACED = 0x80, 0x40
 NONE = -1

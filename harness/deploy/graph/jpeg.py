@@ -22,10 +22,10 @@ from harness.deploy.graph.octets import (
 from harness.deploy.graph.picture import DAMAGED, Picture, Source, check_size
 
 MARKERS = 20_000
-"""More before the first scan are no photograph."""
+"""Markers that may stand before the first scan; a file with more is refused."""
 FRAME_MARKERS = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xDE)
 WITHOUT_LENGTH = (0x01, *range(0xD0, 0xDA))
-"""Markers that stand alone."""
+"""Markers that stand alone, without a length behind them."""
 SCAN = 0xDA
 ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """An Adobe marker that says nothing but that CMYK is stored inverted, which is how training reads it."""

@@ -26,9 +26,9 @@ class Picture(NamedTuple):
     """Pixels as they are stored, and how to turn them."""
 
     pixels: Any
-    """uint8 (H, W, 3), transparency laid on white."""
+    """The pixels, uint8 (H, W, 3), transparency laid on white."""
     orientation: Any
-    """1 to 8 as EXIF counts, int32."""
+    """How the pixels are to be turned, int32: 1 to 8 as EXIF counts."""
 
 
 def check_size(source: Source, height: Any, width: Any) -> Source:

@@ -12,7 +12,7 @@ from harness.deploy.graph.octets import begins, either, large, octets, part, req
 from harness.deploy.graph.picture import DAMAGED, Picture, Source, check_size
 
 CHUNKS = 100_000
-"""More are no picture."""
+"""Chunks that a file may have; one with more of them is refused."""
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6
 END = b"\0\0\0\0IEND\xaeB`\x82"
 """The last chunk, which files that were cut off may lack while their pixels are all there."""

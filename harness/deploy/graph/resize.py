@@ -12,11 +12,11 @@ from typing import Any
 import tensorflow as tf
 
 REDUCING_GAP = 3
-"""As in `harness.data.decode`."""
+"""The `reducing_gap` with which `harness.data.decode` resizes."""
 WEIGHT_BITS = 22
-"""Of the triangle filter's weights."""
+"""Bits behind the point in the triangle filter's weights."""
 QUOTIENT_BITS = 24
-"""Of the number that the box filter multiplies with instead of dividing."""
+"""Bits behind the point in the factor that the box filter multiplies with instead of dividing."""
 
 
 def resize(image: Any, size: tuple[int, int]) -> Any:
@@ -56,12 +56,12 @@ def resize(image: Any, size: tuple[int, int]) -> Any:
 
 
 def _turned(image: Any) -> Any:
-    """Rows become columns."""
+    """The image with its rows as columns."""
     return tf.transpose(image, (1, 0, 2))
 
 
 def _quotient(length: Any, divisor: Any) -> Any:
-    """As precise as Pillow has it: a float32, here in a float64."""
+    """The quotient as a float64 with the precision of a float32, which is what Pillow calculates with."""
     exact = tf.cast(length, tf.float64) / tf.cast(divisor, tf.float64)
     return tf.cast(tf.cast(exact, tf.float32), tf.float64)
 

@@ -1,0 +1,74 @@
+"""One line of text for each thing worth knowing, where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from harness.cli import printable
+from harness.cli.display.lasting import LastingStream
+from harness.cli.display.text import best_text, epoch_text, headline, score_text, summary
+from harness.records import EpochEnded, LogRecord, SegmentEnded, TrialEnded
+
+if TYPE_CHECKING:
+    from harness.study.state import StudyState
+    from harness.sweeping.plan import SweepPlan, SweepResult
+
+PROGRESS_LINE_SECONDS = 5.0
+
+
+class PlainDisplay:
+    """Prints one line of text on standard error for each thing worth knowing."""
+
+    def __init__(self) -> None:
+        self._state: StudyState | None = None
+        self._plan: SweepPlan | None = None
+        self._segments: dict[int, SegmentEnded] = {}
+        """The last one of each trial."""
+        self._last_progress = 0.0
+
+    def progress(self, label: str, done: int, total: int) -> None:
+        """Print how far a long step of the preparation is, every few seconds and at its end."""
+        if done >= total or time.monotonic() - self._last_progress > PROGRESS_LINE_SECONDS:
+            self._last_progress = time.monotonic()
+            self.note(f"{label}: {done:,} of {total:,}")
+
+    def note(self, message: str) -> None:
+        """Print the sentence."""
+        print(printable(message), file=LastingStream(sys.stderr), flush=True)
+
+    def opened(self, state: StudyState, plan: SweepPlan, workers: int) -> None:
+        """Print what is run on which data."""
+        self._state, self._plan = state, plan
+        self.note(headline(state, plan, workers))
+
+    def on_record(self, record: LogRecord) -> None:
+        """Print a line for every segment and trial that ends; of a single trial, for every epoch."""
+        event = record.event
+        if self._state is None or self._plan is None:
+            return
+        if isinstance(event, EpochEnded) and self._plan.trials == 1:
+            self.note(f"epoch {event.epoch}/{self._plan.max_epochs}: {epoch_text(event.metrics)}")
+        elif isinstance(event, SegmentEnded) and self._plan.trials > 1:
+            self._segments[event.trial] = event
+            if not event.over:
+                self._tell(event)
+        elif isinstance(event, TrialEnded) and event.state == "complete" and event.trial in self._segments:
+            self._tell(self._segments[event.trial])  # only now does it count for the best
+        elif isinstance(event, TrialEnded) and event.state == "failed":
+            self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
+
+    def _tell(self, event: SegmentEnded) -> None:
+        assert self._state is not None
+        assert self._plan is not None
+        score = score_text(self._state.trials[event.trial], event.epoch, self._plan)
+        self.note(
+            f"trial {event.trial}: {self._plan.experiment.objective.name} {score} "
+            f"after {event.epoch} epochs ({event.seconds:.1f} s){best_text(self._state)}"
+        )
+
+    def ended(self, result: SweepResult) -> None:
+        """Print the summary."""
+        for line in summary(result):
+            self.note(line)

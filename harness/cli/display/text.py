@@ -1,0 +1,109 @@
+"""The sentences and figures that displays show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.study.state import best, best_of
+
+if TYPE_CHECKING:
+    from harness.study.state import StudyState
+    from harness.study.trial import Trial
+    from harness.sweeping.plan import SweepPlan, SweepResult
+
+
+def epoch_text(metrics: dict[str, float]) -> str:
+    """The metrics of one epoch that people look at first, in one line."""
+    shown = ("loss", "accuracy", "val_loss", "val_accuracy", "val_f1_macro")
+    figures = [f"{name} {metrics[name]:.4f}" for name in shown if name in metrics]
+    return "  ".join([*figures, f"{metrics['epoch_seconds']:.1f} s"])
+
+
+def headline(state: StudyState, plan: SweepPlan, workers: int) -> str:
+    """Two lines on the study, its data, and the number of workers that run it."""
+    data = plan.dataset
+    height, width, channels = data.image_shape
+    counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items() if count)
+    done = f", {len(state.trials)} there already" if state.trials else ""
+    return (
+        f"study {state.started.study}: {_count(plan.trials, 'trial')}{done}, {_count(workers, 'worker')}\n"
+        f"data  {data.name}: {counts} images of {height}×{width}×{channels}, {len(data.classes)} classes"
+    )
+
+
+def summary(result: SweepResult) -> list[str]:
+    """Lines on how the sweep ended, which trial is the best, and what to type next."""
+    state = result.state
+    name = state.started.study
+    states = [trial.state for trial in state.trials.values()]
+    counts = ", ".join(
+        f"{states.count(state)} {state}"
+        for state in ("complete", "pruned", "failed", "paused", "running", "waiting")
+        if state in states
+    )
+    lines = [f"{name}: {result.ended.reason} ({counts or 'nothing had begun'}) in {clock(result.seconds)}"]
+    champion = best(state)
+    if champion is not None:
+        metric = state.objective.name
+        lines += [
+            f"best  trial {champion.number}: {metric} {champion.score:.4f}  {params_text(champion)}",
+            f"next  harness leaderboard {name}",
+            f"      harness show {champion.number} --study {name}",
+            f"      harness export {name}",
+            "      harness ui",
+        ]
+    elif not result.ended.complete:
+        lines.append("best  none yet: no trial has been trained to its end")
+    return lines
+
+
+def score_text(trial: Trial, epoch: int, plan: SweepPlan) -> str:
+    """The objective's value of a trial after an epoch, as text; a dash if it is not known."""
+    value = trial.epochs.get(epoch, {}).get(plan.experiment.objective.name)
+    return "–" if value is None else f"{value:.4f}"
+
+
+def best_text(state: StudyState) -> str:
+    """The best complete trial so far, to be added to a line; empty if there is none."""
+    champion = best(state)
+    return f"  best {champion.score:.4f} (trial {champion.number})" if champion else ""
+
+
+def with_result(trials: list[Trial]) -> int:
+    """How many of the trials are neither running nor waiting."""
+    return sum(trial.state not in ("running", "waiting") for trial in trials)
+
+
+def best_line(trials: list[Trial], plan: SweepPlan) -> str:
+    """The best complete trial in one line, or if none is complete, the one that has come farthest."""
+    objective = plan.experiment.objective
+    champion = best_of(trials, objective)
+    if champion is None:
+        ahead = [trial for trial in trials if trial.score is not None]
+        if not ahead:
+            return "best  nothing yet"
+        leader = max(ahead, key=lambda trial: (trial.reached, objective.larger_is_better(trial.score or 0.0)))
+        return (
+            f"ahead  trial {leader.number}  {objective.name} {leader.score:.4f} after {leader.reached} of "
+            f"{plan.max_epochs} epochs  {params_text(leader)}"
+        )
+    return f"best  trial {champion.number}  {objective.name} {champion.score:.4f}  {params_text(champion)}"
+
+
+def params_text(trial: Trial) -> str:
+    """The parameters that the sampler chose, as `name=value` in one line."""
+    return " ".join(
+        f"{name.split('[')[0]}={value:.4g}" if isinstance(value, float) else f"{name.split('[')[0]}={value}"
+        for name, value in trial.sampled.items()
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as the text `m:ss` or `h:mm:ss`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

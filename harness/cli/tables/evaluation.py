@@ -1,0 +1,65 @@
+"""How a model does on the splits it was evaluated on."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from harness.cli.tables.columns import Column, fits, print_columns
+from harness.cli.tables.json_text import print_json
+from harness.cli.tables.lines import print_text
+
+if TYPE_CHECKING:
+    from harness.records import Evaluation
+
+SMALL_CONFUSION = 20
+"""Classes up to which a confusion matrix is printed."""
+LEAST_NAME = 3
+"""Characters to which the names above a confusion matrix may be shortened."""
+LEAST_CLASS = 12
+"""Characters to which names of classes at the left of a table may be shortened."""
+
+
+def print_evaluations(evaluations: list[Evaluation], *, as_json: bool) -> None:
+    """Print figures, scores by class and the confusion matrix of every split."""
+    if as_json:
+        print_json({evaluation.split: asdict(evaluation) for evaluation in evaluations})
+        return
+    for index, evaluation in enumerate(evaluations):
+        if index:
+            print()
+        print_evaluation(evaluation)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print how one split was classified."""
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
+    print_text(figures, f"{evaluation.split}: ")
+    classes = [str(row["class"]) for row in evaluation.per_class]
+    first = Column(name="class", cells=classes, least=LEAST_CLASS)
+    scores = [
+        # Of a class without any image in the split nothing is known.
+        Column(
+            name=key,
+            cells=[f"{row[key]:.3f}" if row["support"] else "–" for row in evaluation.per_class],
+            right=True,
+        )
+        for key in ("precision", "recall", "f1")
+    ]
+    support = Column(name="support", cells=[str(row["support"]) for row in evaluation.per_class], right=True)
+    print_columns([first, *scores, support], elsewhere="--json")
+    if len(classes) <= SMALL_CONFUSION:
+        _print_confusion(evaluation, classes)
+
+
+def _print_confusion(evaluation: Evaluation, classes: list[str]) -> None:
+    columns = [Column(name="true \\ predicted", cells=classes, least=LEAST_CLASS)]
+    for index, name in enumerate(classes):
+        cells = [str(counts[index]) for counts in evaluation.confusion]
+        least = max(LEAST_NAME, *map(len, cells))
+        columns.append(Column(name=name, cells=cells, right=True, least=least))
+    if fits(columns):
+        print_columns(columns, elsewhere="--json")
+    else:
+        print("The confusion matrix is too wide for this terminal; --json has it.", file=sys.stderr)

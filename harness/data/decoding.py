@@ -1,0 +1,154 @@
+"""Decode a source's files, in parallel, straight into the memory-mapped arrays of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.chunks import Chunk, Outcome, chunks_of, decode_chunks
+from harness.data.content import content_digest
+from harness.data.deep_files import Row, judge_deep
+from harness.data.failures import Failure, judge, say_failures
+from harness.data.manifest import VERSION, Manifest
+from harness.data.originals import keep_originals
+from harness.data.pixel_range import Extent
+from harness.data.source import POOLS, ImageFile, ImageFiles
+from harness.data.target_size import target_size
+from harness.experiment.dataset_config import DatasetConfig
+from harness.paths.prepared import ORIGINALS, hashes_file, images_file, labels_file
+from harness.records import Progress
+
+DARK = 32
+"""Images whose brightest pixel is below are likely to show something else than brightness."""
+LABEL = "decoding images"
+
+
+_ByPool = dict[str, list[ImageFile]]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of the images while they are decoded; by pool, a value for each image."""
+
+    labels: dict[str, npt.NDArray[np.int32]]
+    hashes: dict[str, npt.NDArray[np.uint64]]
+    contents: dict[str, list[bytes]]
+    failures: dict[Row, str] = field(default_factory=dict)
+    """Reason by pool and row."""
+    extents: dict[Row, Extent] = field(default_factory=dict)
+    """What is known of the values in files with more than 8 bits a channel."""
+    postponed: list[Row] = field(default_factory=list)
+    """Images so large that only one should be in memory."""
+    kinds: dict[Row, str] = field(default_factory=dict)
+    animated: set[Row] = field(default_factory=set)
+    clipped: int = 0
+    brightest: int = 0
+
+    def take(self, outcome: Outcome) -> None:
+        """Note what a chunk gave; what was known of its images before gives way."""
+        pool, rows = outcome.chunk.pool, list(outcome.chunk.rows)
+        self.hashes[pool][rows] = outcome.pixels
+        for row, content in zip(rows, outcome.contents, strict=True):
+            self.contents[pool][row] = content
+            self.failures.pop((pool, row), None)
+        self.failures.update({(pool, row): reason for row, reason in outcome.failures.items()})
+        self.extents.update({(pool, row): extent for row, extent in outcome.extents.items()})
+        self.kinds.update({(pool, row): kind for row, kind in outcome.kinds.items()})
+        self.postponed += [(pool, row) for row in outcome.postponed]
+        self.animated |= {(pool, row) for row in outcome.animated}
+        self.clipped += outcome.clipped
+        self.brightest = max(self.brightest, outcome.brightest)
+
+
+def decode_files(source: ImageFiles, config: DatasetConfig, folder: Path, progress: Progress) -> Manifest:
+    """Fill `folder` with the arrays of every pool.
+
+    Raises:
+        DataError: more images are unreadable than allowed, or all of a class or split.
+    """
+    size, channels = target_size(source, config)
+    by_pool: _ByPool = {
+        pool: files for pool in POOLS if (files := [file for file in source.files if file.pool == pool])
+    }
+    known = _Known(
+        {pool: np.array([file.label for file in files], np.int32) for pool, files in by_pool.items()},
+        {pool: np.zeros(len(files), np.uint64) for pool, files in by_pool.items()},
+        {pool: [b""] * len(files) for pool, files in by_pool.items()},
+    )
+    first = Chunk("", folder, (), (), size, channels, config.known_range(), config.max_pixels)
+    every: list[Chunk] = []
+    for pool, files in by_pool.items():
+        np.lib.format.open_memmap(images_file(folder, pool), "w+", np.uint8, (len(files), *size, channels))
+        every += chunks_of(first, pool, files, range(len(files)))
+    done = 0
+    for outcome in decode_chunks(every):
+        known.take(outcome)
+        done += len(outcome.chunk.rows) - len(outcome.postponed)
+        progress(LABEL, done, len(source.files))
+    alone = first.one_at_a_time()
+    for row in known.postponed:
+        for outcome in decode_chunks(_some(alone, by_pool, [row])):
+            known.take(outcome)
+        done += 1
+        progress(LABEL, done, len(source.files))
+    deep = judge_deep(known.extents, config.known_range(), known.clipped)
+    known.failures.update(deep.failures)
+    pixel_range = deep.pixel_range
+    if pixel_range is not None:
+        large = set(known.postponed)
+        quick = [row for row in deep.again if row not in large]
+        for outcome in decode_chunks(_some(first.with_range(pixel_range), by_pool, quick)):
+            known.take(outcome)
+        for row in deep.again - set(quick):
+            for outcome in decode_chunks(_some(alone.with_range(pixel_range), by_pool, [row])):
+                known.take(outcome)
+
+    failures = sorted(Failure(by_pool[pool][row], reason) for (pool, row), reason in known.failures.items())
+    judge(failures, source, config)
+    for pool, at in known.failures:
+        known.labels[pool][at] = -1
+    for pool in by_pool:
+        np.save(labels_file(folder, pool), known.labels[pool])
+        np.save(hashes_file(folder, pool), known.hashes[pool])
+    keep_originals(
+        folder / ORIGINALS,
+        [file for files in by_pool.values() for file in files],
+        [
+            "" if (pool, row) in known.failures else known.kinds.get((pool, row), "")
+            for pool, files in by_pool.items()
+            for row in range(len(files))
+        ],
+    )
+    return Manifest(
+        version=VERSION,
+        name=source.name,
+        digest=content_digest(source, config, (*size, channels), pixel_range, known.contents),
+        classes=list(source.classes),
+        image_shape=[*size, channels],
+        pools={pool: len(files) for pool, files in by_pool.items()},
+        warnings=[*say_failures(failures), *deep.said, *_say_kinds(known)],
+        pixel_range=pixel_range,
+    )
+
+
+def _some(like: Chunk, by_pool: _ByPool, rows: Sequence[Row]) -> list[Chunk]:
+    found: list[Chunk] = []
+    for pool, files in by_pool.items():
+        found += chunks_of(like, pool, files, [row for one, row in rows if one == pool])
+    return found
+
+
+def _say_kinds(known: _Known) -> list[str]:
+    said = []
+    if known.animated:
+        said.append(f"Of {len(known.animated)} animated images only the first frame is used.")
+    if 0 < known.brightest < DARK:
+        said.append(
+            f"The brightest pixel of all images is {known.brightest} of 255, so that they are nearly black: "
+            "they may be class maps or masks, or wrongly converted."
+        )
+    return said

@@ -1,0 +1,47 @@
+"""What every exported copy of a model is compared with: images, and what the model predicted for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from harness.data.reference import Reference, read_reference, reference_of
+from harness.deploy.parity import Probabilities, recorded_predictions
+from harness.deploy.trained import TrainedModel
+from harness.errors import DataError, ExportError
+from harness.records import Dataset
+
+LARGEST_BYTE = 255
+
+
+def expected_predictions(source: TrainedModel) -> tuple[Reference, Probabilities]:
+    """Images, of the study or else of the prepared data, and what the trained model predicted for them.
+
+    Returns:
+        Images uint8 (n, H, W, C) with what is known of them, and probabilities float32 (n, K).
+
+    Raises:
+        ExportError: there are no images, or no predictions.
+    """
+    split, indices, expected = recorded_predictions(source.file)
+    kept = read_reference(source.reference) if source.reference else None
+    if kept is not None and kept.split == split and np.array_equal(kept.indices, indices):
+        return kept, expected
+    try:
+        return reference_of(source.dataset, split, indices), expected
+    except DataError as error:
+        study = source.provenance.get("study", "STUDY")
+        raise ExportError(
+            f"The images that exported models are compared with are gone: the study has none of its own in "
+            f"{source.reference}, or damaged ones, and the prepared data in {source.dataset.folder} is "
+            f"missing too. If the data set itself is still there, harness resume {study} prepares it again "
+            "and keeps the images; then export again."
+        ) from error
+
+
+def as_files(dataset: Dataset, reference: Reference) -> Dataset:
+    """The data set, without the range of its pixels if that was one of arrays and says nothing of files."""
+    if reference.originals is None and dataset.pixel_range and dataset.pixel_range[1] <= LARGEST_BYTE:
+        return replace(dataset, pixel_range=None)
+    return dataset

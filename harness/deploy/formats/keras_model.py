@@ -1,0 +1,52 @@
+"""The model as Keras saves it: stock layers, so that nothing but Keras is needed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.deploy.formats.format import ExportFormat, LoadedModel, ModelToExport
+from harness.paths.bundle import KERAS_MODEL
+from harness.records import Dataset
+
+if TYPE_CHECKING:
+    from harness.deploy.formats.format import Images, Probabilities
+
+
+def _write(model: ModelToExport, target: Path) -> None:
+    shutil.copyfile(model.file, target)
+
+
+def _load(file: Path, _: Dataset) -> LoadedModel:
+    from harness.deploy.loading import load_safely
+
+    network = load_safely(file)
+
+    def predict(images: Images) -> Probabilities:
+        probabilities: Probabilities = network(images.astype("float32")).numpy()
+        return probabilities
+
+    return LoadedModel({"": predict})
+
+
+def _usage(dataset: Dataset, _: tuple[str, ...]) -> str:
+    height, width, channels = dataset.image_shape
+    return f"""With Keras:
+
+```python
+import keras, numpy as np
+model = keras.saving.load_model("{KERAS_MODEL}")
+probabilities = model(np.zeros((1, {height}, {width}, {channels}), "float32"))
+```
+"""
+
+
+FORMAT = ExportFormat(
+    file=KERAS_MODEL,
+    title="Keras model",
+    about="Stock Keras layers, from raw pixels 0…255 to probabilities.",
+    write=_write,
+    load=_load,
+    usage=_usage,
+)

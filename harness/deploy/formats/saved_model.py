@@ -1,0 +1,109 @@
+"""The SavedModel of a bundle: one network, and signatures for pixels of any type and for image files.
+
+    serving_default(image)        float32 (N, H, W, C), raw pixels 0…255
+    serving_uint8(image)          the same as uint8; likewise serving_int32, serving_int64, serving_float64
+    serving_bytes(image_bytes)    string (N,), the bytes of image files of any size
+    decode_bytes(image_bytes)     what the model sees of such files: `image`, uint8 (N, H, W, C)
+
+All but the last answer with `probabilities`, `class_index` and `class`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.deploy.formats.format import ExportFormat, FileReader, LoadedModel, ModelToExport
+from harness.deploy.formats.served import DECODED, FROM_FILES, predict, read_file
+from harness.paths.bundle import SAVED_MODEL
+from harness.records import Dataset
+
+PIXEL_TYPES = ("uint8", "int32", "int64", "float64")
+"""Types of pixels that have signatures of their own; float32 has the default one."""
+DEFAULT = "serving_default"
+
+
+def _write(model: ModelToExport, target: Path) -> None:
+    import keras
+    import tensorflow as tf
+
+    from harness.deploy.graph.decode import Target, decode_batch
+    from harness.deploy.quiet import without_reports
+
+    network, dataset = model.network, model.dataset
+    height, width, channels = dataset.image_shape
+    shape = (None, height, width, channels)
+    files = Target(height, width, channels, dataset.pixel_range, model.max_pixels)
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    names = tf.constant(dataset.classes)
+
+    def answer(images: Any) -> dict[str, Any]:
+        probabilities = network(images, training=False)
+        best = tf.argmax(probabilities, axis=1, output_type=tf.int32)
+        return {"probabilities": probabilities, "class_index": best, "class": tf.gather(names, best)}
+
+    # The network and the decoder are traced once, and called by all that need them.
+    shared = tf.function(answer, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    decoded = tf.function(
+        lambda image_bytes: decode_batch(image_bytes, files), autograph=False
+    ).get_concrete_function(tf.TensorSpec((None,), tf.string))
+
+    def of_pixels(image: Any) -> Any:
+        return shared(tf.cast(image, tf.float32))
+
+    def of_files(image_bytes: Any) -> Any:
+        return of_pixels(decoded(image_bytes))
+
+    def seen(image_bytes: Any) -> Any:
+        return {"image": decoded(image_bytes)}
+
+    archive.add_endpoint(DEFAULT, of_pixels, [tf.TensorSpec(shape, tf.float32, name="image")])
+    for kind in PIXEL_TYPES:
+        archive.add_endpoint(f"serving_{kind}", of_pixels, [tf.TensorSpec(shape, kind, name="image")])
+    contents = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    archive.add_endpoint(FROM_FILES, of_files, [contents])
+    archive.add_endpoint(DECODED, seen, [contents])
+    with without_reports():
+        archive.write_out(str(target), verbose=False)
+
+
+def _load(folder: Path, dataset: Dataset) -> LoadedModel:
+    import tensorflow as tf
+
+    served = tf.saved_model.load(str(folder)).signatures
+    types = {DEFAULT: "float32"} | {f"serving_{kind}": kind for kind in PIXEL_TYPES}
+    pixels = {entry: partial(predict, served[entry], kind, dataset.classes) for entry, kind in types.items()}
+    return LoadedModel(pixels, FileReader(FROM_FILES, partial(read_file, served, dataset.classes)))
+
+
+def _usage(_: Dataset, read: tuple[str, ...]) -> str:
+    return f"""With TensorFlow, from the bytes of image files of any size ({", ".join(read)}):
+
+```python
+import tensorflow as tf
+classify = tf.saved_model.load("{SAVED_MODEL}").signatures["{FROM_FILES}"]
+print(classify(image_bytes=tf.constant([open("picture.jpg", "rb").read()]))["class"])
+```
+
+The signature `{DECODED}` answers with the pixels that the model sees of files. From decoded pixels:
+`{DEFAULT}(image)` takes float32, or any numbers as a NumPy array or a list; tensors of other types have
+signatures of their own: {", ".join(f"`serving_{kind}`" for kind in PIXEL_TYPES)}.
+"""
+
+
+FORMAT = ExportFormat(
+    file=SAVED_MODEL,
+    title="SavedModel",
+    about="TensorFlow, with signatures for pixels of any type and for the bytes of image files.",
+    write=_write,
+    load=_load,
+    usage=_usage,
+    entries={
+        DEFAULT: "float32",
+        **{f"serving_{kind}": kind for kind in PIXEL_TYPES},
+        FROM_FILES: "image files",
+        DECODED: "image files; answers with the pixels that the model sees",
+    },
+)

@@ -1,0 +1,86 @@
+"""A trial's model with everything that an export says of where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ExportError
+from harness.paths import StudyPaths, sha256_of
+from harness.records import Dataset
+from harness.study.state import StudyState
+from harness.study.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model file of a study, and what is known of it."""
+
+    file: Path
+    """The `.keras` file; `reference.npz` stands beside it."""
+    sha256: str
+    """The SHA-256 of the file as it was written, in hex."""
+    dataset: Dataset
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """JSON-serialisable: study, trial, parameters, metrics, versions."""
+    reference: Path | None = None
+    """The study's folder of reference images; without one, they are taken from the prepared data."""
+    max_pixels: int | None = None
+    """Pixels of the largest image file that training has read, if that was limited."""
+
+
+def trained_model(paths: StudyPaths, state: StudyState, trial: Trial) -> TrainedModel:
+    """The model of a trial.
+
+    Args:
+        paths: of the study.
+        state: of the study.
+        trial: one of its trials.
+
+    Raises:
+        ExportError: the trial has no model, because it was not trained to its end.
+    """
+    if trial.model is None:
+        raise ExportError(
+            f"Trial {trial.number} of {paths.folder.name} has no model, because it is {trial.state}. "
+            "Only trials that were trained to the end have one."
+        )
+    return TrainedModel(
+        file=paths.folder / trial.model.file,
+        sha256=trial.model.sha256,
+        dataset=state.started.dataset,
+        provenance=_provenance(state, trial),
+        reference=paths.reference,
+        max_pixels=state.experiment.dataset.max_pixels,
+    )
+
+
+def bundle_folder(paths: StudyPaths, trial: Trial) -> Path:
+    """Where a trial's export goes unless somebody says otherwise, relative to the working directory."""
+    return Path("exports") / f"{paths.folder.name}-trial-{trial.number:05d}"
+
+
+def check_file(source: TrainedModel) -> None:
+    """Raises ExportError if the model's file is missing, or is not the one that was written."""
+    if not source.file.is_file():
+        raise ExportError(f"The model file {source.file} is missing.")
+    if sha256_of(source.file) != source.sha256:
+        raise ExportError(f"The model file {source.file} is damaged: its SHA-256 is not the recorded one.")
+
+
+def _provenance(state: StudyState, trial: Trial) -> dict[str, Any]:
+    study, objective = state.started, state.objective
+    return {
+        "study": study.study,
+        "study_id": study.study_id,
+        "trial": trial.number,
+        "seed": trial.seed,
+        "params": trial.params,
+        "objective": {"metric": objective.name, "direction": objective.direction},
+        "score": trial.score,
+        "epochs": trial.last_epoch,
+        "metrics": trial.epochs.get(trial.last_epoch, {}),
+        "git_commit": study.git_commit,
+        "versions": study.versions,
+    }

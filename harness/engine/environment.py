@@ -1,0 +1,22 @@
+"""How processes that train are started: their options and their environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+SAFE_PATH = ("-P",)
+"""Python's option that keeps the working directory off `sys.path`: a `random.py` there is not ours to run."""
+
+
+def worker_environment(worker: int, threads: int, gpus: Sequence[str]) -> dict[str, str]:
+    """The environment of a process that trains: its threads, and one of the GPUs, dealt out in turn."""
+    environment = os.environ | {
+        "KERAS_BACKEND": "tensorflow",
+        "OMP_NUM_THREADS": str(threads),
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
+    return environment

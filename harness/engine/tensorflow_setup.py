@@ -1,0 +1,26 @@
+"""TensorFlow as a process that trains needs it."""
+
+from __future__ import annotations
+
+import sys
+
+from harness.errors import HarnessError
+from harness.model.keras_setup import import_keras
+
+
+def prepare_tensorflow(threads: int) -> None:
+    """Import TensorFlow with `threads` threads an operation; on a GPU take memory as it is needed.
+
+    If that cannot be, the process ends with a sentence on standard error.
+    """
+    try:
+        import_keras()
+    except HarnessError as error:
+        sys.exit(str(error))
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    for device in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)
+        tf.config.experimental.enable_op_determinism()

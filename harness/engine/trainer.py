@@ -1,0 +1,42 @@
+"""What a worker trains with: how a segment is run, and how its failures are described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from harness.records import Segment, SegmentFailed, WorkerEvent
+
+Observe = Callable[[WorkerEvent], None]
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """Runs segments, one at a time."""
+
+    run: Callable[[Segment, Observe, ShouldStop], Future[None]]
+    """Trains a segment: it is given whom to tell what happens, and what says that it should stop. What it
+    returns is done when the segment's last file is durable."""
+    describe: Callable[[Segment, BaseException], SegmentFailed]
+    """What is reported of a segment whose training, or whose last file, has failed."""
+
+
+def keras_trainer(programs_memory: int = 2 << 30, data_memory: int = 2 << 30) -> Trainer:
+    """Trains with Keras in this process, which must be able to import TensorFlow.
+
+    Args:
+        programs_memory: bytes of compiled programs to keep for later segments.
+        data_memory: bytes of images to hold in memory.
+    """
+    from harness.train.failures import describe
+    from harness.train.segment import run_segment
+    from harness.train.worker_cache import WorkerCache
+
+    cache = WorkerCache(programs_memory, data_memory)
+
+    def run(segment: Segment, observe: Observe, should_stop: ShouldStop) -> Future[None]:
+        return run_segment(segment, cache, observe, should_stop)
+
+    return Trainer(run, describe)

@@ -1,0 +1,70 @@
+"""What earlier versions called things in experiment files and in the logs of studies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.schedulers import DEFAULT_SCHEDULER, SCHEDULERS
+
+LIMITS_ADVICE = "The key limits is now called constraints; rename it."
+ALSO_ADVICE = "The key also is gone: list all in objectives, the one that ranks first."
+
+
+def modernised(values: dict[str, Any]) -> tuple[dict[str, Any], list[str], dict[str, str]]:
+    """An experiment as this version writes it.
+
+    `objective` with `also` has become `objectives`, `limits` has become `constraints`. One `objective` is
+    still the usual way to write one. Where old and new keys meet in one file, the old ones win. What is not a
+    mapping or a list is left alone, for the schema to refuse.
+
+    Returns:
+        The experiment; sentences of advice; and key paths as they are in the file, by what they have become.
+    """
+    values = dict(values)
+    advice: list[str] = []
+    places: dict[str, str] = {}
+    if "limits" in values:
+        limits = values.pop("limits")
+        values["constraints"], changed = _constraints(values.get("constraints", {}), limits)
+        places |= changed
+        if limits:
+            advice.append(LIMITS_ADVICE)
+    if "objective" in values or "also" in values:
+        if values.get("also"):
+            advice.append(ALSO_ADVICE)
+        old: dict[str, Any] = {key: values.pop(key) for key in ("objective", "also") if key in values}
+        values["objectives"], changed = _objectives(values.get("objectives", []), old)
+        places |= changed
+    return values, advice, places
+
+
+def _constraints(constraints: Any, limits: Any) -> tuple[Any, dict[str, str]]:
+    """Both together, and where which stands."""
+    if not constraints or not isinstance(constraints, dict) or not isinstance(limits, dict):
+        return limits, {"constraints": "limits"}
+    return constraints | limits, {f"constraints.{name}": f"limits.{name}" for name in limits}
+
+
+def _objectives(objectives: Any, old: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+    """The objectives with `objective` as the first and `also` as the others, and where which stands."""
+    if not isinstance(objectives, list):
+        return objectives, {}
+    first, others, places = objectives[0] if objectives else {}, objectives[1:], {}
+    if "objective" in old or not objectives:
+        one = old.get("objective", {})
+        first = first | one if isinstance(first, dict) and isinstance(one, dict) else one
+        places["objectives.0"] = "objective"
+    if "also" in old:
+        others = old["also"]
+        if not isinstance(others, list):
+            return others, {"objectives": "also"}
+        places |= {f"objectives.{index}": f"also.{index - 1}" for index in range(1, len(others) + 1)}
+    return [first, *others], places
+
+
+def with_own_keys(scheduler: dict[str, Any]) -> dict[str, Any]:
+    """A `scheduler` section without keys that only other kinds know; once, every kind had those of all."""
+    kind = SCHEDULERS.get(str(scheduler.get("kind", DEFAULT_SCHEDULER)))
+    every = {key for one in SCHEDULERS.values() for key in one.settings.model_fields}
+    own = kind.settings.model_fields.keys() if kind else every
+    return {key: value for key, value in scheduler.items() if key in own or key not in every}

@@ -1,0 +1,113 @@
+"""The `space:` section of an experiment file: how it is written, and what it means.
+
+    depth: {type: int, low: 1, high: 4}                       # step and log are optional
+    dropout: {type: float, low: 0.0, high: 0.5, step: 0.05}
+    optimizer: [sgd, momentum, adam]                          # short for {type: categorical, choices: …}
+    batch_size: 64                                            # a constant
+    momentum: {type: float, low: 0.8, high: 0.99, when: {optimizer: [momentum, nesterov]}}
+    learning_rate: auto                                       # a range of its own for each optimizer
+
+A parameter may also be a list of such mappings with different `when`, of which at most one holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.errors import ExperimentError
+from harness.experiment.distributions import FloatRange
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, PLUGIN
+from harness.experiment.space import Alternative, Space, When
+from harness.experiment.space_conditions import condition_problems, family_problems, in_order_of_conditions
+from harness.experiment.space_ranges import read_values
+from harness.messages import nearest, shown
+from harness.model.parameter import Parameter
+
+
+def parse_space(entries: Mapping[str, Any], model: str | None = None) -> Space:
+    """The space that the `space:` section of an experiment file describes.
+
+    Args:
+        entries: by parameter.
+        model: with a plug-in, parameters that the catalog does not know are its own.
+
+    Raises:
+        ExperimentError: one line for each problem, each beginning with the key path.
+    """
+    problems: list[str] = []
+    found: dict[str, tuple[Alternative, ...]] = {}
+    for name, entry in entries.items():
+        parameter = CATALOG.get(name) or (_plugin_parameter(name, entry) if model else None)
+        if model and name == "family":
+            problems.append(f"space.family: the model {model} takes the place of the families")
+            continue
+        if parameter is None:
+            problems.append(f"space.{name}: there is no such parameter{nearest(name, CATALOG)}")
+            continue
+        try:
+            found[name] = tuple(_alternatives(parameter, entry, entries))
+        except ValueError as error:
+            problems += [f"space.{name}: {line}" for line in str(error).split("\n")]
+    if not problems:
+        problems = [*condition_problems(found), *(() if model else family_problems(found))]
+    if problems:
+        raise ExperimentError("\n".join(problems))
+    return Space(in_order_of_conditions(found), model)
+
+
+def _plugin_parameter(name: str, entry: Any) -> Parameter:
+    """A parameter that only the plug-in knows: the file alone says what it may be."""
+    kind = entry.get("type") if isinstance(entry, dict) else None
+    return Parameter(
+        name,
+        "int" if kind == "int" else "float" if kind == "float" else "any",
+        0,
+        "The plug-in's own.",
+        families=(PLUGIN,),
+    )
+
+
+def _alternatives(parameter: Parameter, entry: Any, entries: Mapping[str, Any]) -> Iterator[Alternative]:
+    if parameter.name == "learning_rate" and entry == "auto":
+        yield from _automatic_rates(entries.get("optimizer", CATALOG["optimizer"].default))
+    elif isinstance(entry, list) and entry and all(isinstance(item, dict) for item in entry):
+        for item in entry:
+            when = _when(item)
+            if not when:
+                raise ValueError("each of several alternatives needs a `when`")
+            label = ",".join(str(value) for values in when.values() for value in values)
+            yield Alternative(f"{parameter.name}[{label}]", read_values(parameter, item), when)
+    elif isinstance(entry, dict):
+        yield Alternative(parameter.name, read_values(parameter, entry), _when(entry))
+    else:
+        yield Alternative(parameter.name, read_values(parameter, entry))
+
+
+def _automatic_rates(optimizer: Any) -> Iterator[Alternative]:
+    optimizers = optimizer.get("choices", []) if isinstance(optimizer, dict) else optimizer
+    for name in optimizers if isinstance(optimizers, list) else [optimizers]:
+        if isinstance(name, str) and name in LEARNING_RATES:
+            rates = LEARNING_RATES[name]
+            yield Alternative(
+                f"learning_rate[{name}]",
+                FloatRange(rates.low, rates.high, log=True),
+                {"optimizer": (name,)},
+            )
+
+
+def _when(entry: Mapping[str, Any]) -> When:
+    when = entry.get("when", {})
+    if not isinstance(when, dict):
+        raise ValueError(  # noqa: TRY004 - every problem of a file is collected as a ValueError
+            "`when` must map parameters to values, as in {optimizer: [sgd, momentum]}, not be "
+            f"{shown(when)}"
+        )
+    found = {name: tuple(values) if isinstance(values, list) else (values,) for name, values in when.items()}
+    for name, values in found.items():
+        for value in values:
+            if not isinstance(value, (bool, int, float, str)):
+                raise ValueError(  # noqa: TRY004 - likewise
+                    f"`when` needs plain values for {name}, not {shown(value)}"
+                )
+    return found

@@ -1,0 +1,175 @@
+"""Studies and their trials for notebooks and scripts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError
+from harness.paths import StudyPaths
+from harness.records import Params
+from harness.study.choosing import choose_trial
+from harness.study.opening import open_study as open_folder
+from harness.study.state import StudyState
+from harness.study.trial import Trial
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+    from harness.deploy.export import Bundle
+    from harness.deploy.trained import TrainedModel
+    from harness.experiment.experiment import Experiment
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TrialResult:
+    """One trial of a study, as it was when the study was opened."""
+
+    number: int
+    """Counts from 0, in the order in which trials were started."""
+    _paths: StudyPaths
+    _study: StudyState = field(compare=False)
+
+    @property
+    def _trial(self) -> Trial:
+        return self._study.trials[self.number]
+
+    @property
+    def state(self) -> str:
+        """`complete`, `pruned` or `failed`; before its end `waiting`, `running` or `paused`."""
+        return self._trial.state
+
+    @property
+    def params(self) -> Params:
+        """Every parameter with its value, those that the space leaves at their defaults included."""
+        return dict(self._trial.params)
+
+    @property
+    def score(self) -> float | None:
+        """The first objective after the last epoch; None without a finite one."""
+        return self._trial.score
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """Metrics in columns, one row for each epoch, indexed by the epoch's number, which counts from 1."""
+        import pandas as pd
+
+        found = sorted(self._trial.epochs.items())
+        index = pd.Index([epoch for epoch, _ in found], name="epoch", dtype="int64")
+        return pd.DataFrame([metrics for _, metrics in found], index=index)
+
+    def load(self) -> keras.Model:
+        """The trained model, from raw pixels (N×H×W×C, 0 to 255) to class probabilities (N×classes).
+
+        The classes are in the order of `Study.classes`. TensorFlow is imported by this.
+
+        Raises:
+            HarnessError: the trial has no model, or its file is missing or damaged.
+        """
+        from harness.deploy.loading import load_trained
+
+        return load_trained(self._model())
+
+    def export(self, folder: str | os.PathLike[str] | None = None, *, replace: bool = False) -> Bundle:
+        """Write the model as a bundle that can be deployed, every part of it loaded again and verified.
+
+        Args:
+            folder: to be made; by default `exports/STUDY-trial-NUMBER` in the working directory.
+            replace: replace what is there.
+
+        Returns:
+            The bundle: its `folder`, what was compared in `parity`, and `warnings` for whoever ships it.
+
+        Raises:
+            HarnessError: the trial has no model, the folder exists, or an exported model does not predict
+                what the trained one did. Nothing is left behind.
+        """
+        from harness.deploy.export import export_model
+        from harness.deploy.trained import bundle_folder
+
+        target = bundle_folder(self._paths, self._trial) if folder is None else Path(folder)
+        return export_model(self._model(), target, replace=replace)
+
+    def __repr__(self) -> str:
+        score = "" if self.score is None else f", {self.score:.4f}"
+        return f"<Trial {self.number} of {self._paths.folder.name}: {self.state}{score}>"
+
+    def _model(self) -> TrainedModel:
+        from harness.deploy.trained import trained_model
+
+        return trained_model(self._paths, self._study, self._trial)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Study:
+    """A study as it was when it was opened; open it again to see what has happened since."""
+
+    _paths: StudyPaths
+    _state: StudyState = field(compare=False)
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self._paths.folder.name
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is searched, with the overrides of the latest session."""
+        return self._state.experiment
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the models' outputs."""
+        return self._state.started.dataset.classes
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do; otherwise another `harness.sweep` with the name goes on."""
+        return self._state.is_complete
+
+    @property
+    def trials(self) -> list[TrialResult]:
+        """Every trial, in the order in which they were started."""
+        return [TrialResult(number, self._paths, self._state) for number in self._state.trials]
+
+    @property
+    def best(self) -> TrialResult:
+        """The complete trial with the best score.
+
+        Raises:
+            HarnessError: no trial is complete.
+        """
+        return TrialResult(choose_trial(self._state).number, self._paths, self._state)
+
+    def leaderboard(self, top: int | None = None) -> pd.DataFrame:
+        """Trials in rows, the best one first, with score, metrics, cost and the parameters that vary.
+
+        Args:
+            top: only the best so many; None for all.
+        """
+        from harness.analysis.tables import leaderboard
+
+        return leaderboard(self._state, top=top)
+
+    def __repr__(self) -> str:
+        trials = len(self._state.trials)
+        try:
+            best = self.best
+        except HarnessError:
+            return f"<Study {self.name}: {trials} trials, none complete>"
+        return f"<Study {self.name}: {trials} trials, best {best.score:.4f} (trial {best.number})>"
+
+
+def open_study(name: str | None = None) -> Study:
+    """Open a study in `HARNESS_HOME`, by default in the folder `.harness` of the working directory.
+
+    Args:
+        name: of the study; None for the one that was active last.
+
+    Raises:
+        HarnessError: there is no such study, it never began, or its event log is damaged.
+    """
+    return Study(*open_folder(name))

@@ -1,0 +1,69 @@
+"""Every file and folder name, and the only ways to write a file that must survive a crash."""
+
+from __future__ import annotations
+
+from harness.paths.durable import (
+    PRIVATE_FILE,
+    PRIVATE_FOLDER,
+    UNFINISHED,
+    fill_folder,
+    is_full,
+    make_folder,
+    sha256_of,
+    sync_file,
+    sync_folder,
+    sync_tree,
+    temporary_beside,
+    unfinished_in,
+    when_there_is_room,
+    write_file,
+    write_folder,
+    write_text,
+)
+from harness.paths.places import (
+    cache,
+    calibration_file,
+    holds_studies,
+    home,
+    optuna_storage,
+    study_names,
+    tracking_uri,
+)
+from harness.paths.sqlite import (
+    is_sqlite,
+    sqlite_file,
+    sqlite_uri,
+)
+from harness.paths.study import (
+    StudyPaths,
+)
+
+__all__ = [
+    "PRIVATE_FILE",
+    "PRIVATE_FOLDER",
+    "UNFINISHED",
+    "StudyPaths",
+    "cache",
+    "calibration_file",
+    "fill_folder",
+    "holds_studies",
+    "home",
+    "is_full",
+    "is_sqlite",
+    "make_folder",
+    "optuna_storage",
+    "sha256_of",
+    "sqlite_file",
+    "sqlite_uri",
+    "study_names",
+    "sync_file",
+    "sync_folder",
+    "sync_tree",
+    "temporary_beside",
+    "tracking_uri",
+    "unfinished_in",
+    "when_there_is_room",
+    "write_file",
+    "write_folder",
+    "write_text",
+]

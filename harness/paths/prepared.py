@@ -1,0 +1,72 @@
+"""The files of the cache: prepared data sets, and what they are found by."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+DATASETS = "datasets"
+"""The folder of all prepared data sets, relative to the cache."""
+INDEX = "index"
+"""The folder of what data sets are found by, relative to `DATASETS`."""
+MANIFEST = "manifest.json"
+"""What a folder of prepared data holds."""
+ARRAYS = "*.npy"
+"""A pattern of the names of array files."""
+ORIGINALS = "originals"
+"""The folder of some of a data set's own files."""
+CONTENTS = "index.json"
+"""What a folder of originals or of reference images holds."""
+REFERENCE_IMAGES = "images.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class CachePaths:
+    """Where prepared data is."""
+
+    cache: Path
+
+    @property
+    def archives(self) -> Path:
+        """Where archives are unpacked, by their content."""
+        return self.cache / "archives"
+
+    @property
+    def datasets(self) -> Path:
+        """A folder for each content, and what is below."""
+        return self.cache / DATASETS
+
+    @property
+    def index(self) -> Path:
+        """A file for each source that has been prepared, by what it looked like."""
+        return self.datasets / INDEX
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that prepares data."""
+        return self.datasets / "preparing.lock"
+
+    def entry(self, fingerprint: str) -> Path:
+        """The file that names the data made from a source with this fingerprint."""
+        return self.index / f"{fingerprint}.json"
+
+
+def images_file(folder: Path, pool: str) -> Path:
+    """The images of one pool, uint8 (N, H, W, C)."""
+    return folder / f"{pool}_images.npy"
+
+
+def labels_file(folder: Path, pool: str) -> Path:
+    """The labels of one pool, int32 (N,); −1: not used."""
+    return folder / f"{pool}_labels.npy"
+
+
+def hashes_file(folder: Path, pool: str) -> Path:
+    """Hashes of the pixels of one pool's images, uint64 (N,)."""
+    return folder / f"{pool}_hashes.npy"
+
+
+def split_file(folder: Path, key: str) -> Path:
+    """The file of the images that are trained on, named after everything that decides which they are."""
+    return folder / f"split-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"

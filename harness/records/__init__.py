@@ -1,0 +1,77 @@
+"""The records that pass between layers: plain, frozen, JSON-serialisable.
+
+Workers and the coordinator exchange them as JSON lines, and the event log stores the same ones, so
+every field is a number, a string, a bool, None, or a list, dict or record of those.
+"""
+
+from __future__ import annotations
+
+from harness.records.basic import (
+    Checkpoint,
+    Dataset,
+    Evaluation,
+    FailureKind,
+    Params,
+    Precision,
+    Progress,
+    Scalar,
+    Segment,
+    TrialState,
+)
+from harness.records.codec import event_from_dict, event_from_log, segment_from_dict
+from harness.records.study_events import (
+    Event,
+    LogRecord,
+    SegmentStarted,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialStarted,
+)
+from harness.records.worker_events import (
+    CheckpointDamaged,
+    CheckpointSaved,
+    DiskFull,
+    EpochEnded,
+    ModelMeasured,
+    ModelSaved,
+    SegmentEnded,
+    SegmentFailed,
+    TrainingEnded,
+    TrialEvent,
+    WorkerEvent,
+)
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointDamaged",
+    "CheckpointSaved",
+    "Dataset",
+    "DiskFull",
+    "EpochEnded",
+    "Evaluation",
+    "Event",
+    "FailureKind",
+    "LogRecord",
+    "ModelMeasured",
+    "ModelSaved",
+    "Params",
+    "Precision",
+    "Progress",
+    "Scalar",
+    "Segment",
+    "SegmentEnded",
+    "SegmentFailed",
+    "SegmentStarted",
+    "StudyEnded",
+    "StudyStarted",
+    "TrainingEnded",
+    "TrialEnded",
+    "TrialEvent",
+    "TrialStarted",
+    "TrialState",
+    "WorkerEvent",
+    "event_from_dict",
+    "event_from_log",
+    "segment_from_dict",
+]

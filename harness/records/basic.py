@@ -1,0 +1,98 @@
+"""What records are made of: parameters, states, a data set, a checkpoint, a segment, an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+Scalar: TypeAlias = bool | int | float | str
+Params: TypeAlias = dict[str, Scalar]
+TrialState: TypeAlias = Literal["complete", "pruned", "failed"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+FailureKind: TypeAlias = Literal["out_of_memory", "diverged", "crash", "hang", "user_code", "infeasible"]
+
+
+class Progress(Protocol):
+    """A function that is told how far a long step is; the command line draws it, tests ignore it."""
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        """`done` of `total` units of the step `label` are finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A prepared data set: memory-mapped uint8 arrays in a folder, and one split of them.
+
+    `folder` holds `train_images.npy` (uint8, N×H×W×C), `train_labels.npy` (int32, N) and, where the
+    set has them, `validation_*.npy` and `test_*.npy`. `split` names an `.npz` file in it with the
+    int64 index arrays `train`, `validation` and `test` (see `harness.data.arrays.load`).
+    """
+
+    name: str
+    folder: str
+    split: str
+    digest: str
+    """SHA-256 (hex) of the source's content and of how it was decoded."""
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    """Height, width, channels (1 or 3)."""
+    counts: dict[str, int]
+    """Images after splitting and limits, by `train`, `validation`, `test`."""
+    class_counts: dict[str, int]
+    """Training images by class name."""
+    pixel_range: tuple[float, float] | None = None
+    """Values of the source that became 0 and 255; None: 8-bit pixels as they are."""
+    warnings: tuple[str, ...] = ()
+    """Sentences worth telling the user: skipped images, duplicates, conversions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A file from which a trial can go on: weights, optimizer state, epoch."""
+
+    file: str
+    """Path relative to the study's folder."""
+    sha256: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """The unit of work: one trial from epoch `start` (exclusive) to epoch `stop` (inclusive)."""
+
+    study_folder: str
+    trial: int
+    attempt: int
+    params: Params
+    seed: int
+    start: int
+    stop: int
+    max_epochs: int
+    """The epoch the learning-rate schedule is laid out for."""
+    dataset: Dataset
+    checkpoint: Checkpoint | None = None
+    earlier_checkpoint: Checkpoint | None = None
+    """The checkpoint before `checkpoint`, to go on from if that one turns out to be damaged."""
+    microbatches: int = 1
+    """Parts that a batch is cut into, their gradients being added up: 2 after memory ran out."""
+    precision: Precision = "float32"
+    past_losses: tuple[float, ...] = ()
+    """Validation loss of epochs 1 to `start`, for early stopping."""
+    measure: tuple[str, ...] = ()
+    """What to find out about the network before it is trained: `parameters`, `latency_ms`."""
+    limits: dict[str, float] = field(default_factory=dict)
+    """Upper limits of what is measured; beyond them the network is not trained."""
+    evaluate_test: bool = False
+    """Whether the sealed test split is reported on too when training is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """How one split was classified: rows of the confusion matrix are true classes."""
+
+    split: Literal["validation", "test"]
+    metrics: dict[str, float]
+    """The value of every metric in `harness.metrics.METRICS`, by its name."""
+    per_class: list[dict[str, Any]]
+    """`class`, `precision`, `recall`, `f1`, `support` for each class, in class order."""
+    confusion: list[list[int]]

@@ -1,0 +1,110 @@
+"""What the coordinator decides and does: frozen events, with their time in milliseconds since 1970."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from harness.records.basic import Dataset, FailureKind, Params, TrialState
+from harness.records.registry import event
+from harness.records.worker_events import TrialEvent
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyStarted:
+    """A coordinator took the study up (also on every resume)."""
+
+    study: str
+    study_id: str
+    """A UUID: names may be used again, ids never."""
+    session: int
+    """1 for the first start, 2 for the first resume, …"""
+    experiment: dict[str, Any]
+    """The experiment as validated, with overrides applied."""
+    dataset: Dataset
+    seed: int
+    trials: int
+    versions: dict[str, str]
+    host: dict[str, Any]
+    git_commit: str | None
+    window: int = 0
+    """In ordered mode, how many segments may be out before the oldest result is needed; else 0."""
+    time: int
+    kind: Literal["study_started"] = "study_started"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStarted:
+    """A configuration was chosen; its trial exists in the study from now on."""
+
+    trial: int
+    params: Params
+    """All parameters, with defaults: what the worker gets."""
+    sampled: Params
+    """What the sampler chose, by the sampler's parameter names."""
+    seed: int
+    generation: int = 1
+    """Which of the study's spaces it comes from: 1 until the space is edited."""
+    time: int
+    kind: Literal["trial_started"] = "trial_started"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentStarted:
+    """A segment was handed to a worker."""
+
+    trial: int
+    attempt: int
+    start: int
+    stop: int
+    worker: int
+    microbatches: int = 1
+    time: int
+    kind: Literal["segment_started"] = "segment_started"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnded:
+    """A trial's one terminal state."""
+
+    trial: int
+    state: TrialState
+    score: float | None
+    """The first objective's value; None without a finite one."""
+    values: list[float] | None = None
+    """The values of all objectives, in their order; None unless all are finite."""
+    epoch: int
+    """Epochs trained."""
+    reason: str
+    """Why it ended, in a sentence fragment: `finished`, `outcompeted at epoch 3`, the failure's message."""
+    failure: FailureKind | None
+    traceback: str
+    time: int
+    kind: Literal["trial_ended"] = "trial_ended"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyEnded:
+    """The coordinator let go of the study in an orderly way."""
+
+    reason: str
+    complete: bool
+    """False if trials are missing and the study can be resumed."""
+    time: int
+    kind: Literal["study_ended"] = "study_ended"
+
+
+Event: TypeAlias = TrialEvent | StudyStarted | TrialStarted | SegmentStarted | TrialEnded | StudyEnded
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One line of the event log: `seq` counts from 1 without gaps."""
+
+    seq: int
+    event: Event

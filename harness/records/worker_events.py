@@ -1,0 +1,159 @@
+"""What workers report: frozen events with trial, attempt, and time in milliseconds since 1970."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from harness.records.basic import Checkpoint, Evaluation, FailureKind
+from harness.records.registry import event
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEnded:
+    """One epoch of a trial: 1-based number, metrics by MLflow name, wall-clock time in ms."""
+
+    trial: int
+    attempt: int
+    epoch: int
+    metrics: dict[str, float]
+    time: int
+    kind: Literal["epoch_ended"] = "epoch_ended"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelMeasured:
+    """What is known of a network before it is trained, by name: `parameters`, `latency_ms`.
+
+    `latency_ms` are milliseconds for one image through the compiled prediction, on the device that trains.
+    """
+
+    trial: int
+    attempt: int
+    measured: dict[str, float]
+    time: int
+    kind: Literal["model_measured"] = "model_measured"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved:
+    """A checkpoint is durable on disk."""
+
+    trial: int
+    attempt: int
+    checkpoint: Checkpoint
+    time: int
+    kind: Literal["checkpoint_saved"] = "checkpoint_saved"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointDamaged:
+    """A checkpoint could not be used; the trial goes on from an earlier one, or from its beginning."""
+
+    trial: int
+    attempt: int
+    checkpoint: Checkpoint
+    message: str
+    """A sentence that says what is wrong with the checkpoint."""
+    time: int
+    kind: Literal["checkpoint_damaged"] = "checkpoint_damaged"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFull:
+    """A worker waits for room on its disk; told to the coordinator, not written to the log."""
+
+    trial: int
+    attempt: int
+    message: str
+    time: int
+    kind: Literal["disk_full"] = "disk_full"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSaved:
+    """A trial's model is durable on disk: `<file>` is a plain `.keras` file with softmax output.
+
+    Beside it stands `reference.npz`: `indices` into the validation split and the trained model's
+    `probabilities` (float32) for them, the yardstick for every later copy of the model.
+    """
+
+    trial: int
+    attempt: int
+    epoch: int
+    file: str
+    """Path of the `.keras` file relative to the study's folder."""
+    sha256: str
+    size: int
+    """Bytes."""
+    parameters: int
+    """Number of trainable and other weights."""
+    time: int
+    kind: Literal["model_saved"] = "model_saved"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingEnded:
+    """The worker is free for another segment, but still writes this one's last file.
+
+    Told to the coordinator, not written to the log: there, a segment ends when its files are durable.
+    """
+
+    trial: int
+    attempt: int
+    epoch: int
+    over: bool
+    """Whether training is over, as in `SegmentEnded`."""
+    time: int
+    kind: Literal["training_ended"] = "training_ended"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentEnded:
+    """A segment reached its last epoch, and its checkpoint or model is durable."""
+
+    trial: int
+    attempt: int
+    epoch: int
+    over: bool
+    """Training is over: the last epoch, or no improvement for `patience` epochs. The model was saved."""
+    seconds: float
+    """Wall time of the segment in the worker, from receiving it to the end of its training."""
+    evaluations: list[Evaluation]
+    time: int
+    kind: Literal["segment_ended"] = "segment_ended"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFailed:
+    """A segment stopped before its last epoch; the worker is free, or gone."""
+
+    trial: int
+    attempt: int
+    failure: FailureKind
+    message: str
+    """One sentence."""
+    traceback: str
+    time: int
+    kind: Literal["segment_failed"] = "segment_failed"
+
+
+TrialEvent: TypeAlias = (
+    ModelMeasured
+    | EpochEnded
+    | CheckpointSaved
+    | CheckpointDamaged
+    | ModelSaved
+    | SegmentEnded
+    | SegmentFailed
+)
+WorkerEvent: TypeAlias = TrialEvent | DiskFull | TrainingEnded

@@ -1,0 +1,177 @@
+"""The event log: append-only JSON lines, each with a sequence number and a checksum.
+
+A line is `{"seq": 7, "event": {…}, "crc": "1a2b3c4d"}`, the CRC-32 being that of the text before
+`, "crc"`. A crash can tear the last line only: readers leave it out, and the next writer, which holds
+the study's lock, cuts it off. Damage anywhere else is an error, never skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from harness.errors import HarnessError, StudyError
+from harness.paths import StudyPaths, study_names, sync_folder, when_there_is_room
+from harness.records import Event, LogRecord, StudyStarted, event_from_log
+
+_CRC = ', "crc": "'
+_DECODER = json.JSONDecoder()
+
+
+def encode(record: LogRecord) -> str:
+    """One line, with its newline."""
+    body = json.dumps({"seq": record.seq, "event": asdict(record.event)}, ensure_ascii=False)[:-1]
+    return f'{body}{_CRC}{zlib.crc32(body.encode()):08x}"}}\n'
+
+
+def decode(line: str) -> LogRecord:
+    """The inverse of `encode`; raises ValueError for anything else than a whole, true line."""
+    body, mark, rest = line.rpartition(_CRC)
+    if not mark or rest != f'{zlib.crc32(body.encode()):08x}"}}\n':
+        raise ValueError("the checksum does not match")
+    values, end = _DECODER.raw_decode(body + "}")  # `json.loads` looks for white space around it, twice
+    if end <= len(body):
+        raise ValueError("there is more than one value")
+    return LogRecord(seq=values["seq"], event=event_from_log(values["event"]))
+
+
+def read(file: Path) -> list[LogRecord]:
+    """All whole records; a torn last line is left out.
+
+    Raises:
+        StudyError: the file does not exist, or a line other than the last is damaged.
+    """
+    return _read(file)[0]
+
+
+def find_study(study_id: str) -> str | None:
+    """The name of the study under `home()` that has this id; names may be used again, and folders renamed."""
+    for name in study_names():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with StudyPaths.of(name).log.open(encoding="utf-8") as lines:
+                first = decode(lines.readline()).event
+            if isinstance(first, StudyStarted) and first.study_id == study_id:
+                return name
+    return None
+
+
+def _read(file: Path) -> tuple[list[LogRecord], int]:
+    """The whole records and the number of bytes they take."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise StudyError(f"There is no event log at {file}.") from None
+    except OSError as error:
+        raise StudyError(f"The event log {file} cannot be read: {error.strerror}.") from error
+    # Not splitlines: a damaged byte may look like another kind of line end.
+    *whole, rest = content.split(b"\n")
+    lines = [line + b"\n" for line in whole] + ([rest] if rest else [])
+    records: list[LogRecord] = []
+    length = 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = decode(line.decode("utf-8"))
+            if record.seq != number:
+                raise ValueError(f"its number is {record.seq}")
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines):
+                break
+            raise StudyError(
+                f"The event log {file} is damaged at line {number} of {len(lines)} ({error}). "
+                "Restore it from a copy; everything before that line is intact."
+            ) from error
+        records.append(record)
+        length += len(line)
+    return records, length
+
+
+class EventLog:
+    """The one writer of a study's log; the caller holds the study's lock."""
+
+    def __init__(self, file: Path, when_full: Callable[[OSError], object] | None = None) -> None:
+        self._when_full = when_full or _give_up
+        """Called while there is no room; waits a while and returns, or raises to give up."""
+        existed = file.exists()
+        self.records: list[LogRecord] = []
+        """What the log held when it was opened."""
+        self.repairs: list[str] = []
+        """Sentences, if the last record had to be dropped."""
+        length = 0
+        if existed:
+            self.records, length = _read(file)
+            dropped = file.stat().st_size - length
+            if dropped:
+                self.repairs.append(
+                    f"The last record of the event log had been cut off or damaged; its {dropped} bytes were "
+                    "dropped, and what it told of is done again."
+                )
+        self._seq = len(self.records)
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+            self._stream = os.fdopen(descriptor, "r+b", buffering=0)
+        except OSError as error:
+            raise HarnessError(f"The event log {file} cannot be written: {error.strerror}.") from error
+        self._length = length
+        self._cut()
+        if not existed:
+            sync_folder(file.parent)
+        # What an earlier session wrote last may still be in memory only.
+        os.fsync(self._stream.fileno())
+        self._durable = self._seq
+
+    @property
+    def durable(self) -> int:
+        """The number of the last record that no power cut can take away any more."""
+        return self._durable
+
+    def append(self, event: Event, *, durable: bool = False) -> LogRecord:
+        """Add an event; with `durable` it is on disk, with all before it, when this returns.
+
+        Raises:
+            OSError: the log cannot be written, and it is not for want of room.
+        """
+        record = LogRecord(self._seq + 1, event)
+        line = encode(record).encode()
+        when_there_is_room(lambda: self._write(line, durable=durable), self._when_full)
+        self._seq += 1
+        self._length += len(line)
+        if durable:
+            self._durable = self._seq
+        return record
+
+    def _write(self, line: bytes, *, durable: bool) -> None:
+        """All of the line, or nothing."""
+        try:
+            written = 0
+            while written < len(line):
+                written += self._stream.write(line[written:])
+            if durable:
+                os.fsync(self._stream.fileno())
+        except OSError:
+            self._cut()
+            raise
+
+    def _cut(self) -> None:
+        self._stream.truncate(self._length)
+        self._stream.seek(self._length)
+
+    def sync(self) -> None:
+        """Make everything durable that has been appended, as far as the disk lets one."""
+        with contextlib.suppress(OSError):
+            os.fsync(self._stream.fileno())
+            self._durable = self._seq
+
+    def close(self) -> None:
+        """Make everything durable and let go of the file."""
+        if not self._stream.closed:
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+
+
+def _give_up(error: OSError) -> None:
+    raise error

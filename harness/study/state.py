@@ -1,0 +1,194 @@
+"""The event log folded into what a study is now: the one place where events get their meaning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from harness.errors import ExperimentError, StudyError
+from harness.experiment.experiment import Experiment, Objective
+from harness.experiment.load import restore
+from harness.records import (
+    CheckpointDamaged,
+    CheckpointSaved,
+    EpochEnded,
+    LogRecord,
+    ModelMeasured,
+    ModelSaved,
+    SegmentEnded,
+    SegmentFailed,
+    SegmentStarted,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialStarted,
+)
+from harness.study.trial import MICROBATCHES, Trial
+
+
+@dataclass(slots=True)
+class StudyState:
+    """A study so far; `apply` brings it up to date with one more record."""
+
+    sessions: int = 0
+    """How often a coordinator has taken it up; 0: it never began."""
+    space_version: int = 1
+    """Grows when the space is edited."""
+    began_ms: int = 0
+    session_began_ms: int = 0
+    earlier_seconds: float = 0.0
+    """Wall time of the sessions before the latest one."""
+    trials: dict[int, Trial] = field(default_factory=dict)
+    """Trials by their numbers, in the order in which they were started."""
+    results: list[tuple[int, int]] = field(default_factory=list)
+    """What every whole segment came to, in the order in which they ended: the trial and its epoch, or 0 where
+    its training was over."""
+    ended: StudyEnded | None = None
+    """How the latest session ended; None while it runs, or if it was cut off."""
+    last_seq: int = 0
+    last_ms: int = 0
+    """When the last record was written, in milliseconds since 1970."""
+    _started: StudyStarted | None = None
+    _experiment: Experiment | None = None
+
+    def apply(self, record: LogRecord) -> None:
+        """Take in the next record of the log."""
+        event = record.event
+        before, self.last_seq, self.last_ms = self.last_ms, record.seq, event.time
+        if isinstance(event, EpochEnded):
+            self.trials[event.trial].epochs.setdefault(event.epoch, event.metrics)
+        elif isinstance(event, StudyStarted):
+            if self._started is not None and _space_of(self._started) != _space_of(event):
+                self.space_version += 1
+            self._started, self.sessions, self.ended = event, event.session, None
+            self._experiment = None
+            self.began_ms = self.began_ms or event.time
+            self.earlier_seconds += max(0, before - self.session_began_ms) / 1000
+            self.session_began_ms = event.time
+        elif isinstance(event, StudyEnded):
+            self.ended = event
+        elif isinstance(event, TrialStarted):
+            self.trials[event.trial] = Trial(
+                event.trial,
+                event.params,
+                event.sampled,
+                event.seed,
+                event.time,
+                space_version=event.generation,
+            )
+        else:
+            self._apply_to_trial(self.trials[event.trial], record)
+
+    def _apply_to_trial(self, trial: Trial, record: LogRecord) -> None:
+        event = record.event
+        if isinstance(event, SegmentStarted):
+            trial.state, trial.worker = "running", event.worker
+            trial.attempts, trial.target = event.attempt, event.stop
+            trial.microbatches = event.microbatches
+        elif isinstance(event, CheckpointSaved):
+            trial.checkpoints = [*trial.checkpoints[-1:], event.checkpoint]
+        elif isinstance(event, CheckpointDamaged):
+            trial.checkpoints = [one for one in trial.checkpoints if one != event.checkpoint]
+        elif isinstance(event, SegmentFailed):
+            if event.failure == "out_of_memory":
+                trial.microbatches = MICROBATCHES
+        elif isinstance(event, ModelMeasured):
+            trial.measured = event.measured
+        elif isinstance(event, ModelSaved):
+            trial.model = event
+        elif isinstance(event, SegmentEnded):
+            trial.state, trial.reached, trial.training_complete = "paused", event.epoch, event.over
+            self.results.append((event.trial, 0 if event.over else event.epoch))
+            trial.seconds += event.seconds
+            trial.evaluations = event.evaluations or trial.evaluations
+            trial.score = self.score_after(trial, event.epoch)
+        elif isinstance(event, TrialEnded):
+            trial.state, trial.ended_ms = event.state, event.time
+            trial.score, trial.values = event.score, event.values
+            trial.reason, trial.failure, trial.traceback = event.reason, event.failure, event.traceback
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a coordinator has ever taken the study up."""
+        return self._started is not None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the latest session ended with nothing left to do."""
+        return self.ended is not None and self.ended.complete
+
+    @property
+    def started(self) -> StudyStarted:
+        """What the latest session began with; only of a study that has begun."""
+        assert self._started is not None, "a log begins with StudyStarted"
+        return self._started
+
+    @property
+    def name(self) -> str:
+        """The study's name; only of a study that has begun."""
+        return self.started.study
+
+    @property
+    def experiment(self) -> Experiment:
+        """The latest session's experiment, compiled; only of a study that has begun.
+
+        Raises:
+            StudyError: another version of harness recorded it, and this one does not know what it names.
+        """
+        if self._experiment is None:
+            try:
+                self._experiment = restore(self.started.experiment)
+            except ExperimentError as error:
+                reasons = "; ".join(str(error).splitlines())
+                raise StudyError(
+                    f"The experiment that the study {self.name} has recorded cannot be read by this version "
+                    f"of harness: {reasons}. Use the version that recorded it."
+                ) from error
+        return self._experiment
+
+    @property
+    def objective(self) -> Objective:
+        """What trials are ranked by."""
+        return self.experiment.objective
+
+    def scores(self, trial: Trial, until: int) -> dict[int, float]:
+        """The objective by epoch, up to epoch `until`, where it is finite."""
+        return trial.scores(self.objective.name, until)
+
+    def score_after(self, trial: Trial, epoch: int) -> float | None:
+        """The objective after an epoch; None if it is not known or not finite."""
+        value = trial.epochs.get(epoch, {}).get(self.objective.name, math.nan)
+        return value if math.isfinite(value) else None
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Wall time until the last record, without the time between sessions."""
+        return self.earlier_seconds + max(0, self.last_ms - self.session_began_ms) / 1000
+
+
+def _space_of(started: StudyStarted) -> tuple[object, object]:
+    return started.experiment.get("space"), started.experiment.get("model")
+
+
+def fold(records: Iterable[LogRecord]) -> StudyState:
+    """The state that these records tell."""
+    state = StudyState()
+    for record in records:
+        state.apply(record)
+    return state
+
+
+def best(state: StudyState) -> Trial | None:
+    """The complete trial with the best finite score; of equals the one that was started first."""
+    return best_of(state.trials.values(), state.objective) if state.trials else None
+
+
+def best_of(trials: Iterable[Trial], objective: Objective) -> Trial | None:
+    """The complete one with the best finite score; of equals the one that was started first."""
+    scored = [
+        (objective.larger_is_better(trial.score), -trial.number, trial)
+        for trial in trials
+        if trial.state == "complete" and trial.score is not None
+    ]
+    return max(scored, key=lambda one: one[:2])[2] if scored else None

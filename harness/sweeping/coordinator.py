@@ -1,0 +1,298 @@
+"""The coordinator: the one process that owns a study and writes down all that happens in it.
+
+It asks the policy which trial trains how far, hands segments to idle workers, and turns what they report into
+events. Everything else (MLflow, Optuna's storage, the display) follows the event log.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from harness.clock import now_ms
+from harness.engine.protocol import Engine, Reported, WorkerLost, WorkerReady
+from harness.records import (
+    CheckpointDamaged,
+    CheckpointSaved,
+    DiskFull,
+    EpochEnded,
+    ModelMeasured,
+    ModelSaved,
+    Segment,
+    SegmentEnded,
+    SegmentFailed,
+    StudyEnded,
+    TrainingEnded,
+    TrialState,
+)
+from harness.study.cleanup import remove_unfinished
+from harness.study.limits import UsedUp, used_up
+from harness.study.state import StudyState
+from harness.study.trial import Trial
+from harness.sweeping.dispatch import Dispatcher
+from harness.sweeping.failures import Failure, Retry, answer, gives_up, is_charged
+from harness.sweeping.outcomes import completed_reason, ending, outcome
+from harness.sweeping.plan import Stop, SweepPlan
+from harness.sweeping.policy import Policy, TimeLeft
+from harness.sweeping.workers import Worker, Workers
+from harness.sweeping.writer import StudyWriter
+
+Progressed: TypeAlias = (
+    ModelMeasured | EpochEnded | CheckpointSaved | CheckpointDamaged | ModelSaved | DiskFull
+)
+
+
+@dataclass(slots=True)
+class Coordinator:
+    """Runs one sweep on an engine that has been started; `run` is called once."""
+
+    plan: SweepPlan
+    engine: Engine
+    writer: StudyWriter
+    policy: Policy
+    note: Callable[[str], None] = lambda _: None
+    """Told what a person should know."""
+    stop: Stop = field(default_factory=Stop)
+    gave_up: bool = False
+    """The sweep ended because the network's code fails in every trial."""
+    limit: UsedUp | None = None
+    """The part of the budget that has ended the sweep."""
+    _workers: Workers = field(init=False)
+    _dispatcher: Dispatcher = field(init=False)
+    _began: float = 0.0
+    """When this session's training began, on the monotonic clock."""
+    _tries: Counter[int] = field(default_factory=Counter)
+    """By trial, how often its present segment has failed without the configuration being to blame."""
+    _alike: Counter[str] = field(default_factory=Counter)
+    """Failures of code before anything was trained, by message."""
+    _noted: set[str] = field(default_factory=set)
+    """What workers keep repeating while a disk is full."""
+    _out_of_time: set[int] = field(default_factory=set)
+    """Trials that have trained for longer than they may."""
+    _stopped: set[int] = field(default_factory=set)
+    """Trials that a pruner has stopped, and whose end is still to be written down."""
+
+    def __post_init__(self) -> None:
+        """Nothing runs or waits yet."""
+        self._workers = Workers(self.engine, self.plan.experiment.search.hang_seconds)
+        self._dispatcher = Dispatcher(self.plan, self.writer, self.policy, self._workers)
+
+    @property
+    def state(self) -> StudyState:
+        """The study so far."""
+        return self.writer.state
+
+    def run(self) -> StudyEnded:
+        """Run the sweep to its end and return its last event.
+
+        Raises:
+            EngineError: workers cannot be started.
+            StudyError: in ordered mode, earlier decisions cannot be repeated.
+        """
+        for trial in self.state.trials.values():
+            if trial.training_complete and not trial.has_ended:  # it was cut off between two lines of the log
+                self.writer.trial_ended(trial, "complete", reason=completed_reason(self.plan, trial))
+        self._dispatcher.take_up(self.note)
+        self._began = time.monotonic()
+        asked_to_stop = False
+        while True:
+            self._end_stopped()
+            if self._reason_to_end() is None:
+                self._dispatcher.hand_out(self._time_left)
+                self._end_stopped()
+                if self._workers.idle and not self._workers.busy:
+                    break  # nothing is left to hand out
+            elif not self._workers.busy or self.stop.immediately:
+                break
+            elif not asked_to_stop:
+                asked_to_stop = True
+                self._workers.stop_all()
+            for event in self._workers.listen():
+                if isinstance(event, WorkerReady):
+                    self._workers.ready(event.worker)
+                elif isinstance(event, WorkerLost):
+                    self._worker_lost(event)
+                else:
+                    self._reported(event)
+            for event in self._workers.silent():  # only now: who has just spoken is not silent
+                self._worker_lost(event)
+        return self._finish()
+
+    # Time and limits
+
+    def _elapsed(self) -> float:
+        """Seconds that the study has taken, without the time between its sessions."""
+        return self.state.earlier_seconds + time.monotonic() - self._began
+
+    def _time_left(self) -> TimeLeft | None:
+        limit = self.plan.experiment.budget.timeout
+        if limit is None:
+            return None
+        return TimeLeft(limit - self._elapsed(), limit, self._workers.epoch_times.longest or 0.0)
+
+    def _reason_to_end(self) -> str | None:
+        if self.stop.reason is None:
+            self.limit = used_up(self.plan.experiment.budget, self.state, self._elapsed())
+            self.stop.reason = self.limit.reason if self.limit else None
+        return self.stop.reason
+
+    # What workers say
+
+    def _reported(self, report: Reported) -> None:
+        worker, segment = self._workers.meant_by(report)
+        event = report.event
+        if segment is None:
+            return  # a late word about a segment that has been given to another worker
+        if isinstance(event, TrainingEnded):
+            # The user's own code may take the worker with it, and with that what is still being written.
+            if not self.plan.has_plugin:
+                self._workers.trained(worker, segment)
+            self._workers.look_at_size(worker)
+            self._tell_of_training(segment, event)
+        elif isinstance(event, SegmentEnded):
+            self._workers.through_with(worker, segment)
+            self.writer.emit(event, durable=True)
+            self._segment_ended(segment, event)
+        elif isinstance(event, SegmentFailed):
+            writing = worker.training is not segment
+            self._workers.through_with(worker, segment)
+            self.writer.emit(event, durable=True)
+            too_large = event.failure == "out_of_memory" and not writing
+            if too_large:
+                self._replace(worker)  # with nothing of the large network left in it
+            detail = event.message if too_large else event.traceback
+            self._failed(segment, Failure(event.failure, event.message, detail, while_writing=writing))
+        else:
+            self._progressed(worker, segment, event)
+        if worker.outgrown and not worker.busy:
+            self._replace(worker)
+
+    def _progressed(self, worker: Worker, segment: Segment, event: Progressed) -> None:
+        if isinstance(event, DiskFull):
+            if event.message not in self._noted:
+                self._noted.add(event.message)
+                self.note(event.message)
+        elif isinstance(event, EpochEnded):
+            self._workers.epoch_times.learn(segment, event.metrics.get("epoch_seconds", 0.0))
+            self.writer.emit(event)
+            self._limit_time(worker, self.state.trials[segment.trial])
+        elif isinstance(event, CheckpointSaved):
+            self.writer.checkpoint_saved(event)
+        else:
+            self.writer.emit(event, durable=True)
+            if isinstance(event, CheckpointDamaged):
+                self.note(f"Trial {event.trial}: {event.message}")
+
+    def _limit_time(self, worker: Worker, trial: Trial) -> None:
+        limit = self.plan.experiment.search.max_trial_seconds
+        seconds = sum(metrics.get("epoch_seconds", 0.0) for metrics in trial.epochs.values())
+        if limit is not None and seconds > limit:
+            self._out_of_time.add(trial.number)
+            self._workers.stop(worker)
+
+    def _tell_of_training(self, segment: Segment, event: TrainingEnded | SegmentEnded) -> None:
+        """What came of it is known, so the next decision can use it, whatever is still written."""
+        if event.over:
+            state: TrialState | None = "complete"
+        elif segment.trial in self._out_of_time:
+            state = "pruned"
+        elif event.epoch == segment.stop:
+            state = None
+        else:
+            return  # it was stopped on request, and goes on when the study is resumed
+        trial = self.state.trials[segment.trial]
+        self._dispatcher.tell(outcome(self.plan, trial, segment.stop, event.epoch, state))
+
+    def _segment_ended(self, segment: Segment, event: SegmentEnded) -> None:
+        del self._tries[segment.trial]
+        trial = self.state.trials[segment.trial]
+        self._tell_of_training(segment, event)
+        if event.over:
+            self.writer.trial_ended(trial, "complete", reason=completed_reason(self.plan, trial))
+        elif segment.trial in self._out_of_time:
+            limit = self.plan.experiment.search.max_trial_seconds
+            self.writer.trial_ended(trial, "pruned", reason=f"trained for more than {limit:g} s")
+
+    # What goes wrong
+
+    def _worker_lost(self, event: WorkerLost) -> None:
+        training, writing = self._workers.lost(event)
+        self._dispatcher.forget(event.worker)
+        for segment in [*([training] if training else []), *writing]:
+            remove_unfinished(self.plan.study_folder, segment.trial)
+        how = event.reason.split(". ", 1)[0]
+        failure = Failure(event.failure, how, event.reason, by_loss=True, while_writing=training is None)
+        if training is None:
+            for segment in writing:
+                self._failed(segment, failure)
+            return
+        if event.failure == "out_of_memory":
+            self.writer.out_of_memory(training, event.reason)
+        self._failed(training, failure)
+        for segment in writing:  # at no charge: they are not to blame for the segment that ran
+            self._dispatcher.add(segment.trial, segment.stop)
+
+    def _replace(self, worker: Worker) -> None:
+        """A fresh worker in place of this one; what it was still writing is done again, at no charge."""
+        self._workers.replace(worker)
+        self._dispatcher.forget(worker.number)
+        for segment in worker.writing:
+            remove_unfinished(self.plan.study_folder, segment.trial)
+            self._dispatcher.add(segment.trial, segment.stop)
+
+    def _failed(self, segment: Segment, failure: Failure) -> None:
+        self._tries[segment.trial] += is_charged(failure)
+        tries = self._tries[segment.trial]
+        what = answer(failure, tries=tries, microbatches=segment.microbatches)
+        if isinstance(what, Retry):
+            if what.at_half_the_batch:
+                self.note(f"Trial {segment.trial} ran out of memory and is tried again at half the batch.")
+            self._dispatcher.add(segment.trial, segment.stop)
+            return
+        if failure.kind == "user_code":
+            self._consider_giving_up(failure.message)
+        trial = self.state.trials[segment.trial]
+        self.writer.trial_ended(
+            trial, "failed", reason=what.reason, failure=failure.kind, traceback=failure.detail
+        )
+        self._dispatcher.tell(outcome(self.plan, trial, segment.stop, trial.last_epoch, "failed"))
+
+    def _consider_giving_up(self, message: str) -> None:
+        """When the code fails from the start, it will fail in every trial."""
+        if not any(trial.epochs for trial in self.state.trials.values()):
+            self._alike[message] += 1
+            if gives_up(self._alike[message], plugin=self.plan.has_plugin):
+                self.stop.reason, self.stop.immediately, self.gave_up = message, True, True
+
+    # Ends
+
+    def _end_stopped(self) -> None:
+        """End the trials that a pruner has stopped, as soon as nothing of them is being written any more."""
+        self._stopped.update(self.policy.take_stopped())
+        if not self._stopped:
+            return
+        unfinished = {segment.trial for segment in self._dispatcher.unfinished}
+        for number in sorted(self._stopped - unfinished):
+            self._stopped.discard(number)
+            trial = self.state.trials[number]
+            if trial.state == "paused":
+                self.writer.trial_ended(
+                    trial, "pruned", reason=f"stopped by the pruner at epoch {trial.reached}"
+                )
+
+    def _finish(self) -> StudyEnded:
+        """End what is paused for good, or leave it for a resume, and close the study."""
+        complete = self.stop.reason is None
+        if complete:
+            for trial in list(self.state.trials.values()):
+                if trial.state == "paused":
+                    self.writer.trial_ended(
+                        trial, "pruned", reason=f"outcompeted at epoch {trial.last_epoch}"
+                    )
+        reason = self.stop.reason or ending(self.plan, self.state, exhausted=self.policy.exhausted)
+        ended = StudyEnded(reason=reason, complete=complete, time=now_ms())
+        self.writer.emit(ended, durable=True)
+        return ended

@@ -1,0 +1,128 @@
+"""Which segment a worker gets next: interrupted ones, promotions, and new trials, by the policy's choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.errors import StudyError
+from harness.records import Segment
+from harness.sweeping.affinity import Affinity
+from harness.sweeping.asynchronous import AsynchronousPolicy
+from harness.sweeping.outcomes import known_outcome, next_segment, values_after
+from harness.sweeping.plan import SweepPlan
+from harness.sweeping.policy import Choice, Outcome, Policy, TimeLeft
+from harness.sweeping.workers import Workers
+from harness.sweeping.writer import StudyWriter
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Hands segments to idle workers."""
+
+    plan: SweepPlan
+    writer: StudyWriter
+    policy: Policy
+    workers: Workers
+    _affinity: Affinity = field(init=False)
+    """Segments that wait for a worker: interrupted ones, and some for which a busy worker is better."""
+    _postponed: Choice | None = None
+    """A trial that is to go on when its checkpoint is durable."""
+    _told: set[tuple[int, int]] = field(default_factory=set)
+    """Trials and stops of the segments whose outcomes the policy has been told."""
+
+    def __post_init__(self) -> None:
+        """Nothing waits yet."""
+        self._affinity = Affinity(self.workers.number)
+
+    def take_up(self, note: Callable[[str], None]) -> None:
+        """Go on from what the log already holds; in ordered mode every decision is taken again instead.
+
+        Args:
+            note: told of earlier trials that do not fit an edited space.
+        """
+        if not isinstance(self.policy, AsynchronousPolicy):
+            return
+        state, log = self.writer.state, self.writer.log
+        restored = self.policy.restore(
+            state, log.records, lambda trial, epoch: values_after(self.plan, trial, epoch)
+        )
+        for number, stop in restored.unfinished:
+            self.add(number, stop)
+        if restored.left_out:
+            carried = len(state.trials) - restored.left_out
+            note(
+                f"The space has been edited: {carried} earlier trials fit it and are carried over; "
+                f"{restored.left_out} do not, so they stay on the leaderboard but the sampler does not see "
+                "them."
+            )
+
+    def hand_out(self, left: Callable[[], TimeLeft | None]) -> None:
+        """Give every idle worker a segment, as far as there are any.
+
+        Args:
+            left: what is left of the study's time limit.
+        """
+        while idle := self.workers.idle:
+            taken = self._affinity.take(idle, lambda: self._choose_segment(left))
+            if taken is None:
+                return
+            worker, segment = taken
+            self.writer.segment_started(segment, worker)
+            self.workers.start(worker, segment)
+
+    def add(self, trial: int, stop: int) -> None:
+        """Let the segment that takes a trial to the epoch `stop` wait for a worker."""
+        self._affinity.add(next_segment(self.plan, self.writer.state.trials[trial], stop))
+
+    def forget(self, worker: int) -> None:
+        """The worker is a fresh one, which has compiled nothing."""
+        self._affinity.forget(worker)
+
+    @property
+    def unfinished(self) -> list[Segment]:
+        """Segments that wait, are trained, or are still written."""
+        return [*self._affinity.waiting, *self.workers.segments]
+
+    def tell(self, found: Outcome) -> None:
+        """Let the policy know what came of a segment, once."""
+        if (found.trial, found.stop) not in self._told:
+            self._told.add((found.trial, found.stop))
+            self.policy.tell(found)
+
+    def _choose_segment(self, left: Callable[[], TimeLeft | None]) -> Segment | None:
+        """The next segment whose outcome is not known yet; None if there is none for now."""
+        while (choice := self._choose(left)) is not None:
+            trial = self.writer.state.trials[choice.trial]
+            known = known_outcome(self.plan, trial, choice.stop)
+            if known is not None:
+                self.tell(known)
+            elif any(segment.trial == choice.trial for segment in self.unfinished):
+                self._postponed = choice
+                return None
+            else:
+                return next_segment(self.plan, trial, choice.stop)
+        return None
+
+    def _choose(self, left: Callable[[], TimeLeft | None]) -> Choice | None:
+        """A trial and the epoch that it is to reach next; a new trial is written down.
+
+        Raises:
+            StudyError: in ordered mode, an earlier decision would be another one now.
+        """
+        postponed, self._postponed = self._postponed, None
+        if postponed is not None:
+            return postponed
+        choice = self.policy.ask(left())
+        if choice is None or choice.suggestion is None:
+            return choice
+        trial = self.writer.state.trials.get(choice.trial)
+        if trial is None:
+            self.writer.trial_started(choice.trial, choice.suggestion)
+        elif trial.params != choice.suggestion.params:
+            raise StudyError(
+                f"The decisions of this study cannot be repeated in order: trial {trial.number} "
+                "would get another configuration now. The space, the studies it learns from or the "
+                "version of harness or Optuna have changed; start a new study."
+            )
+        return choice

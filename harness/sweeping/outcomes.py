@@ -1,0 +1,131 @@
+"""A trial's next segment, what came of one, and its end: pure functions of the trial's state."""
+
+from __future__ import annotations
+
+import math
+
+from harness.clock import now_ms
+from harness.records import FailureKind, Segment, TrialEnded, TrialState
+from harness.schedulers.protocol import Values
+from harness.study.state import StudyState
+from harness.study.trial import Trial
+from harness.sweeping.plan import SweepPlan
+from harness.sweeping.policy import Outcome
+
+
+def next_segment(plan: SweepPlan, trial: Trial, stop: int) -> Segment:
+    """The segment that takes the trial from its last checkpoint to the epoch `stop`."""
+    earlier, checkpoint = ([None, None, *trial.checkpoints])[-2:]
+    start = checkpoint.epoch if checkpoint else 0
+    experiment = plan.experiment
+    return Segment(
+        study_folder=str(plan.study_folder),
+        trial=trial.number,
+        attempt=trial.attempts + 1,
+        params=trial.params,
+        seed=trial.seed,
+        start=start,
+        stop=stop,
+        max_epochs=plan.max_epochs,
+        dataset=plan.dataset,
+        checkpoint=checkpoint,
+        earlier_checkpoint=earlier,
+        microbatches=trial.microbatches,
+        precision=experiment.training.precision,
+        past_losses=tuple(
+            trial.epochs[epoch].get("val_loss", trial.epochs[epoch].get("loss", math.nan))
+            for epoch in range(1, start + 1)
+        ),
+        measure=() if trial.measured else experiment.measured,
+        limits={} if trial.measured else {str(name): limit for name, limit in experiment.constraints.items()},
+        evaluate_test=plan.evaluate_test,
+    )
+
+
+def outcome(plan: SweepPlan, trial: Trial, stop: int, epoch: int, state: TrialState | None = None) -> Outcome:
+    """What came of the segment that was to reach the epoch `stop`.
+
+    Args:
+        plan: the sweep's.
+        trial: whose segment it was.
+        stop: the epoch it was to reach.
+        epoch: the epoch it did reach.
+        state: how the trial ended with it; None if it is paused.
+    """
+    return Outcome(
+        trial=trial.number,
+        stop=stop,
+        values=values_after(plan, trial, epoch),
+        scores=trial.scores(plan.experiment.objective.name, epoch),
+        state=state,
+        final=_finite(plan, trial) if state in ("complete", "pruned") else None,
+        seconds=trial.epoch_seconds,
+    )
+
+
+def known_outcome(plan: SweepPlan, trial: Trial, stop: int) -> Outcome | None:
+    """What the log says of a segment that was run in an earlier session; None if it was not."""
+    went_on = not trial.has_ended or trial.state == "pruned" or trial.target > stop
+    if trial.reached >= stop and went_on:
+        return outcome(plan, trial, stop, stop)
+    if trial.state in ("complete", "pruned", "failed"):
+        return outcome(plan, trial, stop, trial.last_epoch, trial.state)
+    return None
+
+
+def values_after(plan: SweepPlan, trial: Trial, epoch: int) -> Values:
+    """All objectives after an epoch, larger-is-better; NaN where they are not known."""
+    known = trial.metrics_after(epoch)
+    return tuple(one.larger_is_better(known.get(one.name, math.nan)) for one in plan.experiment.objectives)
+
+
+def trial_ended(
+    plan: SweepPlan,
+    trial: Trial,
+    state: TrialState,
+    *,
+    reason: str,
+    failure: FailureKind | None = None,
+    traceback: str = "",
+) -> TrialEnded:
+    """The trial's one terminal state, as it is written down."""
+    # What a network scores whose loss is not a number says nothing.
+    known = {} if failure == "diverged" else trial.last_metrics
+    score = known.get(plan.experiment.objective.name, math.nan)
+    return TrialEnded(
+        trial=trial.number,
+        state=state,
+        score=score if math.isfinite(score) else None,
+        values=None if failure == "diverged" else _finite(plan, trial),
+        epoch=trial.last_epoch,
+        reason=reason,
+        failure=failure,
+        traceback=traceback,
+        time=now_ms(),
+    )
+
+
+def completed_reason(plan: SweepPlan, trial: Trial) -> str:
+    """Why a trial that was trained to its end is complete."""
+    early = trial.reached < plan.max_epochs
+    return f"stopped improving at epoch {trial.reached}" if early else "finished"
+
+
+def ending(plan: SweepPlan, state: StudyState, *, exhausted: bool) -> str:
+    """Why a study that was not stopped has ended.
+
+    Args:
+        plan: the sweep's.
+        state: the study.
+        exhausted: every configuration of the space has been tried.
+    """
+    if exhausted and len(state.trials) < plan.trials:
+        return f"all {len(state.trials)} configurations of the space have been tried"
+    return f"all {plan.trials} trials have ended" if plan.trials > 1 else "the trial has ended"
+
+
+def _finite(plan: SweepPlan, trial: Trial) -> list[float] | None:
+    """All objectives at the end of the trial; None unless all are finite."""
+    known = trial.last_metrics
+    found = [known.get(one.name, math.nan) for one in plan.experiment.objectives]
+    return found if all(map(math.isfinite, found)) else None

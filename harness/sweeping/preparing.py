@@ -1,0 +1,106 @@
+"""What a session needs before its workers are given anything: the data, and how many workers are best."""
+
+from __future__ import annotations
+
+from harness.data.prepare import prepare
+from harness.data.reference import keep_reference
+from harness.engine.calibration import calibrate
+from harness.errors import DataError, HarnessError
+from harness.experiment.drawing import defaults
+from harness.experiment.experiment import Experiment
+from harness.experiment.parameters import complete, program_key
+from harness.paths import StudyPaths, when_there_is_room
+from harness.records import Dataset, Progress
+from harness.study.state import StudyState
+from harness.sweeping.checks import check_data, imbalance, without_source
+from harness.sweeping.plan import Stop, Watcher
+from harness.sweeping.waiting import wait_for_room
+
+
+def prepare_data(
+    experiment: Experiment,
+    paths: StudyPaths,
+    state: StudyState,
+    watcher: Watcher,
+    stop: Stop,
+    *,
+    recheck: bool,
+) -> Dataset:
+    """Prepare the data set, check it, tell what should be said about it, and keep what an export needs.
+
+    Args:
+        experiment: which data set, and how it is split.
+        paths: of the study.
+        state: the study so far.
+        watcher: told about progress and warnings, each once.
+        stop: ends the preparation.
+        recheck: read all files again, whatever their sizes and times say.
+
+    Raises:
+        DataError: the data set cannot be prepared.
+        ExperimentError: the objective needs what the data does not have.
+        StudyError: the data has changed since the study began.
+        KeyboardInterrupt: `stop` was set.
+    """
+    told: set[str] = set()
+
+    def tell(sentence: str) -> None:
+        if sentence not in told:
+            told.add(sentence)
+            watcher.note(sentence)
+
+    try:
+        dataset = prepare(
+            experiment.dataset,
+            seed=experiment.seed,
+            progress=_progress(watcher, stop),
+            recheck=recheck,
+            tell=tell,
+        )
+    except DataError as error:
+        raise DataError(f"{error}{without_source(experiment, state)}") from error
+    check_data(experiment, dataset, state)
+    advice = imbalance(experiment, dataset)
+    for sentence in (*dataset.warnings, *([advice] if advice else [])):
+        tell(sentence)
+    _keep_reference(paths, dataset, watcher, stop)
+    return dataset
+
+
+def _keep_reference(paths: StudyPaths, dataset: Dataset, watcher: Watcher, stop: Stop) -> None:
+    """Keep a few images beside the study, for an export when the prepared data is gone."""
+    try:
+        when_there_is_room(
+            lambda: keep_reference(paths.reference, dataset),
+            wait_for_room(watcher.note, stop, "the study's reference images"),
+        )
+    except OSError as error:
+        raise HarnessError(
+            f"The study's reference images cannot be written to {paths.reference}: {error.strerror or error}."
+        ) from error
+
+
+def measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher, stop: Stop) -> int:
+    """The number of workers that train a typical configuration fastest; KeyboardInterrupt if stopped."""
+    params = complete(defaults(experiment.space))
+    measured = calibrate(
+        params,
+        program_key(params),
+        dataset.image_shape,
+        len(dataset.classes),
+        experiment.training.precision,
+        _progress(watcher, stop),
+    )
+    rates = ", ".join(f"{count}: {rate:,.0f}" for count, rate in sorted(measured.rates.items()))
+    when = "measured before" if measured.known else "measured"
+    watcher.note(f"workers: {measured.workers} (images a second by number of workers, {when}: {rates})")
+    return measured.workers
+
+
+def _progress(watcher: Watcher, stop: Stop) -> Progress:
+    def progress(label: str, done: int, total: int) -> None:
+        if stop.reason is not None:
+            raise KeyboardInterrupt
+        watcher.progress(label, done, total)
+
+    return progress

@@ -1,0 +1,1 @@
+"""Samplers: what chooses configurations; `harness.experiment.samplers` lists the kinds."""

@@ -1,0 +1,187 @@
+"""What a sampler sees of a study: trials with comparable results, and not too many."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from harness.experiment.experiment import Objective
+
+BEST, NEWEST = 100, 400
+"""Trials that a bounded sampler sees of a large study."""
+
+
+def tpe_gamma(trials: int) -> int:
+    """How many of so many trials TPE takes for good ones (Optuna 5's default for its `gamma`)."""
+    return min(math.ceil(trials / 10), 25)
+
+
+@dataclass(slots=True)
+class _Results:
+    """The results of one trial."""
+
+    scores: Mapping[int, float]
+    """The first objective by epoch."""
+    values: Sequence[float] | None = None
+    """All objectives, once the trial is complete."""
+
+    def at(self, epoch: int) -> float | None:
+        """The first objective after so many epochs; a complete trial keeps its last one."""
+        found = self.scores.get(epoch)
+        if found is None and self.values is not None and epoch >= max(self.scores, default=0):
+            return self.values[0]
+        return found
+
+
+class ComparableTrials(InMemoryStorage):
+    """What the sampler sees: trials with comparable results, and not too many.
+
+    To TPE with one objective, every trial is shown by its score after the same number of epochs (as in BOHB,
+    Falkner et al. 2018, arXiv:1807.01774): the largest that twice as many trials have reached as TPE takes
+    for good ones, so that these are chosen among others. Trials that have come so far look complete with that
+    score, the others pruned at their last. By the bare states, the few early trials that were trained to the
+    end would outrank whatever does better after fewer epochs, and a trial that is trained on would look like
+    one without a result. Other samplers keep notes on complete trials, so these must stay what they are: they
+    see trials that have not ended as pruned at their last score.
+
+    TPE's cost grows with the trials it sees. It splits them into at most 25 good ones and the rest, of
+    which older ones count ever less, so beyond `BEST` + `NEWEST` trials it is shown those only.
+    """
+
+    def __init__(self, objectives: Sequence[Objective], *, compared: bool) -> None:
+        super().__init__()
+        self._compared = compared
+        """Whether trials are shown by their scores after equally many epochs."""
+        self.limited = False
+        """Whether the sampler that asks now is to see a part only."""
+        self._objectives = objectives
+        self._results: dict[int, _Results] = {}
+        """The results so far, by trial id."""
+        self._reached: Counter[int] = Counter()
+        """How many trials have a score, by epoch."""
+        self._last: list[int] = []
+        """The last epochs of the complete trials, sorted."""
+        self._comparison_epoch = 0
+        """The epoch by whose scores trials are compared."""
+        self._shown: dict[int, FrozenTrial] = {}
+        """Trials as the sampler is shown them, by id."""
+        self._ranks: list[list[tuple[float, ...]]] = [[] for _ in objectives]
+        """For every objective: kind, epoch, value and id of the trials with a result, the best first."""
+        self._places: dict[int, list[tuple[float, ...]]] = {}
+        """The entries of `_ranks` that a trial has, by its id."""
+
+    def score(self, trial_id: int, scores: Mapping[int, float]) -> None:
+        """The trial has these scores by epoch."""
+        self._enter(trial_id, _Results(scores))
+
+    def end(self, trial_id: int, scores: Mapping[int, float], values: Sequence[float] | None) -> None:
+        """The trial has ended with these scores by epoch; with all objectives, if it is complete."""
+        state = OptunaState.PRUNED if values is None else OptunaState.COMPLETE
+        self.set_trial_state_values(trial_id, state, values)
+        self._enter(trial_id, _Results(scores, values))
+
+    def repeat(self, trial_id: int, earlier_id: int) -> None:
+        """The trial would be the same as an earlier one: it has its results, if that one is complete."""
+        earlier = self._results.get(earlier_id)
+        if earlier is None or earlier.values is None:
+            self.set_trial_state_values(trial_id, OptunaState.FAIL)
+        else:
+            self.set_trial_state_values(trial_id, OptunaState.COMPLETE, earlier.values)
+            self._results[trial_id] = earlier  # but it is no further trial that has come so far
+            self._rank(trial_id)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[OptunaState] | None = None
+    ) -> list[FrozenTrial]:
+        """All trials, or the part of a large study that is shown, as the sampler is to see them."""
+        if self._compared:
+            self._choose_comparison_epoch()
+        trials = super().get_all_trials(study_id, deepcopy)
+        if self.limited and len(trials) > BEST + NEWEST:
+            wanted = {int(place[-1]) for rank in self._ranks for place in rank[: BEST // len(self._ranks)]}
+            # With one study in the storage, ids are places in the list.
+            trials = [trials[one] for one in sorted(wanted | set(range(len(trials) - NEWEST, len(trials))))]
+        shown = map(self._as_seen, trials)
+        return [trial for trial in shown if states is None or trial.state in states]
+
+    def _enter(self, trial_id: int, results: _Results) -> None:
+        if trial_id in self._results:
+            self._reached.subtract(self._results[trial_id].scores.keys())
+        self._results[trial_id] = results
+        self._reached.update(results.scores.keys())
+        if results.values is not None:
+            insort(self._last, max(results.scores, default=0))
+        self._shown.pop(trial_id, None)
+        self._rank(trial_id)
+
+    def _choose_comparison_epoch(self) -> None:
+        good = tpe_gamma(len(self._results))
+        epochs = sorted((epoch for epoch, count in self._reached.items() if count), reverse=True)
+        # Trials that were complete before that epoch count there, too, but not alone.
+        sufficient = (
+            epoch
+            for epoch in epochs
+            if self._reached[epoch] >= good
+            and self._reached[epoch] + bisect_left(self._last, epoch) >= 2 * good
+        )
+        epoch = next(sufficient, epochs[-1] if epochs else 0)
+        if epoch != self._comparison_epoch:
+            self._comparison_epoch = epoch
+            self._shown.clear()
+            for trial_id in self._results:
+                self._rank(trial_id)
+
+    def _rank(self, trial_id: int) -> None:
+        """Rank a trial as TPE does: complete ones by value, pruned ones after them by how far they came."""
+        for rank, place in zip(self._ranks, self._places.pop(trial_id, ()), strict=False):
+            del rank[bisect_left(rank, place)]
+        results = self._results[trial_id]
+        value = results.at(self._comparison_epoch)
+        if not self._compared:
+            values = zip(self._objectives, results.values or (), strict=False)
+            keys = [(0.0, 0.0, -one.larger_is_better(own)) for one, own in values]
+        elif value is not None:
+            keys = [(0.0, 0.0, -self._objectives[0].larger_is_better(value))]
+        elif results.scores:
+            last = max(results.scores)
+            keys = [(1.0, -float(last), -self._objectives[0].larger_is_better(results.scores[last]))]
+        else:
+            return
+        self._places[trial_id] = [(*key, float(trial_id)) for key in keys]
+        for rank, place in zip(self._ranks, self._places[trial_id], strict=False):
+            insort(rank, place)
+
+    def _as_seen(self, trial: FrozenTrial) -> FrozenTrial:
+        results = self._results.get(trial._trial_id)
+        if results is None or not results.scores or (trial.state.is_finished() and not self._compared):
+            return trial
+        shown = self._shown.get(trial._trial_id)
+        if shown is None:
+            value = results.at(self._comparison_epoch) if self._compared else None
+            shown = self._shown[trial._trial_id] = _as_seen_by_tpe(trial, value, results.scores)
+        return shown
+
+
+def _as_seen_by_tpe(trial: FrozenTrial, value: float | None, scores: Mapping[int, float]) -> FrozenTrial:
+    """The trial as complete with the value, or without one as pruned after its last score."""
+    last = max(scores)
+    return FrozenTrial(
+        number=trial.number,
+        state=OptunaState.PRUNED if value is None else OptunaState.COMPLETE,
+        value=scores[last] if value is None else value,
+        datetime_start=trial.datetime_start,
+        datetime_complete=trial.datetime_start,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs=trial.user_attrs,
+        system_attrs=trial.system_attrs,
+        intermediate_values={last: scores[last]},
+        trial_id=trial._trial_id,
+    )

@@ -1,0 +1,210 @@
+"""A sweep from an experiment to its result: open the study, prepare the data, start workers, run, close."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import cache, partial
+from typing import Literal
+
+from harness.engine import default_workers, make_engine
+from harness.engine.kind import EngineSettings
+from harness.engine.protocol import Engine
+from harness.errors import StudyError
+from harness.experiment.experiment import LIMITS, Experiment
+from harness.experiment.load import with_search
+from harness.paths import StudyPaths, home, make_folder, study_names
+from harness.records import StudyEnded
+from harness.study.cleanup import remove_if_empty, tidy_study
+from harness.study.event_log import EventLog
+from harness.study.limits import describe as describe_limits
+from harness.study.limits import used_up
+from harness.study.lock import study_lock
+from harness.study.names import check_name, new_name
+from harness.study.opening import unknown_study
+from harness.study.state import StudyState, fold
+from harness.sweeping.checks import check_same_experiment
+from harness.sweeping.coordinator import Coordinator
+from harness.sweeping.parts import make_policy, make_sampler
+from harness.sweeping.plan import Stop, SweepPlan, SweepResult, Watcher
+from harness.sweeping.preparing import measured_workers, prepare_data
+from harness.sweeping.provenance import study_started
+from harness.sweeping.waiting import wait_for_room
+from harness.sweeping.writer import StudyWriter
+from harness.tracking.check import StoreCheck
+from harness.tracking.cursor import rebuild_runs
+from harness.tracking.notes import told_once
+from harness.tracking.running import close_trackers, start_trackers
+from harness.tracking.tracker import TrackedStudy
+
+
+def run_sweep(
+    experiment: Experiment,
+    watcher: Watcher,
+    *,
+    study: str | None = None,
+    resume: bool = False,
+    workers: int | Literal["auto"] | None = None,
+    evaluate_test: bool = False,
+    recheck: bool = False,
+    stop: Stop | None = None,
+) -> SweepResult:
+    """Run a study to its total of trials, or until it is stopped.
+
+    Args:
+        experiment: what to run; `search.trials` is the study's total.
+        watcher: told about progress.
+        study: the study's name; one that exists is gone on with. None makes a new name.
+        resume: the study must exist.
+        workers: worker processes, never more than trials; `auto` to measure how many are best; None for what
+            the experiment says, and if it says nothing, for one per GPU or core.
+        evaluate_test: open the sealed test split when a trial is complete.
+        recheck: read all files of the data set again, whatever their sizes and times say.
+        stop: set from outside, by a signal's handler or another thread, to end the sweep early.
+
+    Raises:
+        HarnessError: with the reason, in sentences.
+        KeyboardInterrupt: `stop` was set while the data was prepared.
+    """
+    began, stop = time.monotonic(), stop or Stop()
+    name = check_name(study) if study else new_name(experiment.name, set(study_names()))
+    paths = StudyPaths.of(name)
+    if resume and not paths.log.exists():
+        raise StudyError(unknown_study(name))
+    make_folder(home())
+    make_folder(paths.folder)
+    with ExitStack() as stack:
+        stack.enter_context(study_lock(paths))
+        stack.callback(remove_if_empty, paths)  # while the lock is held: it is nobody else's
+        log = _open_log(paths, watcher, stop) if paths.log.exists() else None
+        state = fold(log.records) if log else StudyState()
+        if log:
+            stack.callback(log.close)
+            experiment = _with_recorded_limits(experiment, state, watcher)
+            if (nothing := _nothing_to_do(experiment, state)) is not None:
+                return nothing
+        _go_on_unless(stop)
+        tidy_study(paths, state)
+        total = experiment.search.trials
+        wanted = workers or experiment.search.workers or default_workers(total)
+        prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
+        if wanted == "auto":
+            wanted = measured_workers(experiment, prepared(), watcher, stop)
+        # Workers import TensorFlow while everything else is prepared.
+        engine = stack.enter_context(_started_engine(experiment, paths, min(total, wanted)))
+        check = StoreCheck(TrackedStudy(paths, experiment.name, note=told_once(watcher.note)))
+        sampler = make_sampler(experiment, watcher.note)
+        dataset = prepared()
+        check.finish()
+        _go_on_unless(stop)  # a study that has not begun leaves no trace
+        if log is None:
+            log = _open_log(paths, watcher, stop)
+            stack.callback(log.close)
+        trackers = start_trackers(check.study, log)
+        callbacks = (watcher.on_record, *(tracker.feed for tracker in trackers))
+        opening = study_started(name, experiment, dataset, state, workers=engine.workers)
+        started = log.append(opening, durable=True)
+        for callback in (state.apply, *callbacks):
+            callback(started)
+        plan = SweepPlan(
+            experiment=experiment,
+            study_folder=paths.folder,
+            dataset=dataset,
+            space_version=state.space_version,
+            evaluate_test=evaluate_test,
+        )
+        watcher.opened(state, plan, engine.workers)
+        coordinator = Coordinator(
+            plan=plan,
+            engine=engine,
+            writer=StudyWriter(plan, log, state, callbacks),
+            policy=make_policy(experiment, sampler, opening.window),
+            note=watcher.note,
+            stop=stop,
+        )
+        ended: StudyEnded | None = None
+        try:
+            ended = coordinator.run()
+        finally:
+            engine.close()
+            log.sync()
+            behind = close_trackers(trackers, lambda: _is_hurried(stop, coordinator, ended))
+        _tell_repeats(sampler.repeats, watcher)
+        return SweepResult(
+            state=state,
+            ended=ended,
+            seconds=time.monotonic() - began,
+            at_fault=coordinator.gave_up,
+            behind=behind,
+            limit=coordinator.limit,
+        )
+
+
+def _go_on_unless(stop: Stop) -> None:
+    """Raises KeyboardInterrupt if the sweep was ended from outside before anything was handed out."""
+    if stop.reason is not None:
+        raise KeyboardInterrupt
+
+
+def _with_recorded_limits(experiment: Experiment, state: StudyState, watcher: Watcher) -> Experiment:
+    """The experiment with the study's recorded limits, which hold until the file or an option changes them.
+
+    Raises:
+        ExperimentError: what decides results differs from what the study began with.
+    """
+    if not state.has_begun:
+        return experiment
+    check_same_experiment(experiment, state)
+    recorded, given = state.experiment.search, experiment.search.model_fields_set
+    kept = {name: getattr(recorded, name) for name in ("trials", *LIMITS) if name not in given}
+    found = with_search(experiment, kept)
+    limits = describe_limits(found.budget, state)
+    if limits:
+        watcher.note(f"limits  {limits}")
+    return found
+
+
+def _nothing_to_do(experiment: Experiment, state: StudyState) -> SweepResult | None:
+    """The result of a session with nothing to do or to write down: a limit is used up, as recorded."""
+    if not state.has_begun or state.ended is None or state.is_complete:
+        return None
+    limit = used_up(experiment.budget, state, state.elapsed_seconds)
+    if limit is None or experiment.budget != state.experiment.budget:
+        return None
+    ended = replace(state.ended, reason=limit.reason)
+    return SweepResult(state=state, ended=ended, seconds=0.0, at_fault=False, limit=limit)
+
+
+@contextmanager
+def _started_engine(experiment: Experiment, paths: StudyPaths, workers: int) -> Iterator[Engine]:
+    """An engine whose workers are starting; they end with it."""
+    search = experiment.search
+    settings = EngineSettings(paths, workers, search.worker_memory, search.data_memory)
+    with closing(make_engine(settings)) as engine:
+        engine.start()
+        yield engine
+
+
+def _open_log(paths: StudyPaths, watcher: Watcher, stop: Stop) -> EventLog:
+    log = EventLog(paths.log, when_full=wait_for_room(watcher.note, stop))
+    if log.repairs:
+        rebuild_runs(paths)
+    for sentence in log.repairs:
+        watcher.note(sentence)
+    return log
+
+
+def _tell_repeats(repeats: int, watcher: Watcher) -> None:
+    if repeats:
+        watcher.note(
+            f"{repeats} suggestions had been tried before; the sampler was asked again instead of training "
+            "them twice."
+        )
+
+
+def _is_hurried(stop: Stop, coordinator: Coordinator, ended: StudyEnded | None) -> bool:
+    """After a second ctrl-C, even while trackers are written, or one that cut the sweep off."""
+    cut_off = ended is None and stop.reason is not None
+    return cut_off or (stop.immediately and not coordinator.gave_up)

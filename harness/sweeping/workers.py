@@ -1,0 +1,183 @@
+"""Who is idle, who trains or writes what, who has been silent for too long: one record for each worker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost
+from harness.errors import EngineError
+from harness.records import Segment
+from harness.sweeping import silence
+from harness.sweeping.silence import EpochTimes
+
+POLL_SECONDS = 0.25
+START_FAILURES = 3
+"""Workers that may die before their first segment, in a row, before the sweep gives up."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker."""
+
+    number: int
+    idle: bool = False
+    """Whether the worker waits for a segment."""
+    training: Segment | None = None
+    writing: list[Segment] = field(default_factory=list)
+    """Segments whose training is over, but whose last file is not durable yet."""
+    outgrown: bool = False
+    """Whether the worker is to be replaced when its last file is durable."""
+    heard: float = 0.0
+    """When it last said something or was given a segment, in seconds spent listening."""
+    watched: tuple[float, float] | None = None
+    """Since when it is watched for being silent, and its processor seconds by then."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the worker trains or writes."""
+        return self.training is not None or bool(self.writing)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The segments that the worker trains or writes."""
+        return [*([self.training] if self.training else []), *self.writing]
+
+
+class Workers:
+    """The workers of an engine that has been started."""
+
+    def __init__(self, engine: Engine, hang_seconds: float | None) -> None:
+        """Begin without any worker.
+
+        Args:
+            engine: what carries segments to them.
+            hang_seconds: how long one may say nothing, whatever it does; None: as `sweeping.silence` has it.
+        """
+        self._engine = engine
+        self._hang_seconds = hang_seconds
+        self._workers = {number: Worker(number) for number in range(engine.workers)}
+        self._listened = 0.0
+        """Seconds spent listening: while the event log's disk is full, nobody hears the workers."""
+        self._start_failures = 0
+        self.epoch_times = EpochTimes()
+
+    @property
+    def number(self) -> int:
+        """How many workers the engine has."""
+        return len(self._workers)
+
+    @property
+    def idle(self) -> list[int]:
+        """The numbers of workers that wait for a segment."""
+        return [worker.number for worker in self._workers.values() if worker.idle]
+
+    @property
+    def busy(self) -> list[Worker]:
+        """The workers that train or write."""
+        return [worker for worker in self._workers.values() if worker.busy]
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The segments that are trained or written."""
+        return [segment for worker in self._workers.values() for segment in worker.segments]
+
+    def listen(self) -> list[EngineEvent]:
+        """Wait for what the engine reports, at most `POLL_SECONDS`, and return it."""
+        began = time.monotonic()
+        heard = self._engine.poll(POLL_SECONDS)
+        self._listened += time.monotonic() - began
+        return heard
+
+    def silent(self) -> list[WorkerLost]:
+        """Busy workers that have said nothing for much longer than an epoch: they are as good as lost."""
+        lost = []
+        for worker in self.busy:
+            limit = self._hang_seconds or self.epoch_times.limit(worker.segments[0])
+            seconds = self._listened - worker.heard
+            if seconds <= limit:
+                worker.watched = None
+            elif self._hang_seconds is not None or self._does_nothing(worker):
+                said = f"Worker {worker.number} said nothing for {seconds:.0f} s."
+                lost.append(WorkerLost(worker.number, said, "hang"))
+        return lost
+
+    def _does_nothing(self, worker: Worker) -> bool:
+        """Whether a silent worker has been watched for a while and hardly used a processor."""
+        now, used = self._listened, self._engine.cpu_seconds(worker.number)
+        if worker.watched is None:
+            worker.watched = now, used
+        since, used_then = worker.watched
+        if now - since < silence.WATCHED_SECONDS:
+            return False
+        worker.watched = None  # if it is at work, it is watched once more
+        return used - used_then < silence.BUSY * (now - since)
+
+    def ready(self, number: int) -> None:
+        """The worker has started."""
+        self._start_failures = 0
+        self._workers[number].idle = True
+
+    def start(self, number: int, segment: Segment) -> None:
+        """Hand a segment to an idle worker."""
+        worker = self._workers[number]
+        worker.idle, worker.training, worker.heard = False, segment, self._listened
+        self._engine.submit(number, segment)
+
+    def meant_by(self, report: Reported) -> tuple[Worker, Segment | None]:
+        """Who speaks, and of which segment; None for one that has been given to another worker meanwhile."""
+        worker, event = self._workers[report.worker], report.event
+        for segment in worker.segments:
+            if (segment.trial, segment.attempt) == (event.trial, event.attempt):
+                worker.heard = self._listened
+                return worker, segment
+        return worker, None
+
+    def trained(self, worker: Worker, segment: Segment) -> None:
+        """The worker is free for another segment while the last file of this one is being written."""
+        worker.training, worker.idle = None, True
+        worker.writing.append(segment)
+
+    def look_at_size(self, worker: Worker) -> None:
+        """Keep a worker that has grown too large from getting another segment."""
+        if self._engine.has_grown(worker.number):
+            worker.idle, worker.outgrown = False, True
+
+    def through_with(self, worker: Worker, segment: Segment) -> None:
+        """The worker has ended the segment, or failed in it."""
+        if worker.training is segment:
+            worker.training, worker.idle = None, not worker.outgrown
+        worker.writing = [one for one in worker.writing if one is not segment]
+
+    def stop_all(self) -> None:
+        """Ask everybody to end at the next epoch."""
+        for worker in self.busy:
+            self._engine.stop_segment(worker.number)
+
+    def stop(self, worker: Worker) -> None:
+        """Ask one worker to end its segment at the next epoch."""
+        self._engine.stop_segment(worker.number)
+
+    def lost(self, event: WorkerLost) -> tuple[Segment | None, list[Segment]]:
+        """Put a fresh worker in the place of one that is gone.
+
+        Returns:
+            What it trained, and what it was still writing.
+
+        Raises:
+            EngineError: workers die again and again before they are given anything.
+        """
+        worker = self._workers[event.worker]
+        if not worker.busy:
+            self._start_failures += 1
+            if self._start_failures >= START_FAILURES:
+                raise EngineError(f"Workers cannot be started. {event.reason}")
+        training, writing = worker.training, worker.writing
+        self.replace(worker)
+        return training, writing
+
+    def replace(self, worker: Worker) -> None:
+        """Start a fresh worker in the place of this one, which forgets all that it had."""
+        self._engine.restart(worker.number)
+        worker.outgrown = False  # whoever still holds the record must not replace it once more
+        self._workers[worker.number] = Worker(worker.number)

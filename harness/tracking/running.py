@@ -1,0 +1,45 @@
+"""The trackers of a running sweep: started with what the log holds, closed when the sweep has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from harness.study.event_log import EventLog, read
+from harness.tracking.background import BackgroundTracker
+from harness.tracking.tracker import TrackedStudy
+from harness.tracking.trackers import TRACKERS
+
+UNHURRIED = 20.0, 600.0
+"""Seconds for which the end of a sweep waits for a store that fails, and for one that is only slow."""
+HURRIED = 1.5, 1.5
+"""Seconds as in `UNHURRIED`, after a second ctrl-C; `harness sync` or the next resume writes the rest."""
+
+
+def start_trackers(study: TrackedStudy, log: EventLog) -> list[BackgroundTracker]:
+    """Every tracker, each in a thread of its own, with the records that the log holds already."""
+    trackers = [
+        BackgroundTracker(
+            partial(kind.make, study),
+            name,
+            durable=lambda: log.durable,
+            replay=lambda: read(study.paths.log),
+            note=study.note,
+        )
+        for name, kind in TRACKERS.items()
+    ]
+    for record in log.records:
+        for tracker in trackers:
+            tracker.feed(record)
+    return trackers
+
+
+def close_trackers(trackers: list[BackgroundTracker], hurried: Callable[[], bool]) -> tuple[str, ...]:
+    """Let the trackers catch up; sentences about those that could not.
+
+    Args:
+        trackers: as `start_trackers` has made them.
+        hurried: asked repeatedly, whether to wait for a moment only.
+    """
+    results = [tracker.close(lambda: HURRIED if hurried() else UNHURRIED) for tracker in trackers]
+    return tuple(result.message for result in results if not result.caught_up)

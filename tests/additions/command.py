@@ -1,0 +1,8 @@
+"""`harness hello`."""
+
+from __future__ import annotations
+
+
+def hello() -> None:
+    """Say hello."""
+    print("hello")
