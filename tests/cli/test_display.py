@@ -14,22 +14,11 @@ from rich.console import Console
 
 from harness.cli.display import LiveDisplay, PlainDisplay, open_display
 from harness.experiment.load import dump, load
-from harness.records import Dataset, LogRecord, StudyStarted
+from harness.records import LogRecord, StudyStarted
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.plan import SweepPlan
-
-DATASET = Dataset(
-    name="drawn",
-    folder="nowhere",
-    split="split.npz",
-    digest="0" * 64,
-    classes=("a", "b"),
-    image_shape=(8, 8, 1),
-    counts={"train": 10, "validation": 5, "test": 5},
-    class_counts={"a": 5, "b": 5},
-)
-
+from tests.studies import DATASET
 
 EXPERIMENT = load("quickstart", ["search.trials=100", "training.epochs=3"])
 
