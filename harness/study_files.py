@@ -8,13 +8,15 @@ event log holds.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from harness.paths import make_folder, sha256_of, unfinished_in, write_file
+from harness.paths import make_folder, unfinished_in, write_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,9 @@ class LocalStudyFiles:
 
     def stamp(self, name: str) -> Stamp:
         """Read the file once."""
-        file = self._folder / name
-        return Stamp(sha256_of(file), file.stat().st_size)
+        with (self._folder / name).open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            return Stamp(hashlib.file_digest(stream, "sha256").hexdigest(), size)
 
     def read(self, name: str) -> bytes:
         """The bytes in the file."""

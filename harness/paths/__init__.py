@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from harness.paths.checksum import sha256_of
 from harness.paths.durable import (
     PRIVATE_FILE,
     PRIVATE_FOLDER,
     UNFINISHED,
     fill_folder,
-    is_full,
     make_folder,
-    sha256_of,
     sync_file,
     sync_folder,
     sync_tree,
     temporary_beside,
     unfinished_in,
-    when_there_is_room,
     write_file,
     write_folder,
     write_text,
@@ -29,6 +27,7 @@ from harness.paths.places import (
     study_names,
     tracking_uri,
 )
+from harness.paths.room import give_up, is_full, when_there_is_room
 from harness.paths.sqlite import (
     is_sqlite,
     sqlite_file,
@@ -46,6 +45,7 @@ __all__ = [
     "cache",
     "calibration_file",
     "fill_folder",
+    "give_up",
     "holds_studies",
     "home",
     "is_full",

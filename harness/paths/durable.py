@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from harness.errors import HarnessError
+from harness.paths.room import is_full
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 _MARK = ".tmp-"
 UNFINISHED = f"{_MARK}*"
 """A pattern of the names that unfinished work has."""
-T = TypeVar("T")
 
 
 def make_folder(folder: Path) -> Path:
@@ -94,25 +91,6 @@ def write_file(target: Path, write: Callable[[Path], object]) -> None:
     sync_folder(target.parent)
 
 
-def is_full(error: OSError) -> bool:
-    """Whether the error says that there is no room: a full disk, a used-up quota, a file-size limit."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def when_there_is_room(action: Callable[[], T], wait: Callable[[OSError], object]) -> T:
-    """Call `action`, again and again while the disk is full, with `wait(error)` in between.
-
-    `action` must leave things as they were when it fails.
-    """
-    while True:
-        try:
-            return action()
-        except OSError as error:
-            if not is_full(error):
-                raise
-            wait(error)
-
-
 def write_text(target: Path, text: str) -> None:
     """Write `text` as UTF-8, all or nothing."""
     write_file(target, lambda temporary: temporary.write_text(text, encoding="utf-8"))
@@ -145,9 +123,3 @@ def write_folder(target: Path, write: Callable[[Path], object]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(target.parent)
-
-
-def sha256_of(file: Path) -> str:
-    """The file's SHA-256 as hex."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,12 +11,11 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from harness.errors import HarnessError, StudyError
-from harness.paths import StudyPaths, study_names, sync_folder, when_there_is_room
+from harness.paths import StudyPaths, study_names, sync_folder
 from harness.records import Event, LogRecord, StudyStarted, event_from_log
 
 _CRC = ', "crc": "'
@@ -93,9 +92,7 @@ def _read(file: Path) -> tuple[list[LogRecord], int]:
 class EventLog:
     """The one writer of a study's log; the caller holds the study's lock."""
 
-    def __init__(self, file: Path, when_full: Callable[[OSError], object] | None = None) -> None:
-        self._when_full = when_full or _give_up
-        """Called while there is no room; waits a while and returns, or raises to give up."""
+    def __init__(self, file: Path) -> None:
         existed = file.exists()
         self.records: list[LogRecord] = []
         """What the log held when it was opened."""
@@ -133,11 +130,11 @@ class EventLog:
         """Add an event; with `durable` it is on disk, with all before it, when this returns.
 
         Raises:
-            OSError: the log cannot be written, and it is not for want of room.
+            OSError: it cannot be written, perhaps for want of room; the log is then as it was.
         """
         record = LogRecord(self._seq + 1, event)
         line = encode(record).encode()
-        when_there_is_room(lambda: self._write(line, durable=durable), self._when_full)
+        self._write(line, durable=durable)
         self._seq += 1
         self._length += len(line)
         if durable:
@@ -171,7 +168,3 @@ class EventLog:
         if not self._stream.closed:
             os.fsync(self._stream.fileno())
             self._stream.close()
-
-
-def _give_up(error: OSError) -> None:
-    raise error

@@ -19,7 +19,6 @@ class SweepPlan:
     experiment: Experiment
     study_folder: Path
     dataset: Dataset
-    space_version: int = 1
     evaluate_test: bool = False
     """Open the sealed test split when a trial is complete."""
 

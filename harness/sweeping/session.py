@@ -78,7 +78,7 @@ def run_sweep(
     with ExitStack() as stack:
         stack.enter_context(study_lock(paths))
         stack.callback(remove_if_empty, paths)  # while the lock is held: it is nobody else's
-        log = _open_log(paths, watcher, stop) if paths.log.exists() else None
+        log = _open_log(paths, watcher) if paths.log.exists() else None
         state = fold(log.records) if log else StudyState()
         if log:
             stack.callback(log.close)
@@ -100,26 +100,21 @@ def run_sweep(
         check.finish()
         _go_on_unless(stop)  # a study that has not begun leaves no trace
         if log is None:
-            log = _open_log(paths, watcher, stop)
+            log = _open_log(paths, watcher)
             stack.callback(log.close)
         trackers = start_trackers(check.study, log)
-        callbacks = (watcher.on_record, *(tracker.feed for tracker in trackers))
-        opening = study_started(name, experiment, dataset, state, workers=engine.workers)
-        started = log.append(opening, durable=True)
-        for callback in (state.apply, *callbacks):
-            callback(started)
         plan = SweepPlan(
-            experiment=experiment,
-            study_folder=paths.folder,
-            dataset=dataset,
-            space_version=state.space_version,
-            evaluate_test=evaluate_test,
+            experiment=experiment, study_folder=paths.folder, dataset=dataset, evaluate_test=evaluate_test
         )
+        callbacks = (watcher.on_record, *(tracker.feed for tracker in trackers))
+        writer = StudyWriter(plan, log, state, callbacks, wait_for_room(watcher.note, stop))
+        opening = study_started(name, experiment, dataset, state, workers=engine.workers)
+        writer.emit(opening, durable=True)
         watcher.opened(state, plan, engine.workers)
         coordinator = Coordinator(
             plan=plan,
             engine=engine,
-            writer=StudyWriter(plan, log, state, callbacks),
+            writer=writer,
             policy=make_policy(experiment, sampler, opening.window),
             note=watcher.note,
             stop=stop,
@@ -187,8 +182,8 @@ def _started_engine(experiment: Experiment, paths: StudyPaths, workers: int) -> 
         yield engine
 
 
-def _open_log(paths: StudyPaths, watcher: Watcher, stop: Stop) -> EventLog:
-    log = EventLog(paths.log, when_full=wait_for_room(watcher.note, stop))
+def _open_log(paths: StudyPaths, watcher: Watcher) -> EventLog:
+    log = EventLog(paths.log)
     if log.repairs:
         rebuild_runs(paths)
     for sentence in log.repairs:

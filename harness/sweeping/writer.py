@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.clock import now_ms
+from harness.paths import give_up, when_there_is_room
 from harness.records import (
     CheckpointSaved,
     Event,
@@ -42,6 +44,8 @@ class StudyWriter:
     """Folded from the log so far; kept up to date with every event."""
     callbacks: Sequence[OnRecord] = ()
     """Functions that are called with every record that is written."""
+    wait: Callable[[OSError], object] = give_up
+    """Called while the log has no room; waits a while and returns, or raises to give up."""
 
     def emit(self, event: Event, *, durable: bool = False) -> None:
         """Write an event.
@@ -49,8 +53,11 @@ class StudyWriter:
         Args:
             event: what has happened.
             durable: return only when no power cut can take it from the log any more.
+
+        Raises:
+            OSError: the log cannot be written, and it is not for want of room or nobody waits for it.
         """
-        record = self.log.append(event, durable=durable)
+        record = when_there_is_room(partial(self.log.append, event, durable=durable), self.wait)
         self.state.apply(record)
         for callback in self.callbacks:
             callback(record)
@@ -62,7 +69,7 @@ class StudyWriter:
             params=suggestion.params,
             sampled=suggestion.sampled,
             seed=suggestion.seed,
-            generation=self.plan.space_version,
+            generation=self.state.space_version,
             time=now_ms(),
         )
         self.emit(started, durable=True)
