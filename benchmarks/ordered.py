@@ -30,7 +30,7 @@ def run(arm: str, trials: int, workers: int, seed: int) -> dict[str, float]:
         os.environ |= {"HARNESS_HOME": folder, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         harness(
             "sweep", "--study", "s", "--trials", str(trials), "--workers", str(workers),
-            "--set", f"seed={seed}", *ARMS[arm],
+            "--set", f"seed={seed}", "--set", "training.precision=float32", *ARMS[arm],
         )  # fmt: skip
         lines = (Path(folder) / "studies" / "s" / "events.jsonl").read_text(encoding="utf-8").splitlines()
         best = json.loads(harness("leaderboard", "s", "--json", "--top", "1"))[0]["score"]

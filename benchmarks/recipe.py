@@ -20,11 +20,12 @@ from benchmarks.command import harness, machine, trial
 ARMS = {"baseline": "baseline", "recipe": "cifar10-fast"}
 
 
-def run(experiment: str, dataset: str, epochs: int, images: int) -> dict[str, Any]:
+def run(experiment: str, dataset: str, epochs: int, images: int, precision: str) -> dict[str, Any]:
     study = f"recipe-{uuid.uuid4().hex[:8]}"
     harness(
         "train", experiment, "--dataset", dataset, "--epochs", str(epochs), "--study", study, "--json",
         "--set", f"dataset.limit_train={images}", "--set", "dataset.validation_fraction=0.1",
+        "--set", f"training.precision={precision}",
     )  # fmt: skip
     return trial(study)
 
@@ -34,14 +35,15 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
     options = parser.parse_args()
 
     rows = []
     for arm, experiment in ARMS.items():
-        short = run(experiment, options.dataset, 2, options.images)
+        short = run(experiment, options.dataset, 2, options.images, options.precision)
         seconds = short["epochs"]["2"]["epoch_seconds"]
         epochs = max(2, int(options.minutes * 60 / seconds))
-        full = run(experiment, options.dataset, epochs, options.images)
+        full = run(experiment, options.dataset, epochs, options.images, options.precision)
         accuracies = [full["epochs"][str(epoch)]["val_accuracy"] for epoch in range(1, epochs + 1)]
         best = max(range(epochs), key=accuracies.__getitem__)
         rows.append(

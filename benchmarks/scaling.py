@@ -65,7 +65,7 @@ def throughput(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]
 
 def simulate(workers: int, seconds: float) -> dict[str, float]:
     """The coordinator's cost with so many workers, after all of them have begun."""
-    experiment = load("quickstart", [f"search.trials={MANY_TRIALS}"])
+    experiment = load("quickstart", [f"search.trials={MANY_TRIALS}", "training.precision=float32"])
     with tempfile.TemporaryDirectory(prefix="scaling-") as folder:
         os.environ["HARNESS_HOME"] = f"{folder}/home"
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"

@@ -38,6 +38,8 @@ from harness.sweeping.coordinator import Coordinator
 from harness.sweeping.parts import make_scheduler
 from harness.sweeping.plan import Stop, SweepPlan
 from harness.sweeping.samplers.sampler import Sampler
+from harness.sweeping.stopwatch import Stopwatch
+from harness.sweeping.workers import Workers
 from harness.sweeping.writer import StudyWriter
 from harness.train.metrics import evaluation
 
@@ -79,16 +81,17 @@ def coordinator(
     plan = SweepPlan(experiment=experiment, study_folder=paths.folder, dataset=dataset)
     return Coordinator(
         plan=plan,
-        engine=engine,
+        workers=Workers(engine, experiment.search.hang_seconds),
         writer=StudyWriter(plan, log, state, on_record),
         policy=AsynchronousPolicy(sampler, make_scheduler(experiment), experiment.search.trials),
+        clock=Stopwatch(time.monotonic()),
         stop=stop or Stop(),
     )
 
 
 def pretend(segment: Segment, observe: Observe, _: Callable[[], bool]) -> None:
     """A null objective, at once: for the inline engine."""
-    for epoch in range(segment.start + 1, segment.stop + 1):
+    for epoch in range(segment.start + 1, min(segment.stop, segment.granted or segment.stop) + 1):
         observe(epoch_ended(segment, epoch))
     observe(segment_ended(segment))
 

@@ -78,7 +78,7 @@ def grow(sampler: str, scheduler: str, trials: int, epochs: int, *, mlflow: bool
         "quickstart",
         [
             f"search.trials={trials}", f"search.sampler={sampler}", f"scheduler.kind={scheduler}",
-            f"training.epochs={epochs}", *first_rung,
+            f"training.epochs={epochs}", "training.precision=float32", *first_rung,
         ],
     )  # fmt: skip
     paths = StudyPaths.of(STUDY)

@@ -8,14 +8,20 @@ them.
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import psutil
 
 PROC = Path("/proc/self")
+CPUINFO = Path("/proc/cpuinfo")
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 NVIDIA_SMI_SECONDS = 10
+LONGEST_START = 60.0
+"""Seconds after which nobody asks any more how long a process has been starting."""
 
 
 def usable_cores() -> int:
@@ -25,11 +31,41 @@ def usable_cores() -> int:
     return cores if quota is None else max(1, min(cores, int(quota)))
 
 
+def process_seconds() -> float:
+    """Seconds since this process began; 0 if the clock has been set meanwhile."""
+    seconds: float = time.time() - psutil.Process().create_time()
+    return seconds if 0 <= seconds < LONGEST_START else 0.0
+
+
 def usable_memory() -> int:
     """Bytes of memory that this process and its children may use together."""
     limit = memory_limit(PROC)
     total: int = psutil.virtual_memory().total
     return total if limit is None else min(total, limit)
+
+
+def processor_name(cpuinfo: Path) -> str:
+    """The processor's model; its architecture where the system does not tell.
+
+    Args:
+        cpuinfo: what Linux says of its processors, `/proc/cpuinfo`.
+    """
+    return _of_processor(cpuinfo, "model name") or platform.processor() or platform.machine()
+
+
+def computes_in_bfloat16(cpuinfo: Path) -> bool:
+    """Whether the processor has instructions for it, as far as the system tells.
+
+    Args:
+        cpuinfo: what Linux says of its processors, `/proc/cpuinfo`.
+    """
+    return not BFLOAT16_FLAGS.isdisjoint(_of_processor(cpuinfo, "flags").split())
+
+
+def _of_processor(cpuinfo: Path, key: str) -> str:
+    """What is told of the first processor; empty if nothing is."""
+    pairs = (line.partition(":") for line in _text(cpuinfo).splitlines())
+    return next((value.strip() for name, _, value in pairs if name.strip() == key), "")
 
 
 def cpu_quota(proc: Path) -> float | None:

@@ -50,7 +50,7 @@ ENDS = ("    },", "}", ")")
 EXPERIMENT = """\
 name: additions
 dataset: {source: drawn}
-training: {epochs: 2}
+training: {epochs: 2, precision: float32}
 objectives: [{metric: val_top_class}]
 search: {trials: 2, sampler: constant}
 scheduler: {kind: halfway}

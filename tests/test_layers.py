@@ -45,8 +45,8 @@ ALLOWED: dict[str, set[str]] = {
     "deploy": {"data", "errors", "model", "paths", "records", "registry", "study"},
     "library": {"analysis", "deploy", "errors", "experiment", "paths", "records", "study", "sweeping"},
     "cli": {
-        "analysis", "data", "deploy", "engine", "errors", "experiment", "paths", "records", "study",
-        "sweeping", "tracking",
+        "analysis", "data", "deploy", "engine", "errors", "experiment", "machine", "paths", "records",
+        "study", "sweeping", "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""

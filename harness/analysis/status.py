@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.study.limits import used_up
+from harness.study.refused import refusals
 from harness.study.state import StudyState, best
 
 
@@ -37,6 +38,8 @@ class Status:
     """Who runs it now, in words; None if nobody does."""
     next: str | None
     """The command with which the study goes on; None while it runs, and when it is complete."""
+    refused: list[str]
+    """Sentences on configurations that were suggested and not begun."""
     failures: dict[str, str]
     """Kind and reason by trial, for failed trials."""
 
@@ -70,6 +73,7 @@ def status(state: StudyState, running: str | None = None) -> Status:
         complete=complete and not running,
         running=running,
         next=None if complete or running else resume,
+        refused=refusals(state),
         failures={
             str(trial.number): f"{trial.failure}: {trial.reason}"
             for trial in trials

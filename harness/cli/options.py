@@ -100,7 +100,7 @@ TimeoutOption = Annotated[
         "--timeout",
         parser=_limit(float, 0.001),
         metavar="SECONDS|none",
-        help="Seconds of all the study's sessions together, after which no further epoch starts.",
+        help="Seconds of all the study's sessions together, from the start of a command to its exit.",
     ),
 ]
 TargetOption = Annotated[

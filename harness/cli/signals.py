@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
-    """First ctrl-C, SIGTERM or hang-up: finish the running epochs. Second: stop at once.
+    """First ctrl-C, SIGTERM or hang-up: stop within the running epochs. Second: wait for nothing.
 
     Whoever wants a sweep to outlive its terminal starts it with `nohup`, which has hang-ups ignored.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -32,13 +33,15 @@ def run_and_report(
     """
     from harness.cli.display import open_display
     from harness.cli.signals import stopped_by_signals
+    from harness.machine import process_seconds
     from harness.sweeping.plan import Stop
     from harness.sweeping.session import run_sweep
     from harness.sweeping.verdict import verdict
 
+    began = time.monotonic() - process_seconds()
     stop = Stop()
     with open_display() as display, stopped_by_signals(stop):
-        for sentence in experiment.advice:
+        for sentence in (*experiment.advice, *experiment.search_advice):
             display.note(sentence)
         result = run_sweep(
             experiment,
@@ -49,6 +52,7 @@ def run_and_report(
             evaluate_test=evaluate_test,
             recheck=recheck,
             stop=stop,
+            began=began,
         )
     display.ended(result)
     found = verdict(result)

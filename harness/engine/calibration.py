@@ -7,20 +7,15 @@ memory goes. Nothing of this can be told from the number of cores, so it is trie
 
 from __future__ import annotations
 
-import contextlib
-import json
-import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
-from pathlib import Path
 
 from harness.engine import benchmarking
 from harness.engine.memory import GIB
-from harness.errors import EngineError, HarnessError
+from harness.engine.remembered import machine, recall, remember
+from harness.errors import EngineError
 from harness.machine import usable_cores, usable_memory, visible_gpus
-from harness.paths import calibration_file, make_folder, write_text
 from harness.records import Params, Precision
 
 SECONDS = 2.0
@@ -68,12 +63,11 @@ def calibrate(
         EngineError: the network cannot be trained by any number of workers.
     """
     gpus = visible_gpus()
-    file = calibration_file()
-    network = f"{program} {image_shape} {classes} {precision}"
-    key = f"{_machine(gpus)} {network}"
-    known = _read(file)
-    if key in known:
-        return Calibration(_best(known[key]), known[key], known=True)
+    key = f"{machine(gpus)} {program} {image_shape} {classes} {precision}"
+    figures = recall(key).get(key, {})
+    rates = {int(count): rate for count, rate in figures.items() if count.isdecimal()}
+    if any(rates.values()):
+        return Calibration(_best(rates), rates, known=True)
     task = {
         "params": params,
         "image_shape": list(image_shape),
@@ -81,7 +75,6 @@ def calibrate(
         "precision": precision,
         "seconds": SECONDS,
     }
-    rates = {}
     counts = candidates(usable_cores(), len(gpus), usable_memory())
     for done, count in enumerate(counts):
         rates[count] = benchmarking.training_rate(
@@ -94,9 +87,7 @@ def calibrate(
             f"cannot be trained on random images, or not within {benchmarking.ANSWER_SECONDS:.0f} s. "
             "Choose a number with --workers; `harness train` shows what is wrong."
         )
-    with contextlib.suppress(OSError, HarnessError):  # then it is measured again the next time
-        make_folder(file.parent)
-        write_text(file, json.dumps(known | {key: rates}, indent=1))
+    remember(key, {str(count): rate for count, rate in rates.items()})
     return Calibration(_best(rates), rates, known=False)
 
 
@@ -122,24 +113,3 @@ def candidates(cores: int, gpus: int, memory: float) -> list[int]:
 def _best(rates: dict[int, float]) -> int:
     highest = max(rates.values())
     return max(count for count, rate in rates.items() if rate >= AS_GOOD * highest)
-
-
-def _machine(gpus: Sequence[str]) -> str:
-    """What the rates depend on besides the network."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
-    return f"{model} cores={usable_cores()} gpus={len(gpus)} tensorflow={metadata.version('tensorflow')}"
-
-
-def _read(file: Path) -> dict[str, dict[int, float]]:
-    """Rates by machine and network; empty if the file is missing or damaged: then all is measured again."""
-    try:
-        known = {
-            key: {int(count): float(rate) for count, rate in rates.items()}
-            for key, rates in json.loads(file.read_text(encoding="utf-8")).items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-    return {key: rates for key, rates in known.items() if any(rate > 0 for rate in rates.values())}

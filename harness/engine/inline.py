@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.engine.protocol import EngineEvent, Reported, WorkerReady
+from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerReady
 from harness.engine.trainer import keras_trainer
 from harness.model.keras_setup import import_keras
-from harness.records import Segment, WorkerEvent
+from harness.records import Question, Segment, WorkerEvent
 
 Run = Callable[[Segment, Callable[[WorkerEvent], None], Callable[[], bool]], None]
 
@@ -39,8 +39,14 @@ class InlineEngine:
         self._stopping.discard(worker)
         self._waiting.append((worker, segment))
 
+    def ask(self, worker: int, question: Question) -> None:
+        """Answer at once; the next poll says it."""
+        from harness.train.questions import answer
+
+        self._events.append(Answered(worker, answer(question)))
+
     def stop_segment(self, worker: int) -> None:
-        """The slot's segment will end after its first epoch."""
+        """The slot's segment will end as soon as it has begun."""
         self._stopping.add(worker)
 
     def poll(self, timeout: float) -> list[EngineEvent]:

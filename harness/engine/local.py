@@ -18,12 +18,12 @@ import psutil
 from harness.engine.environment import SAFE_PATH, worker_environment
 from harness.engine.kind import EngineKind, EngineSettings
 from harness.engine.memory import GIB, GROWTH, WorkerMemory, own_memory, worker_memory
-from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.engine.wire import Ready, Report, Request, StopSegment, decode_report, encode_request
 from harness.errors import EngineError
 from harness.machine import usable_cores, visible_gpus
 from harness.paths import StudyPaths, make_folder
-from harness.records import Segment
+from harness.records import Answer, Question, Segment
 
 CLOSE_SECONDS = 5.0
 MEMORY_CHECK_SECONDS = 0.5
@@ -52,7 +52,9 @@ class LocalEngine:
         workers: int,
         gpus: Sequence[str] | None = None,
         memory: WorkerMemory | None = None,
+        threads: int | None = None,
     ) -> None:
+        self._threads = threads or threads_of(workers)
         self._looked = 0.0
         self._paths = paths
         self._workers = workers
@@ -76,8 +78,12 @@ class LocalEngine:
         """Send the segment down the worker's input."""
         self._send(worker, segment)
 
+    def ask(self, worker: int, question: Question) -> None:
+        """Send the question down the worker's input."""
+        self._send(worker, question)
+
     def stop_segment(self, worker: int) -> None:
-        """Ask the worker to end its segment after the current epoch."""
+        """Ask the worker to end its segment at the next pulse."""
         self._send(worker, StopSegment())
 
     def poll(self, timeout: float) -> list[EngineEvent]:
@@ -133,7 +139,6 @@ class LocalEngine:
     def _launch(self, worker: int) -> None:
         read_end, write_end = os.pipe()
         log = self._paths.worker_log(worker).open("a", encoding="utf-8")
-        threads = max(1, usable_cores() // self._workers)
         command = [sys.executable, *SAFE_PATH, "-m", WORKER_MODULE]
         try:
             process = subprocess.Popen(
@@ -142,7 +147,7 @@ class LocalEngine:
                     f"--study={self._paths.folder}",
                     f"--worker={worker}",
                     f"--reports={write_end}",
-                    f"--threads={threads}",
+                    f"--threads={self._threads}",
                     f"--programs-memory={self._memory.programs}",
                     f"--data-memory={self._memory.data}",
                 ],
@@ -150,7 +155,7 @@ class LocalEngine:
                 stdout=log,
                 stderr=log,
                 pass_fds=(write_end,),
-                env=worker_environment(worker, threads, self._gpus),
+                env=worker_environment(worker, self._threads, self._gpus),
                 # A ctrl-C in the terminal is the coordinator's to answer.
                 start_new_session=True,
                 text=True,
@@ -227,7 +232,16 @@ class LocalEngine:
 
 
 def _event(worker: int, report: Report) -> EngineEvent:
-    return WorkerReady(worker) if isinstance(report, Ready) else Reported(worker, report)
+    if isinstance(report, Ready):
+        return WorkerReady(worker)
+    if isinstance(report, Answer):
+        return Answered(worker, report)
+    return Reported(worker, report)
+
+
+def threads_of(workers: int) -> int:
+    """Threads that each of so many workers has for an operation: its share of the cores."""
+    return max(1, usable_cores() // workers)
 
 
 def default_workers(trials: int) -> int:

@@ -61,6 +61,21 @@ def worker_memory(
     )
 
 
+def training_memory(workers: int, gpus: int = 0, limit: float | None = None) -> int:
+    """Bytes that training may take in one worker: its share of its GPU's memory, or else of the machine's.
+
+    Args:
+        workers: processes that share the machine.
+        gpus: GPUs that are dealt out to the workers in turn.
+        limit: GiB of this machine's memory beyond which a worker is killed.
+    """
+    device = gpu_memory() if gpus else None
+    if device is not None:
+        return int(device / math.ceil(workers / gpus))
+    share = usable_memory() / workers
+    return int(share if limit is None else min(share, limit * GIB))
+
+
 def own_memory(process: int) -> int:
     """Resident bytes of a process that are not shared with others, such as mapped files.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from harness.records import FailureKind, Segment, WorkerEvent
+from harness.records import Answer, FailureKind, Question, Segment, WorkerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,15 @@ class Reported:
     event: WorkerEvent
 
 
-EngineEvent: TypeAlias = WorkerReady | WorkerLost | Reported
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The worker has answered a question, and waits for another or for a segment."""
+
+    worker: int
+    answer: Answer
+
+
+EngineEvent: TypeAlias = WorkerReady | WorkerLost | Reported | Answered
 
 
 class Engine(Protocol):
@@ -54,8 +62,11 @@ class Engine(Protocol):
     def submit(self, worker: int, segment: Segment) -> None:
         """Hand a segment to an idle worker, which must be ready."""
 
+    def ask(self, worker: int, question: Question) -> None:
+        """Put a question to an idle worker, which must be ready."""
+
     def stop_segment(self, worker: int) -> None:
-        """Ask the worker to end its segment after the current epoch, with a checkpoint."""
+        """Ask the worker to end its segment at the next pulse; its last whole epoch has a checkpoint."""
 
     def poll(self, timeout: float) -> list[EngineEvent]:
         """What has happened, in order for each worker; waits at most `timeout` seconds for something."""

@@ -10,13 +10,13 @@ from functools import partial
 
 from harness.engine.trainer import Trainer
 from harness.engine.wire import Ready, Report, Request, StopSegment
-from harness.records import Segment
+from harness.records import Question, Segment
 
 
 def serve(
     receive: Callable[[], Request | None], send: Callable[[Report], None], start: Callable[[], Trainer]
 ) -> None:
-    """Say that the worker is ready, then run every segment that comes and report on it.
+    """Say that the worker is ready, then run every segment that comes and report on it, and answer questions.
 
     Args:
         receive: waits for the next request; None when no more will come. It is called from a thread of its
@@ -24,7 +24,7 @@ def serve(
         send: carries a report away; never called by two threads at a time.
         start: makes the trainer, which takes a while.
     """
-    segments: queue.Queue[Segment | None] = queue.Queue()
+    given: queue.Queue[Segment | Question | None] = queue.Queue()
     stop = threading.Event()
     one_at_a_time = threading.Lock()
 
@@ -37,22 +37,27 @@ def serve(
         if error is not None:
             observe(trainer.describe(segment, error))
 
-    threading.Thread(target=_listen, args=(receive, segments, stop), daemon=True).start()
+    threading.Thread(target=_listen, args=(receive, given, stop), daemon=True).start()
     trainer = start()
     observe(Ready())
     written: Future[None] | None = None
-    while (segment := segments.get()) is not None:
+    while (task := given.get()) is not None:
+        if isinstance(task, Question):
+            observe(trainer.answer(task))
+            continue
         try:
-            written = trainer.run(segment, observe, stop.is_set)
-            written.add_done_callback(partial(tell_failure, segment))
+            written = trainer.run(task, observe, stop.is_set)
+            written.add_done_callback(partial(tell_failure, task))
         except Exception as error:  # noqa: BLE001 - whatever a trial raises is an outcome of the trial
-            observe(trainer.describe(segment, error))
+            observe(trainer.describe(task, error))
     if written is not None:
         written.exception()  # its last file is durable, or the failure is told
 
 
 def _listen(
-    receive: Callable[[], Request | None], segments: queue.Queue[Segment | None], stop: threading.Event
+    receive: Callable[[], Request | None],
+    given: queue.Queue[Segment | Question | None],
+    stop: threading.Event,
 ) -> None:
     """Queue what the coordinator sends, and pass on that it wants the segment to stop."""
     while (request := receive()) is not None:
@@ -60,6 +65,6 @@ def _listen(
             stop.set()
         else:
             stop.clear()
-            segments.put(request)
+            given.put(request)
     stop.set()
-    segments.put(None)
+    given.put(None)

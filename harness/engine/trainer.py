@@ -1,4 +1,4 @@
-"""What a worker trains with: how a segment is run, and how its failures are described."""
+"""What a worker trains with: how a segment is run, how its failures are described, how it answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from harness.records import Segment, SegmentFailed, WorkerEvent
+from harness.records import Answer, Question, Segment, SegmentFailed, WorkerEvent
 
 Observe = Callable[[WorkerEvent], None]
 ShouldStop = Callable[[], bool]
@@ -21,6 +21,8 @@ class Trainer:
     returns is done when the segment's last file is durable."""
     describe: Callable[[Segment, BaseException], SegmentFailed]
     """What is reported of a segment whose training, or whose last file, has failed."""
+    answer: Callable[[Question], Answer]
+    """Finds out something without training a trial; never called while a segment trains."""
 
 
 def keras_trainer(programs_memory: int = 2 << 30, data_memory: int = 2 << 30) -> Trainer:
@@ -31,6 +33,7 @@ def keras_trainer(programs_memory: int = 2 << 30, data_memory: int = 2 << 30) ->
         data_memory: bytes of images to hold in memory.
     """
     from harness.train.failures import describe
+    from harness.train.questions import answer
     from harness.train.segment import run_segment
     from harness.train.worker_cache import WorkerCache
 
@@ -39,4 +42,4 @@ def keras_trainer(programs_memory: int = 2 << 30, data_memory: int = 2 << 30) ->
     def run(segment: Segment, observe: Observe, should_stop: ShouldStop) -> Future[None]:
         return run_segment(segment, cache, observe, should_stop)
 
-    return Trainer(run, describe)
+    return Trainer(run, describe, answer)

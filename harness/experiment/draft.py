@@ -69,6 +69,13 @@ class Draft:
             return f"--set {written}"
         return f"{self.file}:{line}: {written}" if line else f"{self.file}: {written or 'the file'}"
 
+    def is_typed(self, path: str) -> bool:
+        """Whether an override, and not the file, says what stands at a key path, or at some under it."""
+        inside = f"{path}."
+        return self.where(path).startswith("--set ") or any(
+            line == 0 and known.startswith(inside) for known, line in self._lines.items()
+        )
+
     def _as_written(self, path: str) -> str:
         known = path
         while known and known not in self._written:

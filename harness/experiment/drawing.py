@@ -6,7 +6,7 @@ import math
 import random
 
 from harness.experiment.distributions import Choice, Distribution, IntRange, stepped, steps_of
-from harness.experiment.parameters import CATALOG, LEARNING_RATES
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, complete
 from harness.experiment.space import Space, Suggest, resolve
 from harness.records import Params, Scalar
 
@@ -30,6 +30,11 @@ def defaults(space: Space) -> Params:
         return round(found) if isinstance(among, IntRange) else found
 
     return resolve(space, middle)[0]
+
+
+def typical(space: Space) -> Params:
+    """That configuration with every parameter: what a study's networks are like, before any is known."""
+    return complete(defaults(space), space.model)
 
 
 def drawn_at_random(rng: random.Random) -> Suggest:

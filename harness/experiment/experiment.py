@@ -72,6 +72,8 @@ class Experiment:
     budget: Budget
     advice: tuple[str, ...] = field(default=(), compare=False)
     """Sentences about the file that the user should read."""
+    search_advice: tuple[str, ...] = field(default=(), compare=False)
+    """Sentences that whoever searches should read; one training of the experiment has none of them."""
 
     @property
     def name(self) -> str:

@@ -11,16 +11,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ExperimentError
-from harness.experiment.draft import read_draft
+from harness.experiment.advice import schedule_advice
+from harness.experiment.draft import Draft, read_draft
 from harness.experiment.drawing import defaults
 from harness.experiment.experiment import Experiment, compile_experiment
-from harness.experiment.old_files import modernised, with_own_keys
+from harness.experiment.old_files import modernised, with_own_keys, with_precision
 from harness.experiment.problems import Problem, explain, not_repeatable, objective_problems
 from harness.experiment.schema import ExperimentConfig
 from harness.experiment.space import Space
 from harness.experiment.space_conditions import start_problems
 from harness.experiment.space_file import parse_space
 from harness.messages import shown
+from harness.records import Precision
 
 
 def builtin_folder() -> Path:
@@ -49,12 +51,16 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Experiment:
     draft = read_draft(_find(name_or_path))
     for override in overrides:
         draft.override(override)
-    config, problems = _checked(draft.values)
     space, more = _space_of(draft.values)
-    problems += more
+    search_advice = _leave_out_starts(draft, space) if space is not None else []
+    config, problems = _checked(draft.values)
+    problems += more if space is None else start_problems(space, draft.values.get("start_with"))
     experiment = None
     if config is not None and space is not None and not problems:
-        experiment = compile_experiment(config, space, draft.advice)
+        search_advice += schedule_advice(space, config.scheduler.kind)
+        experiment = replace(
+            compile_experiment(config, space, draft.advice), search_advice=tuple(search_advice)
+        )
         problems = [
             *objective_problems(experiment),
             *(not_repeatable(experiment) if config.search.ordered else []),
@@ -73,27 +79,47 @@ def _checked(values: dict[str, Any]) -> tuple[ExperimentConfig | None, list[Prob
 
 
 def _space_of(values: dict[str, Any]) -> tuple[Space | None, list[Problem]]:
-    """The space, and what the schema does not see: whether conditions and values fit each other."""
+    """The space, or what the schema does not see of it: whether conditions and values fit each other."""
     entries, model = values.get("space"), values.get("model")
     if not isinstance(entries, dict) or not entries:
         return None, []
     try:
-        space = parse_space(entries, model if isinstance(model, str) else None)
+        return parse_space(entries, model if isinstance(model, str) else None), []
     except ExperimentError as error:
         lines = (line.partition(": ") for line in str(error).split("\n"))
         return None, [(path, text) for path, _, text in lines]
-    return space, start_problems(space, values.get("start_with"))
+
+
+def _leave_out_starts(draft: Draft, space: Space) -> list[str]:
+    """Leave out the file's starts that overrides of the space exclude; returns a sentence about it.
+
+    Nothing is left out of what was typed itself, nor of a file whose starts do not fit its own space.
+    """
+    starts = draft.values.get("start_with")
+    if not isinstance(starts, list) or draft.is_typed("start_with"):
+        return []
+    paths = [path.split(".", 2) for path, _ in start_problems(space, starts)]
+    excluded = {int(index) for _, index, _ in paths}
+    names = list(dict.fromkeys(name for _, _, name in paths))
+    if not excluded or not all(draft.is_typed(f"space.{name}") for name in names):
+        return []
+    draft.values["start_with"] = [start for index, start in enumerate(starts) if index not in excluded]
+    return [
+        f"start_with: {len(excluded)} of the {len(starts)} configurations in {draft.file} do not fit the "
+        f"{' and '.join(names)} that --set gives the space, and are not tried."
+    ]
 
 
 def single(experiment: Experiment) -> Experiment:
     """The experiment as one full training of one configuration: every range gives way to its default."""
     values = dump(experiment)
-    return _changed(
+    trained = _changed(
         experiment,
         space=dict(defaults(experiment.space)),
         search=values["search"] | {"trials": 1},
         scheduler={"kind": "none"},
     )
+    return replace(trained, search_advice=())
 
 
 def with_search(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
@@ -101,8 +127,14 @@ def with_search(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
     return _changed(experiment, search=dump(experiment)["search"] | changes)
 
 
+def computing_in(experiment: Experiment, precision: Precision) -> Experiment:
+    """The experiment with layers that compute in this precision, whatever its file says."""
+    return _changed(experiment, training=dump(experiment)["training"] | {"precision": precision})
+
+
 def _changed(experiment: Experiment, **sections: Any) -> Experiment:
-    return replace(restore(dump(experiment) | sections), advice=experiment.advice)
+    changed = restore(dump(experiment) | sections)
+    return replace(changed, advice=experiment.advice, search_advice=experiment.search_advice)
 
 
 def dump(experiment: Experiment) -> dict[str, Any]:
@@ -119,6 +151,8 @@ def restore(values: dict[str, Any]) -> Experiment:
     values, _, _ = modernised(values)
     if isinstance(values.get("scheduler"), dict):
         values["scheduler"] = with_own_keys(values["scheduler"])
+    if isinstance(values.setdefault("training", {}), dict):
+        values["training"] = with_precision(values["training"])
     config, problems = _checked(values)
     if config is None:
         raise ExperimentError("\n".join(f"{path}: {text}" for path, text in problems))

@@ -62,6 +62,11 @@ def _objectives(objectives: Any, old: dict[str, Any]) -> tuple[Any, dict[str, st
     return [first, *others], places
 
 
+def with_precision(training: dict[str, Any]) -> dict[str, Any]:
+    """A recorded `training` section with its precision; where none is recorded, it was float32."""
+    return {"precision": "float32"} | training
+
+
 def with_own_keys(scheduler: dict[str, Any]) -> dict[str, Any]:
     """A `scheduler` section without keys that only other kinds know; once, every kind had those of all."""
     kind = SCHEDULERS.get(str(scheduler.get("kind", DEFAULT_SCHEDULER)))

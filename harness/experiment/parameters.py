@@ -111,11 +111,19 @@ _SHARED = (
         "schedule",
         "choice",
         "constant",
-        "How the learning rate changes over the epochs.",
-        choices=("constant", "step", "cosine", "one_cycle"),
+        "How the learning rate changes over the epochs; cycle_per_rung: a rise and a fall up to each rung.",
+        choices=("constant", "step", "cosine", "one_cycle", "cycle_per_rung"),
         enters="loop",
     ),
-    Parameter("warmup", "float", 0.0, "Share of all steps with a rising rate.", 0, 0.5, enters="loop"),
+    Parameter(
+        "warmup",
+        "float",
+        0.0,
+        "Share of all steps, or of each cycle, with a rising rate; one_cycle, cycle_per_rung: 0 means 0.3.",
+        0,
+        0.5,
+        enters="loop",
+    ),
     Parameter(
         "clip_norm",
         "float",
@@ -174,6 +182,9 @@ CATALOG: dict[str, Parameter] = {
     **{parameter.name: replace(parameter, families=tuple(FAMILIES)) for parameter in _SHARED},
 }
 """By name."""
+
+SIZES = ({"family", "batch_size"} | _of_families().keys()) - {"dropout"}
+"""Parameters that decide how large a network or a step is."""
 
 
 def complete(params: Params, model: str | None = None) -> Params:
@@ -263,3 +274,19 @@ def program_key(params: Params) -> str:
         if parameter.changes_graph_when_positive and applies(name, params) and float(params[name]) > 0
     ]
     return " ".join(sorted(parts))
+
+
+_IN_LAYERS = ("scaling", "denoise")
+"""Parameters of every family that add layers."""
+
+
+def network_key(params: Params) -> str:
+    """What decides the network's layers: complete configurations with equal keys have equal ones.
+
+    Of a plug-in, which may do anything with any parameter, it is the program's key.
+    """
+    if params["family"] == PLUGIN:
+        return program_key(params)
+    own = FAMILIES[str(params["family"])].parameters
+    names = [parameter.name for parameter in own if parameter.enters == "graph"]
+    return " ".join(f"{name}={params[name]}" for name in ("family", *names, *_IN_LAYERS))

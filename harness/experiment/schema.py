@@ -33,8 +33,11 @@ class TrainingConfig(Strict):
     """How long a full training is."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 15
-    precision: Precision = "float32"
-    """What layers compute with in training; bfloat16 is faster on GPUs that have it (Ampere and later)."""
+    epoch_images: Annotated[int, Field(ge=1)] | None = None
+    """Images that make an epoch, where all of the training images would take minutes. None: all of them."""
+    precision: Literal["auto"] | Precision = "auto"
+    """What layers compute with in training. `auto`: bfloat16 where it is measured to be clearly faster, which
+    takes some seconds once for a machine and kind of network, else float32."""
 
 
 class ObjectiveConfig(Strict):
@@ -59,9 +62,9 @@ class SearchConfig(Strict):
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     """The study's total."""
     timeout: Annotated[float, Field(gt=0)] | None = None
-    """Seconds after which no further epoch starts."""
+    """Seconds after which the sweep has ended, from the start of the command."""
     max_epochs_total: Annotated[int, Field(ge=1)] | None = None
-    """Epochs of all trials together after which no further one starts."""
+    """Epochs of all trials together, never more."""
     target: float | None = None
     """End when a complete trial is this good."""
     patience: Annotated[int, Field(ge=1)] | None = None
@@ -69,7 +72,7 @@ class SearchConfig(Strict):
     min_gain: Annotated[float, Field(ge=0)] = 0.0
     """What counts as an improvement."""
     max_trial_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Training time after which a trial is ended at its next epoch."""
+    """Training time after which a trial is ended, with its last whole epoch."""
     hang_seconds: Annotated[float, Field(gt=0)] | None = None
     """How long a worker may say nothing before it is replaced. None: by the longest epoch so far."""
     worker_memory: Annotated[float, Field(gt=0)] | None = None

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from harness.experiment.experiment import Experiment
 from harness.experiment.load import load as load_experiment
 from harness.experiment.overrides import options, override
+from harness.library.progress import LOGGER
 
 
 def load(
@@ -36,7 +37,7 @@ def load(
         trials: the study's total of trials.
         dataset: a data set's name, or the path of a folder of images, an archive of one, a list or an `.npz`.
         epochs: of a full training.
-        timeout: seconds of all the study's sessions together, after which no further epoch starts; "none"
+        timeout: seconds of all the study's sessions together, until `harness.sweep` returns; "none"
             lifts the file's limit, here and below.
         target: a score that is good enough to end the sweep.
         patience: trials in a row without improvement after which the sweep ends.
@@ -67,4 +68,6 @@ def load(
     loaded = load_experiment(os.fspath(experiment), [*overrides, *given])
     for sentence in loaded.advice:
         warnings.warn(sentence, stacklevel=2)
+    for sentence in loaded.search_advice:
+        LOGGER.info(sentence)
     return loaded

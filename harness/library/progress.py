@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.study.state import best_of
 
 if TYPE_CHECKING:
-    from harness.records import LogRecord
+    from harness.records import LogRecord, Pulse
     from harness.study.state import StudyState
     from harness.sweeping.plan import SweepPlan
 
@@ -45,6 +45,9 @@ class Progress:
     def opened(self, state: StudyState, plan: SweepPlan, workers: int) -> None:
         """Note the study, whose state stays up to date."""
         self._study = state, plan
+
+    def on_pulse(self, pulse: Pulse) -> None:
+        """Nothing: a bar of trials does not move within an epoch."""
 
     def on_record(self, record: LogRecord) -> None:
         """Nothing: the state has it already."""

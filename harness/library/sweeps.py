@@ -36,9 +36,9 @@ def sweep(
     The call returns when the sweep has ended. Until then it keeps the calling thread, which may be any one;
     in asyncio, `await asyncio.to_thread(harness.sweep, experiment)` leaves the event loop free. No signal
     handler is set. A KeyboardInterrupt in the calling thread (ctrl-C in a script, "interrupt" in a notebook)
-    does what the first ctrl-C does at the command line: running epochs are finished and checkpoints written,
-    then the KeyboardInterrupt goes on to the caller, and the same call with the study's name later goes on
-    with the study. A second one does not wait for the running epochs. The sweep itself runs in a thread of
+    does what the first ctrl-C does at the command line: the sweep stops within the running epochs, then the
+    KeyboardInterrupt goes on to the caller, and the same call with the study's name later goes on with the
+    study, and trains those epochs again. A second one waits for nothing. The sweep itself runs in a thread of
     its own, so that no interrupt ever tears it apart in the middle of a step.
 
     Args:

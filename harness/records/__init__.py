@@ -12,14 +12,19 @@ from harness.records.basic import (
     Evaluation,
     FailureKind,
     Params,
+    Phase,
     Precision,
     Progress,
+    RefusalReason,
     Scalar,
     Segment,
     TrialState,
 )
 from harness.records.codec import event_from_dict, event_from_log, segment_from_dict
+from harness.records.cost import Cost
+from harness.records.questions import Answer, Question
 from harness.records.study_events import (
+    ConfigurationRefused,
     Event,
     LogRecord,
     SegmentStarted,
@@ -35,6 +40,7 @@ from harness.records.worker_events import (
     EpochEnded,
     ModelMeasured,
     ModelSaved,
+    Pulse,
     SegmentEnded,
     SegmentFailed,
     TrainingEnded,
@@ -43,9 +49,12 @@ from harness.records.worker_events import (
 )
 
 __all__ = [
+    "Answer",
     "Checkpoint",
     "CheckpointDamaged",
     "CheckpointSaved",
+    "ConfigurationRefused",
+    "Cost",
     "Dataset",
     "DiskFull",
     "EpochEnded",
@@ -56,8 +65,12 @@ __all__ = [
     "ModelMeasured",
     "ModelSaved",
     "Params",
+    "Phase",
     "Precision",
     "Progress",
+    "Pulse",
+    "Question",
+    "RefusalReason",
     "Scalar",
     "Segment",
     "SegmentEnded",

@@ -9,6 +9,8 @@ Scalar: TypeAlias = bool | int | float | str
 Params: TypeAlias = dict[str, Scalar]
 TrialState: TypeAlias = Literal["complete", "pruned", "failed"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
+RefusalReason: TypeAlias = Literal["first_rung", "full_training", "memory"]
+Phase: TypeAlias = Literal["training", "validation", "writing", "test"]
 FailureKind: TypeAlias = Literal["out_of_memory", "diverged", "crash", "hang", "user_code", "infeasible"]
 
 
@@ -69,10 +71,17 @@ class Segment:
     stop: int
     max_epochs: int
     """The epoch the learning-rate schedule is laid out for."""
+    cycles: tuple[int, ...] = ()
+    """Epochs at which the cycles of the schedule `cycle_per_rung` end, ascending; empty: there is one, which
+    ends at `max_epochs`."""
     dataset: Dataset
     checkpoint: Checkpoint | None = None
     earlier_checkpoint: Checkpoint | None = None
     """The checkpoint before `checkpoint`, to go on from if that one turns out to be damaged."""
+    granted: int | None = None
+    """The epoch after which it ends as if it were asked to, because no more epochs are left; None: `stop`."""
+    epoch_images: int | None = None
+    """Images that make an epoch; None: all of the training images."""
     microbatches: int = 1
     """Parts that a batch is cut into, their gradients being added up: 2 after memory ran out."""
     precision: Precision = "float32"

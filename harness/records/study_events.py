@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from harness.records.basic import Dataset, FailureKind, Params, TrialState
+from harness.records.basic import Dataset, FailureKind, Params, RefusalReason, TrialState
 from harness.records.registry import event
 from harness.records.worker_events import TrialEvent
 
@@ -30,8 +30,32 @@ class StudyStarted:
     git_commit: str | None
     window: int = 0
     """In ordered mode, how many segments may be out before the oldest result is needed; else 0."""
+    spent_ms: int = 0
+    """What the session had taken by then and counts towards a time limit, in milliseconds."""
     time: int
     kind: Literal["study_started"] = "study_started"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationRefused:
+    """The sampler suggested a configuration that cannot be trained here and now: it became no trial."""
+
+    number: int
+    """The number that the trial would have had; the next trial to start has it."""
+    params: Params
+    """All parameters, with defaults."""
+    sampled: Params
+    """What the sampler chose, by the sampler's parameter names."""
+    reason: RefusalReason
+    """What would not have been possible: to train it to its first rung or to its end in time, or to hold it
+    in a worker's memory."""
+    needed: float
+    """Seconds or bytes that it would have taken."""
+    available: float
+    """Seconds or bytes that it might have taken."""
+    time: int
+    kind: Literal["configuration_refused"] = "configuration_refused"
 
 
 @event
@@ -99,7 +123,9 @@ class StudyEnded:
     kind: Literal["study_ended"] = "study_ended"
 
 
-Event: TypeAlias = TrialEvent | StudyStarted | TrialStarted | SegmentStarted | TrialEnded | StudyEnded
+Event: TypeAlias = (
+    TrialEvent | StudyStarted | ConfigurationRefused | TrialStarted | SegmentStarted | TrialEnded | StudyEnded
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from harness.records.basic import Checkpoint, Evaluation, FailureKind
+from harness.records.basic import Checkpoint, Evaluation, FailureKind, Phase
 from harness.records.registry import event
 
 
@@ -77,6 +77,24 @@ class DiskFull:
 
 @event
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """A worker is at work within an epoch; told to the coordinator, not written to the log."""
+
+    trial: int
+    attempt: int
+    epoch: int
+    """The epoch that is being trained, 1-based."""
+    phase: Phase
+    share: float
+    """How much of the phase is done, from 0 to 1."""
+    seconds: float
+    """Since the epoch began."""
+    time: int
+    kind: Literal["pulse"] = "pulse"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSaved:
     """A trial's model is durable on disk: `<file>` is a plain `.keras` file with softmax output.
 
@@ -118,11 +136,12 @@ class TrainingEnded:
 @event
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentEnded:
-    """A segment reached its last epoch, and its checkpoint or model is durable."""
+    """A segment reached its last epoch or was stopped, and its checkpoint or model is durable."""
 
     trial: int
     attempt: int
     epoch: int
+    """The last whole epoch."""
     over: bool
     """Training is over: the last epoch, or no improvement for `patience` epochs. The model was saved."""
     seconds: float
@@ -156,4 +175,4 @@ TrialEvent: TypeAlias = (
     | SegmentEnded
     | SegmentFailed
 )
-WorkerEvent: TypeAlias = TrialEvent | DiskFull | TrainingEnded
+WorkerEvent: TypeAlias = TrialEvent | DiskFull | Pulse | TrainingEnded

@@ -22,6 +22,10 @@ class FullTraining:
         """The last epoch."""
         return [self.max_epochs]
 
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """One over the whole training."""
+        return (self.max_epochs,)
+
     def start(self, trial: int) -> int:
         """The last epoch."""
         return self.max_epochs

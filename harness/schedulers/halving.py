@@ -62,6 +62,10 @@ class Asha:
         self._results = {epoch: Ranking() for epoch in self.rungs}
         self._promoted = {epoch: set() for epoch in self.rungs}
 
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """One to each rung."""
+        return tuple(self.rungs)
+
     def start(self, trial: int) -> int:
         """The first rung."""
         self._in_flight[trial] = self.rungs[0]
@@ -158,4 +162,5 @@ KIND = SchedulerKind(
     about="Trials pause at rungs, and the best 1/`reduction` of them go on.",
     settings=HalvingSettings,
     build=_build,
+    compares_at_rungs=True,
 )

@@ -41,6 +41,10 @@ class Hyperband:
         """The bracket that a trial belongs to."""
         return self.brackets[self._turns[trial % len(self._turns)]]
 
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """One to each rung of its bracket."""
+        return self.bracket(trial).cycles(trial)
+
     def start(self, trial: int) -> int:
         """The first rung of its bracket."""
         return self.bracket(trial).start(trial)
@@ -84,4 +88,5 @@ KIND = SchedulerKind(
     about="Several brackets of successive halving, some of which judge later.",
     settings=HyperbandSettings,
     build=_build,
+    compares_at_rungs=True,
 )

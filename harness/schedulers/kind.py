@@ -28,3 +28,5 @@ class SchedulerKind:
     objective is better."""
     one_objective: bool = False
     """It cannot be used with several objectives."""
+    compares_at_rungs: bool = False
+    """Which trials go on is decided by comparing them at epochs before the last one."""

@@ -31,6 +31,14 @@ class Scheduler(Protocol):
     def rungs(self) -> list[int]:
         """The epochs at which trials may pause, the last one that of a full training."""
 
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """The epochs at which the learning rate of the trial comes down, if its schedule is `cycle_per_rung`.
+
+        They ascend, are the same whenever they are asked for, and the last one is that of a full training.
+        Wherever the trial pauses to be compared with others, one of them ends; a scheduler that compares
+        trials after every epoch has one cycle over all.
+        """
+
     def start(self, trial: int) -> int:
         """A new trial is on its way; returns the epoch at which its first segment ends."""
 

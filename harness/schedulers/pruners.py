@@ -44,6 +44,10 @@ class StopOnly:
         """Every epoch from the first at which the pruner is asked."""
         return list(range(self._min_epochs, self._max_epochs + 1))
 
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """One over the whole training: a cycle of one epoch for every epoch would be none."""
+        return (self._max_epochs,)
+
     def start(self, trial: int) -> int:
         """The first epoch after which the pruner is asked."""
         self._trials[trial] = self._study.ask()

@@ -36,6 +36,10 @@ class Screen:
         """The end of the screening, and the last epoch."""
         return sorted({self._rung, self.max_epochs})
 
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """One over the screening, and one over what comes after it."""
+        return tuple(self.rungs)
+
     def start(self, trial: int) -> int:
         """The end of the screening."""
         self._in_flight.add(trial)
@@ -93,5 +97,8 @@ def _build(settings: ScreenSettings, max_epochs: int, _: bool) -> Screen:
 
 
 KIND = SchedulerKind(
-    about="Every trial a little, then the best of all to the end.", settings=ScreenSettings, build=_build
+    about="Every trial a little, then the best of all to the end.",
+    settings=ScreenSettings,
+    build=_build,
+    compares_at_rungs=True,
 )

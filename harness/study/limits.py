@@ -21,7 +21,7 @@ class UsedUp:
 
 def describe(budget: Budget, state: StudyState) -> str:
     """The limits, and how much of them is used, as a list in words; empty without any."""
-    epochs = _epochs(state)
+    epochs = epochs_trained(state)
     limits = {
         "time": budget.timeout and f"{budget.timeout:g} s ({state.elapsed_seconds:.0f} s used)",
         "epochs": budget.max_epochs_total and f"{budget.max_epochs_total:,} ({epochs:,} used)",
@@ -43,7 +43,7 @@ def used_up(budget: Budget, state: StudyState, elapsed: float) -> UsedUp | None:
         return UsedUp(
             f"the time limit of {budget.timeout:g} s was reached", f"--timeout {2 * budget.timeout:g}"
         )
-    if budget.max_epochs_total is not None and _epochs(state) >= budget.max_epochs_total:
+    if budget.max_epochs_total is not None and epochs_trained(state) >= budget.max_epochs_total:
         return UsedUp(
             f"the budget of {budget.max_epochs_total:,} epochs is used up",
             f"--max-epochs-total {2 * budget.max_epochs_total}",
@@ -64,7 +64,8 @@ def used_up(budget: Budget, state: StudyState, elapsed: float) -> UsedUp | None:
     return None
 
 
-def _epochs(state: StudyState) -> int:
+def epochs_trained(state: StudyState) -> int:
+    """Whole epochs of all trials together, each counted once however often it was trained."""
     return sum(len(trial.epochs) for trial in state.trials.values())
 
 

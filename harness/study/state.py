@@ -12,6 +12,7 @@ from harness.experiment.load import restore
 from harness.records import (
     CheckpointDamaged,
     CheckpointSaved,
+    ConfigurationRefused,
     EpochEnded,
     LogRecord,
     ModelMeasured,
@@ -44,6 +45,8 @@ class StudyState:
     results: list[tuple[int, int]] = field(default_factory=list)
     """What every whole segment came to, in the order in which they ended: the trial and its epoch, or 0 where
     its training was over."""
+    refused: list[ConfigurationRefused] = field(default_factory=list)
+    """Configurations that the sampler suggested and that could not be trained, in their order."""
     ended: StudyEnded | None = None
     """How the latest session ended; None while it runs, or if it was cut off."""
     last_seq: int = 0
@@ -65,9 +68,11 @@ class StudyState:
             self._experiment = None
             self.began_ms = self.began_ms or event.time
             self.earlier_seconds += max(0, before - self.session_began_ms) / 1000
-            self.session_began_ms = event.time
+            self.session_began_ms = event.time - event.spent_ms
         elif isinstance(event, StudyEnded):
             self.ended = event
+        elif isinstance(event, ConfigurationRefused):
+            self.refused.append(event)
         elif isinstance(event, TrialStarted):
             self.trials[event.trial] = Trial(
                 event.trial,
@@ -98,8 +103,9 @@ class StudyState:
         elif isinstance(event, ModelSaved):
             trial.model = event
         elif isinstance(event, SegmentEnded):
+            if event.over or event.epoch > trial.reached:  # else it was stopped within its first epoch
+                self.results.append((event.trial, 0 if event.over else event.epoch))
             trial.state, trial.reached, trial.training_complete = "paused", event.epoch, event.over
-            self.results.append((event.trial, 0 if event.over else event.epoch))
             trial.seconds += event.seconds
             trial.evaluations = event.evaluations or trial.evaluations
             trial.score = self.score_after(trial, event.epoch)

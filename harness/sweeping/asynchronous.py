@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.records import LogRecord, SegmentEnded, SegmentStarted, TrialEnded, TrialStarted
+from harness.records import (
+    ConfigurationRefused,
+    LogRecord,
+    SegmentEnded,
+    SegmentStarted,
+    TrialEnded,
+    TrialStarted,
+)
 from harness.schedulers.protocol import Promotion, Scheduler, Values
 from harness.study.state import StudyState
 from harness.study.trial import Trial
+from harness.sweeping.admission import LAST_MOMENT, Admission
+from harness.sweeping.beginning import NewTrials
 from harness.sweeping.policy import Choice, Outcome, TimeLeft
+from harness.sweeping.refused import Refused, Shortage
+from harness.sweeping.underway import Underway
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweeping.samplers.sampler import Sampler
-
-LAST_MOMENT = 1.5
-"""The last training to the end begins when so many times its seconds, and the longest epoch's, are left."""
-SAFETY = 1.05
-"""How many times its epochs' own seconds a segment is taken to last, with all that comes beside them."""
 
 
 @dataclass(slots=True)
@@ -29,50 +36,84 @@ class AsynchronousPolicy:
     scheduler: Scheduler
     trials: int
     """The study's total."""
+    admission: Admission = field(default_factory=Admission)
+    """What may be begun, by what is known of costs."""
     started: int = 0
     """Trials so far."""
-    exhausted: bool = False
-    _seconds: dict[int, float] = field(default_factory=dict)
-    """What an epoch takes, by trial."""
+    _new: NewTrials = field(init=False)
+    _underway: Underway = field(init=False)
     _stopped: list[int] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Nothing has begun."""
+        self._new = NewTrials(self.sampler, self.admission)
+        self._underway = Underway(self.admission.costs, self.scheduler.rungs[-1])
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every configuration of the space has been tried."""
+        return self._new.exhausted
+
+    @property
+    def shortage(self) -> Shortage | None:
+        """Why nothing new can be begun although configurations are left; None if something can."""
+        return None if self.started >= self.trials else self._new.shortage
+
     def ask(self, left: TimeLeft | None) -> Choice | None:
-        """A promotion if one was earned, else a new trial.
+        """A promotion if one was earned, else a new trial that can be trained in time.
 
         Shortly before a time limit, the best paused trials that can still be trained to the end come first:
-        whoever gives a sweep so many minutes wants a model at their end.
+        whoever gives a sweep so many minutes wants a model at their end. So they do when nothing new can be
+        begun.
         """
-        all_started = self.exhausted or self.started >= self.trials
-        promotion = self._last_chance(left) if left else None
-        promotion = promotion or self.scheduler.promote_next(all_started=all_started)
-        if promotion is not None:
-            return Choice(promotion.trial, promotion.stop)
-        if all_started:
+        promotion = self._to_the_end(left, LAST_MOMENT) if left else None
+        promotion = promotion or self.scheduler.promote_next(all_started=self._all_started)
+        if promotion is None and not self._all_started:
+            choice = self._begin(left)
+            if choice is not None:
+                return choice
+            if left and self._new.shortage:
+                promotion = self._to_the_end(left, math.inf)
+            # What has been tried may still earn a promotion.
+            promotion = promotion or self.scheduler.promote_next(all_started=True)
+        if promotion is None:
             return None
-        suggestion = self.sampler.ask(self.started, cost_weight=left.share if left else 0.0)
-        if suggestion is None:
-            self.exhausted = True
-            return self.ask(left)  # what has been tried may still earn a promotion
+        self._underway.hand_out(promotion.trial, promotion.start, left)
+        return Choice(promotion.trial, promotion.stop)
+
+    @property
+    def _all_started(self) -> bool:
+        return self.exhausted or self.started >= self.trials
+
+    def _begin(self, left: TimeLeft | None) -> Choice | None:
+        possible = left is None or self._underway.whole_is_possible(left)
         number = self.started
+        suggestion = self._new.choose(number, left, whole_is_possible=possible)
+        if suggestion is None:
+            return None
         self.started += 1
-        return Choice(number, self.scheduler.start(number), suggestion)
+        self._underway.begin(number, suggestion.params, left)
+        return Choice(number, self.scheduler.start(number), suggestion, self._new.note)
 
-    def _last_chance(self, left: TimeLeft) -> Promotion | None:
-        """The first of the scheduler's candidates that can still end, if it is now or never."""
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """Those of the scheduler."""
+        return self.scheduler.cycles(trial)
+
+    def _to_the_end(self, left: TimeLeft, moment: float) -> Promotion | None:
+        """The first of the scheduler's candidates that can still end, if it is time for it.
+
+        Args:
+            left: what is left of the time limit.
+            moment: how many times its seconds are left when it is time.
+        """
         for candidate in self.scheduler.candidates():
-            if candidate.trial in self._seconds:
-                whole = SAFETY * (candidate.stop - candidate.start) * self._seconds[candidate.trial]
-                if whole <= left.seconds:
-                    if left.seconds > LAST_MOMENT * whole + left.longest_epoch:
-                        return None
-                    self.scheduler.mark_promoted(candidate.trial, candidate.start, candidate.stop)
-                    return candidate
+            whole = self._underway.seconds_to(candidate.trial, candidate.start, candidate.stop)
+            if whole is not None and whole <= left.seconds:
+                if left.seconds > moment * whole + left.longest_epoch:
+                    return None
+                self.scheduler.mark_promoted(candidate.trial, candidate.start, candidate.stop)
+                return candidate
         return None
-
-    def _tell_seconds(self, trial: int, seconds: float | None) -> None:
-        if seconds is not None:
-            self._seconds[trial] = seconds
-            self.sampler.tell_seconds(trial, seconds)
 
     def tell(self, outcome: Outcome) -> None:
         """Tell scheduler and sampler at once."""
@@ -81,12 +122,18 @@ class AsynchronousPolicy:
             stopped = self.scheduler.report(outcome.trial, outcome.stop, outcome.values)
             if stopped and outcome.state is None:
                 self._stopped.append(outcome.trial)
-        self._tell_seconds(outcome.trial, outcome.seconds)
+        self._underway.tell(outcome)
+        if outcome.seconds is not None:
+            self.sampler.tell_seconds(outcome.trial, outcome.seconds)
         if outcome.state is not None:
             self.scheduler.end(outcome.trial, outcome.state)
             self.sampler.finish(outcome.trial, outcome.state, outcome.final, outcome.scores)
         elif outcome.scores:
             self.sampler.pause(outcome.trial, outcome.scores)
+
+    def take_refused(self) -> list[Refused]:
+        """Configurations that were suggested since the last call and may not be begun, in their order."""
+        return self._new.take_refused()
 
     def take_stopped(self) -> list[int]:
         """Trials that a result has stopped for good since the last call."""
@@ -98,6 +145,7 @@ class AsynchronousPolicy:
         state: StudyState,
         records: Sequence[LogRecord],
         values_at: Callable[[Trial, int], Values],
+        left: TimeLeft | None = None,
     ) -> Restored:
         """Take over what a study's log holds.
 
@@ -108,12 +156,22 @@ class AsynchronousPolicy:
             state: the study so far.
             records: its event log.
             values_at: a trial's objectives at one of its epochs.
+            left: what is left of the study's time limit; None for a study without one.
         """
         left_out = 0
+        refused: dict[int, list[ConfigurationRefused]] = {}
+        for event in state.refused:
+            refused.setdefault(event.number, []).append(event)
         for trial in state.trials.values():
             self.started += 1
+            self._new.restore(refused.pop(trial.number, []), left)
             left_out += not self.sampler.restore(trial, state.scores(trial, trial.reached))
-            self._tell_seconds(trial.number, trial.epoch_seconds)
+            self._underway.restore(trial, left)
+            if trial.epoch_seconds is not None:
+                self.sampler.tell_seconds(trial.number, trial.epoch_seconds)
+        for number in sorted(refused):
+            self._new.restore(refused[number], left)
+        self._new.restore_begun(trial.params for trial in state.trials.values())
         firsts, ended, stopped = self._replay(state, records, values_at)
         unfinished: list[tuple[int, int]] = []
         for trial in state.trials.values():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from json import dumps
+from typing import Any
+
 from harness.data.sources import is_there
 from harness.errors import ExperimentError, StudyError
 from harness.experiment.experiment import Experiment
@@ -20,7 +23,7 @@ def check_same_experiment(experiment: Experiment, state: StudyState) -> None:
     name = state.name
     # An older study says nothing of what there was no choice of yet.
     before, now = dump(state.experiment), dump(experiment)
-    changed = [key for key in DECIDE_RESULTS if before[key] != now[key]]
+    changed = [text for key in DECIDE_RESULTS for text in _changes(key, before[key], now[key])]
     if bool(state.started.window) != experiment.search.ordered:
         how = "with" if state.started.window else "without"
         raise ExperimentError(
@@ -29,9 +32,21 @@ def check_same_experiment(experiment: Experiment, state: StudyState) -> None:
         )
     if changed:
         raise ExperimentError(
-            f"The study {name!r} was started with another experiment: {', '.join(changed)} differ. "
+            f"The study {name!r} was started with another experiment: {', '.join(changed)}. "
             f"Go on with the recorded one by `harness resume {name}`, or choose another --study name."
         )
+
+
+def _changes(path: str, before: Any, now: Any) -> list[str]:
+    """What differs between two values at a key path, in words; of mappings, each of their keys."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return (
+            [f"{path} was {dumps(before, ensure_ascii=False)}, not {dumps(now, ensure_ascii=False)}"]
+            if before != now
+            else []
+        )
+    keys = [*before, *(key for key in now if key not in before)]
+    return [text for key in keys for text in _changes(f"{path}.{key}", before.get(key), now.get(key))]
 
 
 def check_data(experiment: Experiment, dataset: Dataset, state: StudyState) -> None:

@@ -6,14 +6,13 @@ events. Everything else (MLflow, Optuna's storage, the display) follows the even
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from harness.clock import now_ms
-from harness.engine.protocol import Engine, Reported, WorkerLost, WorkerReady
+from harness.engine.protocol import Reported, WorkerLost, WorkerReady
 from harness.records import (
     CheckpointDamaged,
     CheckpointSaved,
@@ -21,6 +20,7 @@ from harness.records import (
     EpochEnded,
     ModelMeasured,
     ModelSaved,
+    Pulse,
     Segment,
     SegmentEnded,
     SegmentFailed,
@@ -29,19 +29,21 @@ from harness.records import (
     TrialState,
 )
 from harness.study.cleanup import remove_unfinished
-from harness.study.limits import UsedUp, used_up
+from harness.study.limits import UsedUp
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.dispatch import Dispatcher
+from harness.sweeping.ending import Ending
 from harness.sweeping.failures import Failure, Retry, answer, gives_up, is_charged
 from harness.sweeping.outcomes import completed_reason, ending, outcome
 from harness.sweeping.plan import Stop, SweepPlan
-from harness.sweeping.policy import Policy, TimeLeft
+from harness.sweeping.policy import Policy
+from harness.sweeping.stopwatch import Stopwatch
 from harness.sweeping.workers import Worker, Workers
 from harness.sweeping.writer import StudyWriter
 
 Progressed: TypeAlias = (
-    ModelMeasured | EpochEnded | CheckpointSaved | CheckpointDamaged | ModelSaved | DiskFull
+    ModelMeasured | EpochEnded | CheckpointSaved | CheckpointDamaged | ModelSaved | DiskFull | Pulse
 )
 
 
@@ -50,20 +52,20 @@ class Coordinator:
     """Runs one sweep on an engine that has been started; `run` is called once."""
 
     plan: SweepPlan
-    engine: Engine
+    workers: Workers
     writer: StudyWriter
     policy: Policy
+    clock: Stopwatch
+    """What the study's time limit is held against."""
     note: Callable[[str], None] = lambda _: None
     """Told what a person should know."""
+    on_pulse: Callable[[Pulse], None] = lambda _: None
+    """Told how far a worker is within an epoch."""
     stop: Stop = field(default_factory=Stop)
     gave_up: bool = False
     """The sweep ended because the network's code fails in every trial."""
-    limit: UsedUp | None = None
-    """The part of the budget that has ended the sweep."""
-    _workers: Workers = field(init=False)
     _dispatcher: Dispatcher = field(init=False)
-    _began: float = 0.0
-    """When this session's training began, on the monotonic clock."""
+    _ending: Ending = field(init=False)
     _tries: Counter[int] = field(default_factory=Counter)
     """By trial, how often its present segment has failed without the configuration being to blame."""
     _alike: Counter[str] = field(default_factory=Counter)
@@ -77,13 +79,19 @@ class Coordinator:
 
     def __post_init__(self) -> None:
         """Nothing runs or waits yet."""
-        self._workers = Workers(self.engine, self.plan.experiment.search.hang_seconds)
-        self._dispatcher = Dispatcher(self.plan, self.writer, self.policy, self._workers)
+        self._dispatcher = Dispatcher(self.plan, self.writer, self.policy, self.workers, self.note)
+        budget = self.plan.experiment.budget
+        self._ending = Ending(budget, self.state, self.workers, self.clock, self.stop, self.note)
 
     @property
     def state(self) -> StudyState:
         """The study so far."""
         return self.writer.state
+
+    @property
+    def limit(self) -> UsedUp | None:
+        """The part of the budget that has ended the sweep."""
+        return self._ending.limit
 
     def run(self) -> StudyEnded:
         """Run the sweep to its end and return its last event.
@@ -95,70 +103,48 @@ class Coordinator:
         for trial in self.state.trials.values():
             if trial.training_complete and not trial.has_ended:  # it was cut off between two lines of the log
                 self.writer.trial_ended(trial, "complete", reason=completed_reason(self.plan, trial))
-        self._dispatcher.take_up(self.note)
-        self._began = time.monotonic()
-        asked_to_stop = False
+        self._dispatcher.take_up(self._ending.time_left)
         while True:
             self._end_stopped()
-            if self._reason_to_end() is None:
-                self._dispatcher.hand_out(self._time_left)
+            if self._ending.reason() is None:
+                self._dispatcher.hand_out(lambda: self._ending.time_left)
                 self._end_stopped()
-                if self._workers.idle and not self._workers.busy:
-                    break  # nothing is left to hand out
-            elif not self._workers.busy or self.stop.immediately:
+                if self.workers.idle and not self.workers.busy:
+                    self._ending.by(self.policy.shortage)
+                    break
+            elif self._ending.is_over():
                 break
-            elif not asked_to_stop:
-                asked_to_stop = True
-                self._workers.stop_all()
-            for event in self._workers.listen():
+            for event in self.workers.listen():
                 if isinstance(event, WorkerReady):
-                    self._workers.ready(event.worker)
+                    self.workers.ready(event.worker)
                 elif isinstance(event, WorkerLost):
                     self._worker_lost(event)
                 else:
                     self._reported(event)
-            for event in self._workers.silent():  # only now: who has just spoken is not silent
+            for event in self.workers.silent():  # only now: who has just spoken is not silent
                 self._worker_lost(event)
         return self._finish()
-
-    # Time and limits
-
-    def _elapsed(self) -> float:
-        """Seconds that the study has taken, without the time between its sessions."""
-        return self.state.earlier_seconds + time.monotonic() - self._began
-
-    def _time_left(self) -> TimeLeft | None:
-        limit = self.plan.experiment.budget.timeout
-        if limit is None:
-            return None
-        return TimeLeft(limit - self._elapsed(), limit, self._workers.epoch_times.longest or 0.0)
-
-    def _reason_to_end(self) -> str | None:
-        if self.stop.reason is None:
-            self.limit = used_up(self.plan.experiment.budget, self.state, self._elapsed())
-            self.stop.reason = self.limit.reason if self.limit else None
-        return self.stop.reason
 
     # What workers say
 
     def _reported(self, report: Reported) -> None:
-        worker, segment = self._workers.meant_by(report)
+        worker, segment = self.workers.meant_by(report)
         event = report.event
         if segment is None:
             return  # a late word about a segment that has been given to another worker
         if isinstance(event, TrainingEnded):
             # The user's own code may take the worker with it, and with that what is still being written.
             if not self.plan.has_plugin:
-                self._workers.trained(worker, segment)
-            self._workers.look_at_size(worker)
+                self.workers.trained(worker, segment)
+            self.workers.look_at_size(worker)
             self._tell_of_training(segment, event)
         elif isinstance(event, SegmentEnded):
-            self._workers.through_with(worker, segment)
+            self.workers.through_with(worker, segment)
             self.writer.emit(event, durable=True)
             self._segment_ended(segment, event)
         elif isinstance(event, SegmentFailed):
             writing = worker.training is not segment
-            self._workers.through_with(worker, segment)
+            self.workers.through_with(worker, segment)
             self.writer.emit(event, durable=True)
             too_large = event.failure == "out_of_memory" and not writing
             if too_large:
@@ -171,12 +157,15 @@ class Coordinator:
             self._replace(worker)
 
     def _progressed(self, worker: Worker, segment: Segment, event: Progressed) -> None:
-        if isinstance(event, DiskFull):
+        if isinstance(event, Pulse):
+            self.on_pulse(event)
+            self._limit_time(worker, self.state.trials[segment.trial], event.seconds)
+        elif isinstance(event, DiskFull):
             if event.message not in self._noted:
                 self._noted.add(event.message)
                 self.note(event.message)
         elif isinstance(event, EpochEnded):
-            self._workers.epoch_times.learn(segment, event.metrics.get("epoch_seconds", 0.0))
+            self.workers.epoch_times.learn(segment, event.metrics.get("epoch_seconds", 0.0))
             self.writer.emit(event)
             self._limit_time(worker, self.state.trials[segment.trial])
         elif isinstance(event, CheckpointSaved):
@@ -186,12 +175,13 @@ class Coordinator:
             if isinstance(event, CheckpointDamaged):
                 self.note(f"Trial {event.trial}: {event.message}")
 
-    def _limit_time(self, worker: Worker, trial: Trial) -> None:
+    def _limit_time(self, worker: Worker, trial: Trial, running: float = 0.0) -> None:
+        """Stop a trial that has trained for too long, `running` being the seconds of its running epoch."""
         limit = self.plan.experiment.search.max_trial_seconds
-        seconds = sum(metrics.get("epoch_seconds", 0.0) for metrics in trial.epochs.values())
+        seconds = running + sum(metrics.get("epoch_seconds", 0.0) for metrics in trial.epochs.values())
         if limit is not None and seconds > limit:
             self._out_of_time.add(trial.number)
-            self._workers.stop(worker)
+            self.workers.stop(worker)
 
     def _tell_of_training(self, segment: Segment, event: TrainingEnded | SegmentEnded) -> None:
         """What came of it is known, so the next decision can use it, whatever is still written."""
@@ -215,11 +205,14 @@ class Coordinator:
         elif segment.trial in self._out_of_time:
             limit = self.plan.experiment.search.max_trial_seconds
             self.writer.trial_ended(trial, "pruned", reason=f"trained for more than {limit:g} s")
+        elif event.epoch < segment.stop:
+            # It goes on if others have left epochs that were promised to them.
+            self._dispatcher.add(segment.trial, segment.stop)
 
     # What goes wrong
 
     def _worker_lost(self, event: WorkerLost) -> None:
-        training, writing = self._workers.lost(event)
+        training, writing = self.workers.lost(event)
         self._dispatcher.forget(event.worker)
         for segment in [*([training] if training else []), *writing]:
             remove_unfinished(self.plan.study_folder, segment.trial)
@@ -237,7 +230,7 @@ class Coordinator:
 
     def _replace(self, worker: Worker) -> None:
         """A fresh worker in place of this one; what it was still writing is done again, at no charge."""
-        self._workers.replace(worker)
+        self.workers.replace(worker)
         self._dispatcher.forget(worker.number)
         for segment in worker.writing:
             remove_unfinished(self.plan.study_folder, segment.trial)

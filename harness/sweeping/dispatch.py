@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.errors import StudyError
 from harness.records import Segment
+from harness.study.limits import epochs_trained
+from harness.study.trial import Trial
 from harness.sweeping.affinity import Affinity
 from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.outcomes import known_outcome, next_segment, values_after
@@ -24,6 +27,8 @@ class Dispatcher:
     writer: StudyWriter
     policy: Policy
     workers: Workers
+    note: Callable[[str], None]
+    """Told what a person should know."""
     _affinity: Affinity = field(init=False)
     """Segments that wait for a worker: interrupted ones, and some for which a busy worker is better."""
     _postponed: Choice | None = None
@@ -35,23 +40,23 @@ class Dispatcher:
         """Nothing waits yet."""
         self._affinity = Affinity(self.workers.number)
 
-    def take_up(self, note: Callable[[str], None]) -> None:
+    def take_up(self, left: TimeLeft | None) -> None:
         """Go on from what the log already holds; in ordered mode every decision is taken again instead.
 
         Args:
-            note: told of earlier trials that do not fit an edited space.
+            left: what is left of the study's time limit.
         """
         if not isinstance(self.policy, AsynchronousPolicy):
             return
         state, log = self.writer.state, self.writer.log
         restored = self.policy.restore(
-            state, log.records, lambda trial, epoch: values_after(self.plan, trial, epoch)
+            state, log.records, lambda trial, epoch: values_after(self.plan, trial, epoch), left
         )
         for number, stop in restored.unfinished:
             self.add(number, stop)
         if restored.left_out:
             carried = len(state.trials) - restored.left_out
-            note(
+            self.note(
                 f"The space has been edited: {carried} earlier trials fit it and are carried over; "
                 f"{restored.left_out} do not, so they stay on the leaderboard but the sampler does not see "
                 "them."
@@ -63,17 +68,22 @@ class Dispatcher:
         Args:
             left: what is left of the study's time limit.
         """
-        while idle := self.workers.idle:
+        while (idle := self.workers.idle) and self._epochs_left() > 0:
             taken = self._affinity.take(idle, lambda: self._choose_segment(left))
             if taken is None:
                 return
             worker, segment = taken
+            if worker not in self.workers.idle:  # it was asked for a cost and is gone: a fresh one starts
+                self.forget(worker)
+                self._affinity.add(segment)
+                continue
+            segment = self._granted(segment)
             self.writer.segment_started(segment, worker)
             self.workers.start(worker, segment)
 
     def add(self, trial: int, stop: int) -> None:
         """Let the segment that takes a trial to the epoch `stop` wait for a worker."""
-        self._affinity.add(next_segment(self.plan, self.writer.state.trials[trial], stop))
+        self._affinity.add(self._segment(self.writer.state.trials[trial], stop))
 
     def forget(self, worker: int) -> None:
         """The worker is a fresh one, which has compiled nothing."""
@@ -90,6 +100,22 @@ class Dispatcher:
             self._told.add((found.trial, found.stop))
             self.policy.tell(found)
 
+    def _epochs_left(self) -> float:
+        """Epochs of the study's budget that are neither trained nor promised to a worker."""
+        most = self.plan.experiment.budget.max_epochs_total
+        if most is None:
+            return math.inf
+        trials = self.writer.state.trials
+        running = (worker.training for worker in self.workers.busy if worker.training)
+        promised = sum(max(0, (one.granted or one.stop) - trials[one.trial].last_epoch) for one in running)
+        return most - epochs_trained(self.writer.state) - promised
+
+    def _granted(self, segment: Segment) -> Segment:
+        """The segment, which ends early if no more epochs are left for it."""
+        trained = max(segment.start, self.writer.state.trials[segment.trial].last_epoch)
+        last = trained + self._epochs_left()
+        return replace(segment, granted=int(last)) if last < segment.stop else segment
+
     def _choose_segment(self, left: Callable[[], TimeLeft | None]) -> Segment | None:
         """The next segment whose outcome is not known yet; None if there is none for now."""
         while (choice := self._choose(left)) is not None:
@@ -101,8 +127,11 @@ class Dispatcher:
                 self._postponed = choice
                 return None
             else:
-                return next_segment(self.plan, trial, choice.stop)
+                return self._segment(trial, choice.stop)
         return None
+
+    def _segment(self, trial: Trial, stop: int) -> Segment:
+        return next_segment(self.plan, trial, stop, self.policy.cycles(trial.number))
 
     def _choose(self, left: Callable[[], TimeLeft | None]) -> Choice | None:
         """A trial and the epoch that it is to reach next; a new trial is written down.
@@ -114,6 +143,13 @@ class Dispatcher:
         if postponed is not None:
             return postponed
         choice = self.policy.ask(left())
+        begun = choice.suggestion.params if choice is not None and choice.suggestion is not None else None
+        for refused in self.policy.take_refused():
+            self.writer.configuration_refused(refused)
+            if refused.known_as and refused.params != begun:
+                self.note(refused.sentence)
+        if choice is not None and choice.note:
+            self.note(choice.note)
         if choice is None or choice.suggestion is None:
             return choice
         trial = self.writer.state.trials.get(choice.trial)

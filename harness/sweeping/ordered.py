@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.policy import Choice, Outcome, TimeLeft
+from harness.sweeping.refused import Refused, Shortage
 
 
 @dataclass(slots=True)
@@ -40,6 +41,19 @@ class OrderedPolicy:
                 return choice
             if not self._out or not self._use_oldest():
                 return None
+
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """Those of the scheduler."""
+        return self.policy.cycles(trial)
+
+    @property
+    def shortage(self) -> Shortage | None:
+        """None: what is refused depends on time and memory, so that nothing is."""
+        return None
+
+    def take_refused(self) -> list[Refused]:
+        """Nothing, for the same reason."""
+        return []
 
     def take_stopped(self) -> list[int]:
         """Trials that a result has stopped for good since the last call."""

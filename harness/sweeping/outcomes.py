@@ -13,8 +13,15 @@ from harness.sweeping.plan import SweepPlan
 from harness.sweeping.policy import Outcome
 
 
-def next_segment(plan: SweepPlan, trial: Trial, stop: int) -> Segment:
-    """The segment that takes the trial from its last checkpoint to the epoch `stop`."""
+def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ...]) -> Segment:
+    """The segment that takes the trial from its last checkpoint to the epoch `stop`.
+
+    Args:
+        plan: the sweep's.
+        trial: whose segment it is.
+        stop: the epoch at which it ends.
+        cycles: the epochs at which the cycles of the trial's learning rate end, as its scheduler says.
+    """
     earlier, checkpoint = ([None, None, *trial.checkpoints])[-2:]
     start = checkpoint.epoch if checkpoint else 0
     experiment = plan.experiment
@@ -27,11 +34,13 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int) -> Segment:
         start=start,
         stop=stop,
         max_epochs=plan.max_epochs,
+        cycles=cycles,
         dataset=plan.dataset,
         checkpoint=checkpoint,
         earlier_checkpoint=earlier,
         microbatches=trial.microbatches,
-        precision=experiment.training.precision,
+        epoch_images=experiment.training.epoch_images,
+        precision=plan.precision,
         past_losses=tuple(
             trial.epochs[epoch].get("val_loss", trial.epochs[epoch].get("loss", math.nan))
             for epoch in range(1, start + 1)

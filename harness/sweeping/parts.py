@@ -14,7 +14,9 @@ from harness.study.event_log import read
 from harness.study.names import check_name
 from harness.study.opening import unknown_study
 from harness.study.state import fold
+from harness.sweeping.admission import Admission
 from harness.sweeping.asynchronous import AsynchronousPolicy
+from harness.sweeping.costs_known import KnownCosts
 from harness.sweeping.ordered import OrderedPolicy
 from harness.sweeping.policy import Policy
 
@@ -63,13 +65,20 @@ def make_scheduler(experiment: Experiment) -> Scheduler:
     return kind.build(experiment.scheduler, experiment.training.epochs, experiment.objective.maximize)
 
 
-def make_policy(experiment: Experiment, sampler: Sampler, window: int) -> Policy:
+def make_policy(
+    experiment: Experiment, sampler: Sampler, window: int, costs: KnownCosts, memory: float
+) -> Policy:
     """The policy that asks sampler and scheduler.
 
     Args:
         experiment: what is searched.
         sampler: as `make_sampler` has made it.
         window: in ordered mode, the segments after whose outcome a decision is taken; else 0.
+        costs: what is known of configurations before they are trained. In ordered mode it must not matter.
+        memory: bytes that training may take in a worker.
     """
-    policy = AsynchronousPolicy(sampler, make_scheduler(experiment), experiment.search.trials)
-    return OrderedPolicy(policy, window) if window else policy
+    scheduler, trials = make_scheduler(experiment), experiment.search.trials
+    if window:
+        return OrderedPolicy(AsynchronousPolicy(sampler, scheduler, trials), window)
+    admission = Admission(costs, scheduler.rungs[0], scheduler.rungs[-1], memory)
+    return AsynchronousPolicy(sampler, scheduler, trials, admission)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.experiment.experiment import Experiment
-from harness.records import Dataset, LogRecord, StudyEnded
+from harness.records import Dataset, LogRecord, Precision, Pulse, StudyEnded
 from harness.study.limits import UsedUp
 from harness.study.state import StudyState
 
@@ -33,6 +33,13 @@ class SweepPlan:
         return self.experiment.training.epochs
 
     @property
+    def precision(self) -> Precision:
+        """What layers compute with in training."""
+        found = self.experiment.training.precision
+        assert found != "auto", "a session decides before it makes its plan"
+        return found
+
+    @property
     def has_plugin(self) -> bool:
         """Whether the network is the user's own code: if that fails at once, it is told at once."""
         return self.experiment.model is not None
@@ -44,7 +51,7 @@ class Stop:
 
     reason: str | None = None
     immediately: bool = False
-    """Do not wait for the running epochs."""
+    """Do not wait for workers."""
 
 
 class Watcher(Protocol):
@@ -58,6 +65,9 @@ class Watcher(Protocol):
 
     def opened(self, state: StudyState, plan: SweepPlan, workers: int) -> None:
         """The study is open and its workers are starting; `state` stays up to date."""
+
+    def on_pulse(self, pulse: Pulse) -> None:
+        """A worker is at work within an epoch."""
 
     def on_record(self, record: LogRecord) -> None:
         """Something was written to the event log."""

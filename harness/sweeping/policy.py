@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness.records import TrialState
 from harness.schedulers.protocol import Values
+from harness.sweeping.refused import Refused, Shortage
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweeping.samplers.sampler import Suggestion
@@ -21,6 +22,8 @@ class Choice:
     stop: int
     suggestion: Suggestion | None = None
     """The configuration of a new trial; None for a trial that goes on."""
+    note: str = ""
+    """A sentence that a person should read before it is trained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +75,19 @@ class Policy(Protocol):
     def tell(self, outcome: Outcome) -> None:
         """Take in what came of a segment."""
 
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """The epochs at which the cycles of the trial's learning rate end: see `Scheduler.cycles`."""
+
     @property
     def exhausted(self) -> bool:
         """Whether every configuration of the space has been tried."""
+
+    @property
+    def shortage(self) -> Shortage | None:
+        """Why nothing new can be begun although configurations are left; None if something can."""
+
+    def take_refused(self) -> list[Refused]:
+        """Configurations that were suggested since the last call and may not be begun, in their order."""
 
     def take_stopped(self) -> list[int]:
         """Trials that a result has stopped for good since the last call."""

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+
 from harness.data.prepare import prepare
 from harness.data.reference import keep_reference
 from harness.engine.calibration import calibrate
 from harness.errors import DataError, HarnessError
-from harness.experiment.drawing import defaults
+from harness.experiment.drawing import typical
 from harness.experiment.experiment import Experiment
-from harness.experiment.parameters import complete, program_key
+from harness.experiment.parameters import program_key
 from harness.paths import StudyPaths, when_there_is_room
 from harness.records import Dataset, Progress
 from harness.study.state import StudyState
 from harness.sweeping.checks import check_data, imbalance, without_source
 from harness.sweeping.plan import Stop, Watcher
 from harness.sweeping.waiting import wait_for_room
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """A data set that is ready to be trained on."""
+
+    dataset: Dataset
+    decoding_seconds: float
+    """What decoding its images has taken, which is needed only once; 0 if that was done before."""
 
 
 def prepare_data(
@@ -25,7 +37,7 @@ def prepare_data(
     stop: Stop,
     *,
     recheck: bool,
-) -> Dataset:
+) -> PreparedData:
     """Prepare the data set, check it, tell what should be said about it, and keep what an export needs.
 
     Args:
@@ -49,22 +61,29 @@ def prepare_data(
             told.add(sentence)
             watcher.note(sentence)
 
+    began, progress = time.monotonic(), _CountedProgress(progress_of(watcher, stop))
     try:
         dataset = prepare(
             experiment.dataset,
             seed=experiment.seed,
-            progress=_progress(watcher, stop),
+            progress=progress,
             recheck=recheck,
             tell=tell,
         )
     except DataError as error:
         raise DataError(f"{error}{without_source(experiment, state)}") from error
+    decoding_seconds = time.monotonic() - began if progress.told else 0.0
+    if decoding_seconds and experiment.budget.timeout is not None:
+        tell(
+            f"The data set was prepared in {decoding_seconds:.1f} s, which the time limit does not count: "
+            "it is done only once."
+        )
     check_data(experiment, dataset, state)
     advice = imbalance(experiment, dataset)
     for sentence in (*dataset.warnings, *([advice] if advice else [])):
         tell(sentence)
     _keep_reference(paths, dataset, watcher, stop)
-    return dataset
+    return PreparedData(dataset, decoding_seconds)
 
 
 def _keep_reference(paths: StudyPaths, dataset: Dataset, watcher: Watcher, stop: Stop) -> None:
@@ -82,14 +101,15 @@ def _keep_reference(paths: StudyPaths, dataset: Dataset, watcher: Watcher, stop:
 
 def measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher, stop: Stop) -> int:
     """The number of workers that train a typical configuration fastest; KeyboardInterrupt if stopped."""
-    params = complete(defaults(experiment.space))
+    params, precision = typical(experiment.space), experiment.training.precision
     measured = calibrate(
         params,
         program_key(params),
         dataset.image_shape,
         len(dataset.classes),
-        experiment.training.precision,
-        _progress(watcher, stop),
+        # What is only then measured needs workers; by now it is known that the processor is made for it.
+        "bfloat16" if precision == "auto" else precision,
+        progress_of(watcher, stop),
     )
     rates = ", ".join(f"{count}: {rate:,.0f}" for count, rate in sorted(measured.rates.items()))
     when = "measured before" if measured.known else "measured"
@@ -97,7 +117,21 @@ def measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher,
     return measured.workers
 
 
-def _progress(watcher: Watcher, stop: Stop) -> Progress:
+@dataclass(slots=True)
+class _CountedProgress:
+    """Passes on what it is told, and remembers whether it was told anything: whether there was work to do."""
+
+    progress: Progress
+    told: bool = False
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        self.told = True
+        self.progress(label, done, total)
+
+
+def progress_of(watcher: Watcher, stop: Stop) -> Progress:
+    """What tells the watcher of progress, and raises KeyboardInterrupt once the sweep is to stop."""
+
     def progress(label: str, done: int, total: int) -> None:
         if stop.reason is not None:
             raise KeyboardInterrupt

@@ -21,7 +21,7 @@ PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "numpy", "harness")
 
 
 def study_started(
-    name: str, experiment: Experiment, dataset: Dataset, state: StudyState, *, workers: int
+    name: str, experiment: Experiment, dataset: Dataset, state: StudyState, *, workers: int, seconds: float
 ) -> StudyStarted:
     """The first event of a session.
 
@@ -31,6 +31,7 @@ def study_started(
         dataset: as it was prepared.
         state: the study so far; empty if this is its first session.
         workers: how many train; in ordered mode, the window of a study that begins.
+        seconds: what the session has taken so far, as far as it counts towards a time limit.
     """
     earlier = state.started if state.has_begun else None
     # The window belongs to the study: with other workers it goes on in the order it began in.
@@ -47,6 +48,7 @@ def study_started(
         host=_host(),
         git_commit=_git_commit(Path.cwd()),
         window=window,
+        spent_ms=round(1000 * seconds),
         time=now_ms(),
     )
 

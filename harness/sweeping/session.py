@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.engine import default_workers, make_engine
 from harness.engine.kind import EngineSettings
+from harness.engine.memory import training_memory
 from harness.engine.protocol import Engine
-from harness.errors import StudyError
+from harness.errors import EngineError, StudyError
 from harness.experiment.experiment import LIMITS, Experiment
 from harness.experiment.load import with_search
+from harness.machine import visible_gpus
 from harness.paths import StudyPaths, home, make_folder, study_names
 from harness.records import StudyEnded
 from harness.study.cleanup import remove_if_empty, tidy_study
@@ -27,17 +29,26 @@ from harness.study.opening import unknown_study
 from harness.study.state import StudyState, fold
 from harness.sweeping.checks import check_same_experiment
 from harness.sweeping.coordinator import Coordinator
+from harness.sweeping.forecast_costs import ForecastCosts
+from harness.sweeping.hindsight import Hindsight, look_ahead, look_back
 from harness.sweeping.parts import make_policy, make_sampler
 from harness.sweeping.plan import Stop, SweepPlan, SweepResult, Watcher
-from harness.sweeping.preparing import measured_workers, prepare_data
+from harness.sweeping.precision import measured, settled
+from harness.sweeping.preparing import PreparedData, measured_workers, prepare_data
 from harness.sweeping.provenance import study_started
+from harness.sweeping.stopwatch import Stopwatch
+from harness.sweeping.study_forecast import study_forecast
 from harness.sweeping.waiting import wait_for_room
+from harness.sweeping.workers import Workers
 from harness.sweeping.writer import StudyWriter
 from harness.tracking.check import StoreCheck
 from harness.tracking.cursor import rebuild_runs
 from harness.tracking.notes import told_once
 from harness.tracking.running import close_trackers, start_trackers
 from harness.tracking.tracker import TrackedStudy
+
+if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
+    from harness.sweeping.samplers.sampler import Sampler
 
 
 def run_sweep(
@@ -50,6 +61,7 @@ def run_sweep(
     evaluate_test: bool = False,
     recheck: bool = False,
     stop: Stop | None = None,
+    began: float | None = None,
 ) -> SweepResult:
     """Run a study to its total of trials, or until it is stopped.
 
@@ -63,18 +75,15 @@ def run_sweep(
         evaluate_test: open the sealed test split when a trial is complete.
         recheck: read all files of the data set again, whatever their sizes and times say.
         stop: set from outside, by a signal's handler or another thread, to end the sweep early.
+        began: when what counts towards a time limit began, on the monotonic clock; None: now.
 
     Raises:
         HarnessError: with the reason, in sentences.
         KeyboardInterrupt: `stop` was set while the data was prepared.
     """
-    began, stop = time.monotonic(), stop or Stop()
+    clock, stop = Stopwatch(time.monotonic() if began is None else began), stop or Stop()
     name = check_name(study) if study else new_name(experiment.name, set(study_names()))
-    paths = StudyPaths.of(name)
-    if resume and not paths.log.exists():
-        raise StudyError(unknown_study(name))
-    make_folder(home())
-    make_folder(paths.folder)
+    paths = _study_folder(name, resume=resume)
     with ExitStack() as stack:
         stack.enter_context(study_lock(paths))
         stack.callback(remove_if_empty, paths)  # while the lock is held: it is nobody else's
@@ -82,59 +91,116 @@ def run_sweep(
         state = fold(log.records) if log else StudyState()
         if log:
             stack.callback(log.close)
-            experiment = _with_recorded_limits(experiment, state, watcher)
-            if (nothing := _nothing_to_do(experiment, state)) is not None:
-                return nothing
+        experiment = _with_recorded_limits(settled(experiment, state, watcher.note), state, watcher)
+        if (nothing := _nothing_to_do(experiment, state)) is not None:
+            return nothing
+        clock.earlier = state.elapsed_seconds
         _go_on_unless(stop)
         tidy_study(paths, state)
-        total = experiment.search.trials
-        wanted = workers or experiment.search.workers or default_workers(total)
         prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
-        if wanted == "auto":
-            wanted = measured_workers(experiment, prepared(), watcher, stop)
+        number = _number_of_workers(experiment, workers, prepared, watcher, stop)
         # Workers import TensorFlow while everything else is prepared.
-        engine = stack.enter_context(_started_engine(experiment, paths, min(total, wanted)))
+        engine = stack.enter_context(_started_engine(experiment, paths, number))
         check = StoreCheck(TrackedStudy(paths, experiment.name, note=told_once(watcher.note)))
         sampler = make_sampler(experiment, watcher.note)
-        dataset = prepared()
+        dataset, clock.outside = prepared().dataset, prepared().decoding_seconds
         check.finish()
+        at_work = Workers(engine, experiment.search.hang_seconds)
+        out_of_time = partial(clock.is_past, experiment.budget.timeout)
+        experiment = measured(experiment, dataset, at_work, watcher, stop, out_of_time)
         _go_on_unless(stop)  # a study that has not begun leaves no trace
         if log is None:
             log = _open_log(paths, watcher)
             stack.callback(log.close)
-        trackers = start_trackers(check.study, log)
         plan = SweepPlan(
             experiment=experiment, study_folder=paths.folder, dataset=dataset, evaluate_test=evaluate_test
         )
-        callbacks = (watcher.on_record, *(tracker.feed for tracker in trackers))
-        writer = StudyWriter(plan, log, state, callbacks, wait_for_room(watcher.note, stop))
-        opening = study_started(name, experiment, dataset, state, workers=engine.workers)
-        writer.emit(opening, durable=True)
-        watcher.opened(state, plan, engine.workers)
-        coordinator = Coordinator(
-            plan=plan,
-            engine=engine,
-            writer=writer,
-            policy=make_policy(experiment, sampler, opening.window),
-            note=watcher.note,
-            stop=stop,
+        return _search(
+            _Opened(name, plan, log, state, engine, at_work, sampler, check.study, clock, watcher, stop)
         )
-        ended: StudyEnded | None = None
-        try:
-            ended = coordinator.run()
-        finally:
-            engine.close()
-            log.sync()
-            behind = close_trackers(trackers, lambda: _is_hurried(stop, coordinator, ended))
-        _tell_repeats(sampler.repeats, watcher)
-        return SweepResult(
-            state=state,
-            ended=ended,
-            seconds=time.monotonic() - began,
-            at_fault=coordinator.gave_up,
-            behind=behind,
-            limit=coordinator.limit,
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A study that is open, and all that its search needs."""
+
+    name: str
+    plan: SweepPlan
+    log: EventLog
+    state: StudyState
+    engine: Engine
+    workers: Workers
+    sampler: Sampler
+    tracked: TrackedStudy
+    clock: Stopwatch
+    watcher: Watcher
+    stop: Stop
+
+
+def _search(study: _Opened) -> SweepResult:
+    """Run the coordinator from the session's first event to its last, and let the trackers catch up."""
+    plan, state, watcher, stop = study.plan, study.state, study.watcher, study.stop
+    experiment, clock = plan.experiment, study.clock
+    trackers = start_trackers(study.tracked, study.log)
+
+    def is_over() -> bool:
+        return stop.reason is not None or clock.is_past(experiment.budget.timeout)
+
+    ask = partial(study.workers.ask, unless=is_over)
+    precision, workers = plan.precision, study.workers.number
+    forecast = study_forecast(experiment, plan.dataset, workers, precision, ask)
+    hindsight, costs = Hindsight.of(forecast, state), ForecastCosts(forecast, plan.dataset.image_shape)
+    room = training_memory(workers, len(visible_gpus()), experiment.search.worker_memory)
+    callbacks = (watcher.on_record, hindsight.feed, *(tracker.feed for tracker in trackers))
+    writer = StudyWriter(plan, study.log, state, callbacks, wait_for_room(watcher.note, stop))
+    opening = study_started(
+        study.name, experiment, plan.dataset, state, workers=workers, seconds=clock.session
+    )
+    writer.emit(opening, durable=True)
+    watcher.opened(state, plan, workers)
+    coordinator = Coordinator(
+        plan=plan,
+        workers=study.workers,
+        writer=writer,
+        policy=make_policy(experiment, study.sampler, opening.window, costs, room),
+        clock=clock,
+        note=watcher.note,
+        on_pulse=watcher.on_pulse,
+        stop=stop,
+    )
+    ended: StudyEnded | None = None
+    try:
+        look_ahead(experiment, hindsight.forecast, watcher.note)
+        ended = coordinator.run()
+        with suppress(EngineError):  # nobody is left to be asked, which does not matter any more
+            look_back(experiment, hindsight, watcher.note, in_a_hurry=stop.reason is not None)
+    finally:
+        study.engine.close()
+        study.log.sync()
+        behind = close_trackers(
+            trackers,
+            lambda: _is_hurried(stop, coordinator, ended),
+            clock.closing_deadline(experiment.budget.timeout),
         )
+    _tell_repeats(study.sampler.repeats, watcher)
+    return SweepResult(
+        state=state,
+        ended=ended,
+        seconds=clock.session,
+        at_fault=coordinator.gave_up,
+        behind=behind,
+        limit=coordinator.limit,
+    )
+
+
+def _study_folder(name: str, *, resume: bool) -> StudyPaths:
+    """The study's files, in a folder that is there; raises StudyError if it must exist and does not."""
+    paths = StudyPaths.of(name)
+    if resume and not paths.log.exists():
+        raise StudyError(unknown_study(name))
+    make_folder(home())
+    make_folder(paths.folder)
+    return paths
 
 
 def _go_on_unless(stop: Stop) -> None:
@@ -170,6 +236,21 @@ def _nothing_to_do(experiment: Experiment, state: StudyState) -> SweepResult | N
         return None
     ended = replace(state.ended, reason=limit.reason)
     return SweepResult(state=state, ended=ended, seconds=0.0, at_fault=False, limit=limit)
+
+
+def _number_of_workers(
+    experiment: Experiment,
+    asked: int | Literal["auto"] | None,
+    prepared: Callable[[], PreparedData],
+    watcher: Watcher,
+    stop: Stop,
+) -> int:
+    """As many as were asked for or measured to be best, but never more than trials."""
+    total = experiment.search.trials
+    wanted = asked or experiment.search.workers or default_workers(total)
+    return min(
+        total, wanted if wanted != "auto" else measured_workers(experiment, prepared().dataset, watcher, stop)
+    )
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """How long a worker may say nothing before it counts as hung.
 
-A worker speaks after every epoch. So the limit goes by what an epoch of this configuration should take,
-judged by the epochs so far; and a worker that keeps a processor busy is training, however long it takes.
+A worker speaks about once a second while it trains. Before the first pulse of a segment, while it compiles,
+and while it writes, the limit goes by what an epoch of this configuration should take, judged by the epochs
+of the session. And a worker that keeps a processor busy is at work, however long it takes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ FIRST_SECONDS = 900.0
 allowed a network whose size nobody knows, such as a plug-in's."""
 START_SECONDS = 120.0
 """Seconds for compiling that are part of every limit once an epoch has been timed."""
+PULSE_SECONDS = 60.0
+"""Seconds of silence that are allowed after a pulse: many steps of the largest networks."""
 EPOCHS = 10.0
 """How many times the seconds that an epoch should take are allowed on top of `START_SECONDS`."""
 WATCHED_SECONDS = 20.0

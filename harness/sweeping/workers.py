@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost
+from harness.engine.protocol import Answered, Engine, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError
-from harness.records import Segment
+from harness.records import Answer, Pulse, Question, Segment
 from harness.sweeping import silence
 from harness.sweeping.silence import EpochTimes
 
 POLL_SECONDS = 0.25
+Heard: TypeAlias = WorkerReady | WorkerLost | Reported
+"""What the coordinator hears of workers."""
 START_FAILURES = 3
 """Workers that may die before their first segment, in a row, before the sweep gives up."""
 
@@ -28,6 +32,8 @@ class Worker:
     """Segments whose training is over, but whose last file is not durable yet."""
     outgrown: bool = False
     """Whether the worker is to be replaced when its last file is durable."""
+    pulsing: bool = False
+    """Whether it has told a pulse of the segment that it trains, and so will tell others soon."""
     heard: float = 0.0
     """When it last said something or was given a segment, in seconds spent listening."""
     watched: tuple[float, float] | None = None
@@ -60,6 +66,8 @@ class Workers:
         self._listened = 0.0
         """Seconds spent listening: while the event log's disk is full, nobody hears the workers."""
         self._start_failures = 0
+        self._heard: list[Heard] = []
+        """What was reported while an answer was waited for."""
         self.epoch_times = EpochTimes()
 
     @property
@@ -82,18 +90,81 @@ class Workers:
         """The segments that are trained or written."""
         return [segment for worker in self._workers.values() for segment in worker.segments]
 
-    def listen(self) -> list[EngineEvent]:
+    def listen(self) -> list[Heard]:
         """Wait for what the engine reports, at most `POLL_SECONDS`, and return it."""
+        earlier, self._heard = self._heard, []
+        # Nobody waits any more for an answer that comes only now.
+        return earlier or [event for event in self._poll() if not isinstance(event, Answered)]
+
+    def ask(
+        self, question: Question, seconds: float, unless: Callable[[], bool] = lambda: False
+    ) -> Answer | None:
+        """Put a question to an idle worker, or to the first that starts, and wait for the answer.
+
+        What others report meanwhile is kept for `listen`.
+
+        Args:
+            question: what is to be found out.
+            seconds: the longest to wait for a worker, and then for its answer.
+            unless: asked again and again; when it turns true, or raises, nobody waits any more.
+
+        Returns:
+            The answer; None if there was none in time, if the worker is gone, or if all are at work.
+
+        Raises:
+            EngineError: workers cannot be started.
+        """
+        deadline = time.monotonic() + seconds
+        asked: int | None = None
+        answer: Answer | None = None
+        while answer is None and time.monotonic() < deadline:
+            if unless() or (asked is None and not self._any_may_answer()):
+                return None
+            if asked is None and self.idle:
+                asked, deadline = self.idle[0], time.monotonic() + seconds
+                self._engine.ask(asked, question)
+            for event in self._poll():
+                if isinstance(event, Answered):
+                    answer = event.answer
+                elif isinstance(event, WorkerReady):
+                    self.ready(event.worker)
+                elif isinstance(event, WorkerLost):
+                    self._gone(event)
+                    if event.worker == asked:
+                        return None
+                else:
+                    self._heard.append(event)
+        if answer is None and asked is not None:
+            said = f"Worker {asked} did not answer within {seconds:.0f} s."
+            self._gone(WorkerLost(asked, said, "hang"))
+        return answer
+
+    def _any_may_answer(self) -> bool:
+        """Whether a worker is idle or starts; who trains is not heard before the question is done with."""
+        return any(worker.idle or not worker.busy for worker in self._workers.values())
+
+    def _gone(self, event: WorkerLost) -> None:
+        """Give nothing more to a worker that is gone; who listens next takes up what it still wrote."""
+        worker = self._workers[event.worker]
+        if worker.busy:
+            worker.idle = False
+            self._heard.append(event)
+        elif event.failure == "hang":
+            self.replace(worker)
+        else:
+            self.lost(event)
+
+    def _poll(self) -> list[EngineEvent]:
         began = time.monotonic()
         heard = self._engine.poll(POLL_SECONDS)
         self._listened += time.monotonic() - began
         return heard
 
     def silent(self) -> list[WorkerLost]:
-        """Busy workers that have said nothing for much longer than an epoch: they are as good as lost."""
+        """Busy workers that have said nothing for much longer than they need: they are as good as lost."""
         lost = []
         for worker in self.busy:
-            limit = self._hang_seconds or self.epoch_times.limit(worker.segments[0])
+            limit = self._hang_seconds or self._most_silence(worker)
             seconds = self._listened - worker.heard
             if seconds <= limit:
                 worker.watched = None
@@ -101,6 +172,12 @@ class Workers:
                 said = f"Worker {worker.number} said nothing for {seconds:.0f} s."
                 lost.append(WorkerLost(worker.number, said, "hang"))
         return lost
+
+    def _most_silence(self, worker: Worker) -> float:
+        """Seconds for which a busy worker may say nothing."""
+        if worker.training is not None and worker.pulsing:
+            return silence.PULSE_SECONDS
+        return self.epoch_times.limit(worker.segments[0])
 
     def _does_nothing(self, worker: Worker) -> bool:
         """Whether a silent worker has been watched for a while and hardly used a processor."""
@@ -121,7 +198,7 @@ class Workers:
     def start(self, number: int, segment: Segment) -> None:
         """Hand a segment to an idle worker."""
         worker = self._workers[number]
-        worker.idle, worker.training, worker.heard = False, segment, self._listened
+        worker.idle, worker.training, worker.heard, worker.pulsing = False, segment, self._listened, False
         self._engine.submit(number, segment)
 
     def meant_by(self, report: Reported) -> tuple[Worker, Segment | None]:
@@ -130,6 +207,7 @@ class Workers:
         for segment in worker.segments:
             if (segment.trial, segment.attempt) == (event.trial, event.attempt):
                 worker.heard = self._listened
+                worker.pulsing = worker.pulsing or isinstance(event, Pulse)
                 return worker, segment
         return worker, None
 
@@ -150,12 +228,12 @@ class Workers:
         worker.writing = [one for one in worker.writing if one is not segment]
 
     def stop_all(self) -> None:
-        """Ask everybody to end at the next epoch."""
+        """Ask everybody to end at the next pulse."""
         for worker in self.busy:
             self._engine.stop_segment(worker.number)
 
     def stop(self, worker: Worker) -> None:
-        """Ask one worker to end its segment at the next epoch."""
+        """Ask one worker to end its segment at the next pulse."""
         self._engine.stop_segment(worker.number)
 
     def lost(self, event: WorkerLost) -> tuple[Segment | None, list[Segment]]:

@@ -11,6 +11,7 @@ from harness.clock import now_ms
 from harness.paths import give_up, when_there_is_room
 from harness.records import (
     CheckpointSaved,
+    ConfigurationRefused,
     Event,
     FailureKind,
     LogRecord,
@@ -27,6 +28,7 @@ from harness.study.trial import Trial
 from harness.study_files import study_files
 from harness.sweeping.outcomes import trial_ended
 from harness.sweeping.plan import SweepPlan
+from harness.sweeping.refused import Refused
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweeping.samplers.sampler import Suggestion
@@ -73,6 +75,20 @@ class StudyWriter:
             time=now_ms(),
         )
         self.emit(started, durable=True)
+
+    def configuration_refused(self, refused: Refused) -> None:
+        """A configuration that was suggested may not be begun; what comes after it makes it durable."""
+        refusal = refused.refusal
+        event = ConfigurationRefused(
+            number=refused.number,
+            params=refused.params,
+            sampled=refused.sampled,
+            reason=refusal.reason,
+            needed=refusal.needed,
+            available=refusal.available,
+            time=now_ms(),
+        )
+        self.emit(event)
 
     def segment_started(self, segment: Segment, worker: int) -> None:
         """A worker is given a segment."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.paths import StudyPaths
 from harness.records import (
+    ConfigurationRefused,
     EpochEnded,
     LogRecord,
     ModelMeasured,
@@ -50,7 +51,7 @@ class Writer:
             if event.trial not in session.left_out and not session.has(seq, event.trial):
                 self._trials.end(event)
             self._study.count(seq, event)
-        elif event.trial in session.left_out:
+        elif isinstance(event, ConfigurationRefused) or event.trial in session.left_out:
             return
         elif isinstance(event, TrialStarted):
             self._trials.start(seq, event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -34,12 +36,24 @@ def start_trackers(study: TrackedStudy, log: EventLog) -> list[BackgroundTracker
     return trackers
 
 
-def close_trackers(trackers: list[BackgroundTracker], hurried: Callable[[], bool]) -> tuple[str, ...]:
+def close_trackers(
+    trackers: list[BackgroundTracker], hurried: Callable[[], bool], deadline: float | None = None
+) -> tuple[str, ...]:
     """Let the trackers catch up; sentences about those that could not.
 
     Args:
         trackers: as `start_trackers` has made them.
         hurried: asked repeatedly, whether to wait for a moment only.
+        deadline: when all must be done, on the monotonic clock; None: whenever they are.
     """
-    results = [tracker.close(lambda: HURRIED if hurried() else UNHURRIED) for tracker in trackers]
+    results = []
+    for tracker in trackers:
+        left = math.inf if deadline is None else max(0.0, deadline - time.monotonic())
+        results.append(tracker.close(partial(_patience, hurried, left)))
     return tuple(result.message for result in results if not result.caught_up)
+
+
+def _patience(hurried: Callable[[], bool], left: float) -> tuple[float, float]:
+    """Seconds as in `UNHURRIED`, if at most `left` are left."""
+    failing, slow = HURRIED if hurried() else UNHURRIED
+    return min(failing, left), min(slow, left)

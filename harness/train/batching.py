@@ -11,7 +11,9 @@ from harness.seeds import seed_from
 BatchIndices = npt.NDArray[np.int32]
 
 
-def batch_indices(labels: npt.NDArray[np.int32], params: Params, seed: int, epoch: int) -> BatchIndices:
+def batch_indices(
+    labels: npt.NDArray[np.int32], params: Params, seed: int, epoch: int, epoch_images: int | None = None
+) -> BatchIndices:
     """The images of every batch.
 
     Args:
@@ -20,15 +22,21 @@ def batch_indices(labels: npt.NDArray[np.int32], params: Params, seed: int, epoc
             class is drawn equally often, with repetition; otherwise every image comes once.
         seed: the trial's.
         epoch: 1-based.
+        epoch_images: images in an epoch. One epoch goes on in the shuffled order where the one before has
+            ended, and all images are shuffled anew when all were seen. None: as many as there are.
 
     Returns:
         int32 (steps, at most batch_size), indices of images.
     """
     subset = training_subset(labels, float(params["train_fraction"]))
     if params["balance"] == "sampling":
-        order = _balanced(labels[subset], np.random.default_rng([seed, epoch]))
-        return subset[_in_batches(order, int(params["batch_size"]))]
-    return subset[shuffled_batches(len(subset), int(params["batch_size"]), seed, epoch)]
+        rng = np.random.default_rng([seed, epoch])
+        order = _balanced(labels[subset], rng, epoch_images or len(subset))
+    elif epoch_images is not None:
+        order = _stretch(len(subset), seed, (epoch - 1) * epoch_images, epoch * epoch_images)
+    else:
+        order = _shuffled(len(subset), seed, epoch)
+    return subset[_in_batches(order, int(params["batch_size"]))]
 
 
 def shuffled_batches(images: int, batch_size: int, seed: int, epoch: int) -> BatchIndices:
@@ -38,8 +46,7 @@ def shuffled_batches(images: int, batch_size: int, seed: int, epoch: int) -> Bat
     over (fewer than `steps`) repeat images from the start of the order. So every image is seen in
     every epoch, and one shape is compiled.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(images).astype(np.int32)
-    return _in_batches(order, batch_size)
+    return _in_batches(_shuffled(images, seed, epoch), batch_size)
 
 
 def training_subset(labels: npt.NDArray[np.int32], fraction: float) -> BatchIndices:
@@ -67,17 +74,29 @@ def class_weights(labels: npt.NDArray[np.int32], params: Params, num_classes: in
     return (len(subset) / (present * np.maximum(counts, 1))).astype(np.float32)
 
 
+def _shuffled(images: int, seed: int, time: int) -> BatchIndices:
+    """A random order of all images, int32 (images,): the one that they have the n-th time, from 1."""
+    return np.random.default_rng([seed, time]).permutation(images).astype(np.int32)
+
+
+def _stretch(images: int, seed: int, first: int, last: int) -> BatchIndices:
+    """The places `first` to `last` (exclusive) in an endless row of random orders: int32 (last − first,)."""
+    orders = range(first // images, (last - 1) // images + 1)
+    row = np.concatenate([_shuffled(images, seed, order + 1) for order in orders])
+    return row[first - orders[0] * images :][: last - first]
+
+
 def _in_batches(order: BatchIndices, batch_size: int) -> BatchIndices:
     steps = -(-len(order) // batch_size)
     even = -(-len(order) // steps)
     return np.resize(order, (steps, even))
 
 
-def _balanced(labels: npt.NDArray[np.int32], rng: np.random.Generator) -> BatchIndices:
-    """Draw as many images as there are, their classes equally likely: int32 (N,)."""
+def _balanced(labels: npt.NDArray[np.int32], rng: np.random.Generator, images: int) -> BatchIndices:
+    """Draw so many images, their classes equally likely: int32 (images,)."""
     present = np.unique(labels)
-    drawn = rng.choice(present, size=len(labels))
-    order = np.zeros(len(labels), np.int32)
+    drawn = rng.choice(present, size=images)
+    order = np.zeros(images, np.int32)
     for label in present:
         places = np.flatnonzero(drawn == label)
         order[places] = rng.choice(np.flatnonzero(labels == label), size=len(places))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -13,13 +14,15 @@ from harness.train.images import Chunk
 from harness.train.program import Program
 
 BATCHES = 8
-"""Batches in an epoch."""
+"""Batches of different images that there are."""
 
 
 def benchmark(
     params: Params, image_shape: tuple[int, int, int], classes: int, precision: Precision
-) -> Callable[[], int]:
-    """A function that trains one epoch and returns how many images that were; the first call traces.
+) -> Callable[[int, int], float]:
+    """A function that trains so many steps of so many images each, and returns how many seconds that took.
+
+    Its first call traces.
 
     Args:
         params: a complete configuration.
@@ -27,18 +30,19 @@ def benchmark(
         classes: how many.
         precision: what layers compute with.
     """
-    batch, channels = int(params["batch_size"]), image_shape[2]
+    number, channels = BATCHES * int(params["batch_size"]), image_shape[2]
     rng = np.random.default_rng(0)
-    images = tf.constant(rng.integers(0, 256, (BATCHES * batch, *image_shape), np.uint8))
-    labels = tf.constant(rng.integers(0, classes, BATCHES * batch, np.int32))
-    indices = np.arange(BATCHES * batch, dtype=np.int32).reshape(BATCHES, batch)
+    images = tf.constant(rng.integers(0, 256, (number, *image_shape), np.uint8))
+    labels = tf.constant(rng.integers(0, classes, number, np.int32))
     statistics = PixelStatistics((127.5,) * channels, (64.0,) * channels)
     program = Program(params, image_shape, classes, statistics, precision=precision)
     program.reset(0, dropout=float(params["dropout"]))
-    rates = np.full(BATCHES, 1e-3, np.float32)
 
-    def train() -> int:
+    def train(steps: int, batch: int) -> float:
+        indices = (np.arange(steps * batch, dtype=np.int32) % number).reshape(steps, batch)
+        rates = np.full(steps, 1e-3, np.float32)
+        began = time.perf_counter()
         program.train_epoch([Chunk(images, labels, indices)], rates, 0, params)
-        return int(indices.size)
+        return time.perf_counter() - began
 
     return train

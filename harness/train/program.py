@@ -2,13 +2,14 @@
 
 Tracing a network costs seconds, so everything that is only a number (learning rates, dropout, L1,
 L2, weight decay, label smoothing, augmentation strength) enters as a tensor or variable, and the
-program is used again for every trial with the same key. An epoch is one call: a loop inside
-the graph gathers batches from the resident uint8 images.
+program is used again for every trial with the same key. About a second of an epoch is one call: a loop
+inside the graph gathers batches from the resident uint8 images.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +21,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from harness.data.arrays import Images, ImagesOnDisk
+from harness.experiment.parameters import multiply_adds
 from harness.model.network import ImageShape, build, with_probabilities
 from harness.model.optimizers import OPTIMIZERS
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params, Precision
+from harness.train.batching import BatchIndices
 from harness.train.images import Chunk
+from harness.train.pulses import Beat, Pace, unheard
 from harness.train.reusable import computing_with, drawer, seed_generators, with_tunable_dropout
 from harness.train.step import TENSOR_PARAMETERS, StepKind, epoch_function
 from harness.train.update_rule import update_rule
@@ -34,6 +38,8 @@ EVALUATION_BATCH = {"CPU": 512, "GPU": 4096}
 EVALUATION_BYTES = {"CPU": 512 << 20, "GPU": 2 << 30}
 """The most bytes that the largest layer's input and output may take for them, by kind of device: where it
 would be more, fewer images are predicted at a time."""
+EVALUATION_WORK = {"CPU": 2e10, "GPU": 2e12}
+"""The most multiply-adds that they may take, by kind of device: about a second's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ class Program:
         """Exponential moving averages of the weights, if the configuration wants them."""
         self._draw = drawer(params, image_shape, num_classes, statistics, self.network)
         self._num_classes = num_classes
+        self._pace = Pace()
         # XLA pays on a GPU only: on a CPU oneDNN's kernels are several times faster. It gets the network and
         # the update, not the loop around them: some augmentations it cannot compile.
         # Nor can it compile a GPU's own kernels for recurrent layers.
@@ -96,10 +103,8 @@ class Program:
         compilable = all(layer.supports_jit for layer in layers)
         fuse = _fused if on_gpu and compilable else lambda function: function
         rule = update_rule(params, self.optimizer, self._averages)
-        device = "GPU" if on_gpu else "CPU"
-        self._evaluation_batch = min(
-            EVALUATION_BATCH[device], max(1, EVALUATION_BYTES[device] // _bytes_an_image(self._evaluated))
-        )
+        work = multiply_adds(params, image_shape) or 0.0
+        self._evaluation_batch = _evaluation_batch("GPU" if on_gpu else "CPU", self._evaluated, work)
         loops = any(isinstance(layer, keras.layers.RNN) for layer in layers)
         self._rewritten = on_gpu or loops or "model" in params
         self._train = tf.function(
@@ -158,15 +163,17 @@ class Program:
         seed: int,
         params: Params,
         class_weights: npt.NDArray[np.float32] | None = None,
+        beat: Beat = unheard,
     ) -> EpochTotals:
         """Train one epoch.
 
         Args:
-            chunks: the epoch's batches; into how many chunks they are cut changes nothing.
+            chunks: the epoch's batches; into how many chunks and pulses they are cut changes nothing.
             rates: float32 (steps,), the learning rates.
             seed: decides dropout and augmentation of this epoch.
             params: the numbers named in `TENSOR_PARAMETERS` are read.
             class_weights: float32 (num_classes,), what an image of each class counts; by default 1.
+            beat: called after every pulse.
         """
         _rewrite_graphs(self._rewritten)
         for index, generator in enumerate(seed_generators(self.network)):
@@ -176,23 +183,36 @@ class Program:
         loss, correct = tf.constant(0.0), tf.constant(0)
         steps = images = 0
         for chunk in chunks:
-            own_rates = rates[steps : steps + len(chunk.indices)]
-            loss, correct = self._train(
-                chunk.images, chunk.labels, chunk.indices, own_rates, tf.constant(steps), loss, correct,
-                tf.constant(seed, tf.int32), weights, numbers,
-            )  # fmt: skip
-            steps, images = steps + len(chunk.indices), images + chunk.indices.size
+            for indices in self._pulses(chunk):
+                began = time.monotonic()
+                own_rates = rates[steps : steps + len(indices)]
+                loss, correct = self._train(
+                    chunk.images, chunk.labels, indices, own_rates, tf.constant(steps), loss, correct,
+                    tf.constant(seed, tf.int32), weights, numbers,
+                )  # fmt: skip
+                loss.numpy()  # a GPU computes it only now
+                self._pace.learn(len(indices), time.monotonic() - began)
+                steps, images = steps + len(indices), images + indices.size
+                beat(steps / len(rates))
         return EpochTotals(loss=float(loss) / steps, accuracy=int(correct) / images)
 
-    def predict(self, images: Images | ImagesOnDisk) -> npt.NDArray[np.float32]:
-        """Logits, float32 (N, num_classes), for uint8 images (N, H, W, C)."""
+    def _pulses(self, chunk: Chunk) -> Iterator[BatchIndices]:
+        """The chunk's batches, some at a time: int32 (steps, batch)."""
+        first = 0
+        while first < len(chunk.indices):
+            last = first + self._pace.steps
+            yield chunk.indices[first:last]
+            first = last
+
+    def predict(self, images: Images | ImagesOnDisk, beat: Beat = unheard) -> npt.NDArray[np.float32]:
+        """Logits, float32 (N, num_classes), for uint8 images (N, H, W, C); `beat` hears of every batch."""
         _rewrite_graphs(self._rewritten)
         if self._evaluated is not self.network:
             self._align()
-        parts = [
-            self._predict(images[start : start + self._evaluation_batch]).numpy()
-            for start in range(0, len(images), self._evaluation_batch)
-        ]
+        parts = []
+        for start in range(0, len(images), self._evaluation_batch):
+            parts.append(self._predict(images[start : start + self._evaluation_batch]).numpy())
+            beat(min(1.0, (start + self._evaluation_batch) / len(images)))
         return np.concatenate(parts) if parts else np.zeros((0, self._num_classes), np.float32)
 
     @contextmanager
@@ -229,6 +249,19 @@ class Program:
         self.network.set_weights(weights)
         for variable, value in zip([*self.optimizer.variables, *self._averages], rest, strict=True):
             variable.assign(value)
+
+
+def _evaluation_batch(device: str, network: keras.Model, work: float) -> int:
+    """How many images are predicted at a time.
+
+    Args:
+        device: its kind.
+        network: that predicts.
+        work: multiply-adds for an image; 0 if nobody knows.
+    """
+    by_bytes = EVALUATION_BYTES[device] // _bytes_an_image(network)
+    by_work = int(EVALUATION_WORK[device] / max(work, 1.0))
+    return max(1, min(EVALUATION_BATCH[device], by_bytes, by_work))
 
 
 def _bytes_an_image(network: keras.Model) -> int:

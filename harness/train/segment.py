@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -30,12 +30,29 @@ from harness.train.measure import check_limits, measure
 from harness.train.metrics import Logits, evaluation, summary
 from harness.train.model_file import snapshot
 from harness.train.program import Program
+from harness.train.pulses import PULSE_SECONDS, CutOffError, Heart
 from harness.train.worker_cache import Resident, WorkerCache
 from harness.train.writing import Observe, write_checkpoint, write_model
 
 
 class DivergedError(Exception):
     """The loss is no longer a finite number."""
+
+
+@dataclass(slots=True)
+class _Trained:
+    """How far a segment has come."""
+
+    epoch: int
+    """The last whole epoch."""
+    logits: Logits
+    """Of the validation split after it."""
+    over: bool = False
+    """Training is over."""
+    cut_off: bool = False
+    """The program is in the middle of the epoch after it, so that nothing can go on from there."""
+    checkpoint: Future[None] | None = None
+    """The last one, which may still be being written."""
 
 
 def run_segment(
@@ -45,8 +62,8 @@ def run_segment(
 
     Every result goes through `observe`, which is also called from another thread. When the training is
     over, `TrainingEnded` is told and the next segment may be run, while the last checkpoint or the model is
-    still being written; then comes `SegmentEnded`. When `should_stop()` turns true the segment ends after
-    the current epoch, with a checkpoint.
+    still being written; then comes `SegmentEnded`. When `should_stop()` turns true the segment ends at the
+    next pulse, with the checkpoint of its last whole epoch.
 
     Returns:
         What is done when `SegmentEnded` has been told. It raises WriteError if a file could not be written.
@@ -57,76 +74,44 @@ def run_segment(
         tf.errors.ResourceExhaustedError: out of memory.
     """
     began = time.monotonic()
-    params = segment.params
-
-    # Data and network
     arrays = cache.open(segment.dataset)
     program = cache.program(segment)
-    epoch = _take_up(program, cache, segment, observe)
+    start = _take_up(program, cache, segment, observe)
     _measure(program, segment, observe)
-
-    # Epochs
-    losses, over = list(segment.past_losses[:epoch]), False
-    logits = np.zeros((0, len(segment.dataset.classes)), np.float32)
-    checkpoint: Future[None] | None = None
-    try:
-        while epoch < segment.stop and not over:
-            epoch += 1
-            metrics, logits = _train_epoch(program, cache, segment, epoch)
-            # An epoch is told when the one before is safe, so that a kill costs one epoch at most.
-            if checkpoint is not None:
-                checkpoint.result()
-            observe(
-                EpochEnded(
-                    trial=segment.trial, attempt=segment.attempt, epoch=epoch, metrics=metrics, time=now_ms()
-                )
-            )
-            for name, which in (("loss", "training"), ("val_loss", "validation")):
-                if not np.isfinite(metrics.get(name, 0.0)):
-                    raise DivergedError(f"The {which} loss was {metrics[name]} after epoch {epoch}.")
-            losses.append(metrics.get("val_loss", metrics["loss"]))
-            over = _no_longer_improves(losses, int(params["patience"])) or epoch == segment.max_epochs
-            if not over:
-                checkpoint = cache.writer.submit(
-                    partial(write_checkpoint, segment, epoch, program.state(), observe, should_stop)
-                )
-            if should_stop():
-                break
-    except BaseException:
-        wait([checkpoint] if checkpoint else [])  # nothing is heard of this segment after its failure
-        raise
-
-    # Results
+    heart = Heart(segment, observe, should_stop)
+    trained = _train(program, cache, segment, start, heart, observe, should_stop)
     save_model: Callable[[], None] | None = None
     evaluations: list[Evaluation] = []
-    if over:
+    if trained.over:
         with program.averaged():
-            evaluations = _evaluations(program, segment, cache, logits)
-            trained = snapshot(program, arrays, logits)
-        save_model = partial(write_model, segment, epoch, trained, observe, should_stop)
-    else:
-        cache.resident = _identity(segment, epoch)
+            evaluations = _evaluations(program, segment, cache, trained.logits, heart)
+            model = snapshot(program, arrays, trained.logits)
+        save_model = partial(write_model, segment, trained.epoch, model, observe, should_stop)
+    elif not trained.cut_off:
+        cache.resident = _identity(segment, trained.epoch)
     cache.measure_program()
     ended = SegmentEnded(
         trial=segment.trial,
         attempt=segment.attempt,
-        epoch=epoch,
-        over=over,
+        epoch=trained.epoch,
+        over=trained.over,
         seconds=time.monotonic() - began,
         evaluations=evaluations,
         time=now_ms(),
     )
 
     def conclude() -> None:
-        if checkpoint is not None:
-            checkpoint.result()
+        if trained.checkpoint is not None:
+            trained.checkpoint.result()
         if save_model is not None:
             save_model()
         observe(replace(ended, time=now_ms()))
 
     wait([cache.files] if cache.files else [])  # models do not pile up in memory
     observe(
-        TrainingEnded(trial=segment.trial, attempt=segment.attempt, epoch=epoch, over=over, time=now_ms())
+        TrainingEnded(
+            trial=ended.trial, attempt=ended.attempt, epoch=ended.epoch, over=ended.over, time=now_ms()
+        )
     )
     cache.files = cache.writer.submit(conclude)
     return cache.files
@@ -171,27 +156,90 @@ def _identity(segment: Segment, epoch: int) -> Resident:
     return segment.study_folder, segment.trial, epoch, segment.microbatches
 
 
+def _train(
+    program: Program,
+    cache: WorkerCache,
+    segment: Segment,
+    start: int,
+    heart: Heart,
+    observe: Observe,
+    should_stop: Callable[[], bool],
+) -> _Trained:
+    """Train epoch by epoch from `start`, until the segment or the training is over, or it is to stop."""
+    trained = _Trained(start, np.zeros((0, len(segment.dataset.classes)), np.float32))
+    losses = list(segment.past_losses[:start])
+    last = min(segment.stop, segment.granted or segment.stop)
+    try:
+        while trained.epoch < last and not trained.over and not should_stop():
+            metrics, trained.logits = _train_epoch(program, cache, segment, trained.epoch + 1, heart)
+            trained.epoch += 1
+            # An epoch is told when the one before is safe, so that a kill costs one epoch at most.
+            _wait_for(trained.checkpoint, heart)
+            observe(
+                EpochEnded(
+                    trial=segment.trial,
+                    attempt=segment.attempt,
+                    epoch=trained.epoch,
+                    metrics=metrics,
+                    time=now_ms(),
+                )
+            )
+            for name, which in (("loss", "training"), ("val_loss", "validation")):
+                if not np.isfinite(metrics.get(name, 0.0)):
+                    raise DivergedError(f"The {which} loss was {metrics[name]} after epoch {trained.epoch}.")
+            losses.append(metrics.get("val_loss", metrics["loss"]))
+            stopped_early = _no_longer_improves(losses, int(segment.params["patience"]))
+            trained.over = stopped_early or trained.epoch == segment.max_epochs
+            if not trained.over:
+                write = partial(
+                    write_checkpoint, segment, trained.epoch, program.state(), observe, should_stop
+                )
+                trained.checkpoint = cache.writer.submit(write)
+    except CutOffError:
+        trained.cut_off = True
+    except BaseException:
+        wait([trained.checkpoint] if trained.checkpoint else [])  # it is not heard of after its failure
+        raise
+    return trained
+
+
+def _wait_for(file: Future[None] | None, heart: Heart) -> None:
+    """Wait until a file is durable, and say so again and again; raises what the writing raised."""
+    while file is not None and not file.done():
+        wait([file], timeout=PULSE_SECONDS)
+        heart.writing()
+    if file is not None:
+        file.result()
+
+
 def _train_epoch(
-    program: Program, cache: WorkerCache, segment: Segment, epoch: int
+    program: Program, cache: WorkerCache, segment: Segment, epoch: int, heart: Heart
 ) -> tuple[dict[str, float], Logits]:
-    """Train one epoch and evaluate; its metrics by name, and the logits of the validation split."""
+    """Train one epoch and evaluate; its metrics by name, and the logits of the validation split.
+
+    Raises:
+        CutOffError: the segment is to stop.
+    """
     assert cache.images is not None
     params = segment.params
     began = time.monotonic()
-    indices = batch_indices(cache.images.train_labels, params, segment.seed, epoch)
-    rates = learning_rates(params, epoch, segment.max_epochs, len(indices))
+    heart.begin(epoch)
+    labels = cache.images.train_labels
+    indices = batch_indices(labels, params, segment.seed, epoch, segment.epoch_images)
+    rates = learning_rates(params, epoch, segment.max_epochs, len(indices), segment.cycles)
     totals = program.train_epoch(
         cache.images.train.chunks(indices),
         rates,
         seed_from(segment.seed, epoch),
         params,
-        class_weights(cache.images.train_labels, params, len(segment.dataset.classes)),
+        class_weights(labels, params, len(segment.dataset.classes)),
+        heart.training,
     )
     trained = time.monotonic()
     metrics = {"loss": totals.loss, "accuracy": totals.accuracy}
     labels = cache.images.validation_labels
     with program.averaged():
-        logits = program.predict(cache.images.validation)
+        logits = program.predict(cache.images.validation, heart.validating)
     if len(labels):
         metrics |= {f"val_{name}": value for name, value in summary(logits, labels).items()}
     metrics |= {
@@ -208,7 +256,7 @@ def _no_longer_improves(losses: list[float], patience: int) -> bool:
 
 
 def _evaluations(
-    program: Program, segment: Segment, cache: WorkerCache, validation: Logits
+    program: Program, segment: Segment, cache: WorkerCache, validation: Logits, heart: Heart
 ) -> list[Evaluation]:
     assert cache.arrays is not None
     assert cache.images is not None
@@ -219,5 +267,5 @@ def _evaluations(
     if segment.evaluate_test:
         images, labels = cache.arrays.on_disk("test")
         if len(images):
-            found.append(evaluation("test", program.predict(images), labels, classes))
+            found.append(evaluation("test", program.predict(images, heart.testing), labels, classes))
     return found

@@ -23,6 +23,10 @@ class Halfway:
         """Half of the epochs, and all."""
         return [self.max_epochs // 2, self.max_epochs]
 
+    def cycles(self, trial: int) -> tuple[int, ...]:
+        """One to each pause."""
+        return tuple(self.rungs)
+
     def start(self, trial: int) -> int:
         """Half of the epochs."""
         return self.rungs[0]

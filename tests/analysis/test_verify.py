@@ -159,7 +159,7 @@ def test_a_cursor_of_another_store_is_not_believed(
     paths.log.write_bytes(content)
     another_store(monkeypatch, "third")
     sync_study(paths)
-    assert read_cursor(paths.tracking_cursor).seq == 16
+    assert read_cursor(paths.tracking_cursor).seq == 17
     assert not problems(paths)
     another_store(monkeypatch, "another")
     assert problems(paths)
@@ -170,7 +170,7 @@ def test_a_cursor_of_another_store_is_not_believed(
 
 def test_a_log_of_the_version_before_goes_on(paths: StudyPaths) -> None:
     """Its cursor said nothing but a number."""
-    paths.tracking_cursor.write_text('{"seq": 16}')
+    paths.tracking_cursor.write_text('{"seq": 17}')
     sync_study(paths)
     assert not problems(paths)
     assert read_cursor(paths.tracking_cursor).run == run_of(None).info.run_id

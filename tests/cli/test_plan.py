@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.data.prepare import prepare
+from harness.experiment.dataset_config import DatasetConfig
 
 
 def plan(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str]:
@@ -59,3 +61,60 @@ def test_a_plan_needs_no_data(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = plan(capsys, "--dataset", "nowhere")
     assert "rungs" in out
     assert "The data set 'nowhere' was not found" in err
+
+
+def prepared_digits() -> None:
+    prepare(DatasetConfig(source="digits"), seed=0, progress=lambda *_: None)
+
+
+def test_a_plan_without_prepared_data_says_that_costs_are_not_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, _ = plan(capsys)
+    assert "forecast    not known: The data has not been prepared yet" in out
+    out, _ = plan(capsys, "--json")
+    assert list(json.loads(out)["forecast"]) == ["unknown"]
+
+
+@pytest.mark.slow
+def test_a_plan_forecasts_what_configurations_and_the_sweep_take(capsys: pytest.CaptureFixture[str]) -> None:
+    prepared_digits()
+    Path("mine.yaml").write_text(
+        "name: mine\ntraining: {epochs: 4}\nsearch: {trials: 9, workers: 2, timeout: 1}\n"
+        "space: {depth: [1, 2], width: [4, 48], batch_size: 32}\n"
+    )
+    out, _ = plan(capsys, "mine.yaml", "--json")
+    found = json.loads(out)["forecast"]
+    seconds = [found[which]["epoch_seconds"] for which in ("cheapest", "typical", "dearest")]
+    assert 0 < seconds[0] <= seconds[1] <= seconds[2]
+    assert found["dearest"]["params"]["depth"] == 2
+    assert found["dearest"]["params"]["width"] == 48
+    assert found["cheapest"]["params"]["width"] == 4
+    for which in ("cheapest", "typical", "dearest"):
+        one = found[which]
+        assert one["training_seconds"] > 4 * one["epoch_seconds"]
+        assert one["memory_bytes"] > 100e6
+    assert found["sweep"]["low"] <= found["sweep"]["middle"] <= found["sweep"]["high"]
+    assert (found["workers"], found["drawn"], found["too_large"]) == (2, 64, 0)
+    assert 0 <= found["too_long"] <= 64
+    rates = Path(os.environ["HARNESS_CACHE"], "calibration.json")
+    known = rates.read_text()
+    assert len(json.loads(known)) == 1
+    table = plan(capsys, "mine.yaml")[0]  # now with known rates
+    assert rates.read_text() == known
+    assert f"{found['dearest']['epoch_seconds']:.3g} s an epoch" in table
+    assert "without a time limit" in table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["raise RuntimeError('no such thing')", "import os; os._exit(3)"])
+def test_a_plug_in_that_fails_is_planned_all_the_same(capsys: pytest.CaptureFixture[str], code: str) -> None:
+    prepared_digits()
+    Path("broken.py").write_text(f"def build(params, image_shape, num_classes):\n    {code}\n")
+    Path("mine.yaml").write_text("name: mine\nmodel: broken:build\nspace: {batch_size: [16, 32]}\n")
+    out, _ = plan(capsys, "mine.yaml", "--json")
+    found = json.loads(out)
+    assert found["rungs"]
+    assert "unknown" in found["forecast"]
+    if "raise" in code:
+        assert "no such thing" in found["forecast"]["unknown"]

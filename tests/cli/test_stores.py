@@ -102,13 +102,13 @@ def test_sync_names_what_it_leaves_out_and_restores_it_when_told(command: Comman
         0,
         "MLflow: the run of trial 1 was deleted there and is left out; `harness sync s --restore` makes it "
         "again.\n"
-        "s: Optuna's storage and MLflow have all 16 records.\n",
+        "s: Optuna's storage and MLflow have all 17 records.\n",
     )
     _, text = command("verify", "s")
     assert "note: the run of trial 1 was deleted in MLflow" in text
     assert "MLflow lacks: loss" not in text
     assert command("sync", "s", "--restore")[0] == 0
-    assert command("sync", "s") == (0, "s: Optuna's storage and MLflow have all 16 records.\n")
+    assert command("sync", "s") == (0, "s: Optuna's storage and MLflow have all 17 records.\n")
 
 
 def test_a_study_that_never_began(command: Command) -> None:
@@ -155,7 +155,7 @@ def test_a_model_that_mlflow_has_otherwise_is_not_exported(command: Command) -> 
         event = replace(event, study_id="a" * 32) if event.kind == "study_started" else event  # noqa: PLW2901
         log.append(replace(event, sha256="6" * 64) if event.kind == "model_saved" else event)
     log.close()
-    assert len(lines) == 16
+    assert len(lines) == 17
     code, text = command("export", "--run", run)
     assert code == 1
     assert "harness sync s" in text

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 EXPERIMENT = """
 name: own
 model: own_network:build
-training: {epochs: 2}
+training: {epochs: 2, precision: float32}
 dataset: {limit_train: 200}
 space:
   filters: {type: int, low: 4, high: 8}

@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-QUICK = ["--epochs", "2", "--set", "dataset.limit_train=300"]
+QUICK = ["--epochs", "2", "--set", "dataset.limit_train=300", "--set", "training.precision=float32"]
 
 
 def harness(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 EXPERIMENT = """
 name: phone
 dataset: {source: photos}
-training: {epochs: 8}
+training: {epochs: 8, precision: float32}
 scheduler: {kind: none}
 space: {depth: 2, width: 8, dropout: 0.0, optimizer: adam, learning_rate: 0.01, batch_size: 16}
 """

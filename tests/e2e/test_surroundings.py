@@ -21,7 +21,7 @@ STANDARD = [
 TINY = """\
 name: tiny
 dataset: {source: digits}
-training: {epochs: 2}
+training: {epochs: 2, precision: float32}
 scheduler: {kind: none}
 space: {depth: 1, width: 4, learning_rate: 0.01}
 """

@@ -18,17 +18,20 @@ from harness.engine.inline import InlineEngine
 from harness.engine.kind import EngineSettings
 from harness.engine.local import LocalEngine
 from harness.engine.memory import WorkerMemory, own_memory
-from harness.engine.protocol import Engine, EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.engine.protocol import Answered, Engine, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
 from harness.paths import StudyPaths
 from harness.records import (
+    Answer,
     Checkpoint,
     CheckpointDamaged,
     CheckpointSaved,
     Dataset,
     EpochEnded,
     ModelSaved,
+    Pulse,
+    Question,
     Segment,
     SegmentEnded,
     SegmentFailed,
@@ -96,6 +99,10 @@ def wait_for(engine: Engine, wanted: type, count: int = 1) -> list[EngineEvent]:
     raise AssertionError(f"no {wanted.__name__} came; seen: {seen}")
 
 
+def answer_in(events: list[EngineEvent]) -> Answer:
+    return next(event.answer for event in events if isinstance(event, Answered))
+
+
 def reported(events: list[EngineEvent], worker: int) -> list[object]:
     return [event.event for event in events if isinstance(event, Reported) and event.worker == worker]
 
@@ -133,7 +140,7 @@ def test_every_worker_says_that_it_is_ready(engine: Engine) -> None:
 def test_a_segment_reports_epochs_then_its_end(engine: Engine, dataset: Dataset, tmp_path: Path) -> None:
     wait_for(engine, WorkerReady, count=2)
     engine.submit(1, segment(dataset, tmp_path))
-    told = reported(wait_for(engine, SegmentEnded), 1)
+    told = [event for event in reported(wait_for(engine, SegmentEnded), 1) if not isinstance(event, Pulse)]
     # The checkpoint of an epoch is durable before the next epoch is told. The last one is written while the
     # worker is free for another segment already.
     assert [type(event) for event in told[:3]] == [EpochEnded, CheckpointSaved, EpochEnded]
@@ -204,20 +211,25 @@ def test_a_damaged_checkpoint_is_named_and_an_earlier_state_used(
 def test_a_trial_in_two_segments_on_two_workers_equals_one_in_one(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
+    """Also where the second begins in the middle of a cycle of the learning rate."""
     wait_for(engine, WorkerReady, count=2)
-    engine.submit(0, segment(dataset, tmp_path, stop=4))
+    params = complete({"family": "cnn", "depth": 1, "width": 4, "schedule": "cycle_per_rung"})
+    given = {"params": params, "cycles": (1, 4)}
+    engine.submit(0, segment(dataset, tmp_path, stop=4, **given))
     whole = reported(wait_for(engine, SegmentEnded), 0)
-    engine.submit(0, segment(dataset, tmp_path, trial=1))
+    engine.submit(0, segment(dataset, tmp_path, trial=1, **given))
     first = reported(wait_for(engine, SegmentEnded), 0)
     saved = saved_in(first)[-1]
-    engine.submit(1, segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=saved))
+    engine.submit(1, segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=saved, **given))
     second = reported(wait_for(engine, SegmentEnded), 1)
     assert numbers(first) + numbers(second) == numbers(whole)
+    rates = [event.metrics["learning_rate"] for event in whole if isinstance(event, EpochEnded)]
+    assert rates[0] < rates[1] > rates[2] > rates[3], "epoch 1 ends a cycle, epoch 4 the other"
     model = next(event for event in second if isinstance(event, ModelSaved))
     assert (tmp_path / model.file).stat().st_size == model.size
 
 
-def test_a_stopped_segment_ends_after_its_epoch_with_a_checkpoint(
+def test_a_stopped_segment_ends_with_its_last_whole_epoch_and_goes_on_from_there(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
     wait_for(engine, WorkerReady, count=2)
@@ -227,7 +239,15 @@ def test_a_stopped_segment_ends_after_its_epoch_with_a_checkpoint(
     end = told[-1]
     assert isinstance(end, SegmentEnded)
     assert end.epoch < 5000
-    assert saved_in(told)[-1].epoch == end.epoch
+    saved = saved_in(told)
+    assert [event.epoch for event in told if isinstance(event, EpochEnded)] == [one.epoch for one in saved]
+    assert end.epoch == (saved[-1].epoch if saved else 0)
+    stop, latest = end.epoch + 2, saved[-1] if saved else None
+    again = segment(dataset, tmp_path, start=end.epoch, stop=stop, max_epochs=5000, checkpoint=latest)
+    engine.submit(0, again)
+    told += reported(wait_for(engine, SegmentEnded), 0)
+    engine.submit(1, segment(dataset, tmp_path, trial=1, stop=stop, max_epochs=5000))
+    assert numbers(told) == numbers(reported(wait_for(engine, SegmentEnded), 1))
 
 
 def test_a_segment_may_follow_while_the_model_of_the_last_one_is_written(
@@ -306,6 +326,42 @@ def test_a_killed_worker_is_noticed_with_the_signal(dataset: Dataset, tmp_path: 
         assert "SIGKILL" in lost.reason
     finally:
         engine.close()
+
+
+def test_in_bfloat16_a_trial_in_two_segments_on_two_workers_equals_one_in_one_and_questions_change_nothing(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    engine = LocalEngine(StudyPaths(tmp_path), 2)
+    engine.start()
+    chosen = {"precision": "bfloat16", "params": complete({"family": "cnn", "depth": 1, "width": 4})}
+    arguments = {
+        "params": chosen["params"],
+        "image_shape": list(dataset.image_shape),
+        "classes": len(dataset.classes),
+        "seconds": 60.0,
+    }
+    try:
+        wait_for(engine, WorkerReady, count=2)
+        engine.ask(0, Question(name="precisions", arguments=arguments))
+        found = answer_in(wait_for(engine, Answered))
+        assert found.error is None
+        assert set(found.found) == {"float32", "bfloat16"}
+        assert all(0 < seconds < 60 for seconds in found.found.values())
+        engine.ask(0, Question(name="precisions", arguments=arguments | {"seconds": 0.0}))
+        assert "compiling takes longer" in str(answer_in(wait_for(engine, Answered)).error)
+        engine.submit(0, segment(dataset, tmp_path, trial=1, **chosen))
+        first = reported(wait_for(engine, SegmentEnded), 0)
+        saved = saved_in(first)[-1]
+        engine.submit(1, segment(dataset, tmp_path, trial=1, start=2, stop=4, checkpoint=saved, **chosen))
+        second = reported(wait_for(engine, SegmentEnded), 1)
+        engine.submit(1, segment(dataset, tmp_path, stop=4, **chosen))
+        whole = reported(wait_for(engine, SegmentEnded), 1)
+        engine.submit(1, segment(dataset, tmp_path, trial=2))
+        other = reported(wait_for(engine, SegmentEnded), 1)
+    finally:
+        engine.close()
+    assert numbers(first) + numbers(second) == numbers(whole)
+    assert numbers(other) != numbers(first)
 
 
 def test_a_set_beyond_the_memory_for_data_is_streamed_with_the_same_numbers(

@@ -21,13 +21,16 @@ from harness.engine.wire import (
     encode_report,
     encode_request,
 )
-from harness.records import Dataset, EpochEnded, Segment, SegmentFailed, TrainingEnded
+from harness.records import Answer, Dataset, EpochEnded, Question, Segment, SegmentFailed, TrainingEnded
 
 PATIENCE = 30.0
 DATASET = Dataset(
     name="none", folder="", split="", digest="", classes=("a", "b"), image_shape=(2, 2, 1), counts={},
     class_counts={}, warnings=(),
 )  # fmt: skip
+
+
+QUESTION = Question(name="size", arguments={"about": 3})
 
 
 def segment(trial: int) -> Segment:
@@ -47,13 +50,17 @@ def describe(failed: Segment, error: BaseException) -> SegmentFailed:
     )
 
 
+def answer(question: Question) -> Answer:
+    return Answer(question=question.name, found={"asked": float(question.arguments["about"])})
+
+
 class Served:
     """A worker that is being served in a thread."""
 
     def __init__(self, run: Callable[[Segment, Observe, ShouldStop], Future[None]]) -> None:
         self.requests: queue.Queue[Request | None] = queue.Queue()
         self.reports: queue.Queue[Report] = queue.Queue()
-        start = lambda: Trainer(run, describe)  # noqa: E731
+        start = lambda: Trainer(run, describe, answer)  # noqa: E731
         self.thread = threading.Thread(target=serve, args=(self.requests.get, self.reports.put, start))
         self.thread.start()
 
@@ -139,6 +146,20 @@ def test_a_failure_is_described_and_the_next_segment_runs(worker: Callable[..., 
     assert served.next() == describe(segment(1), OSError("the disk is gone"))
 
 
+def test_questions_are_answered_between_segments_in_the_order_they_came(
+    worker: Callable[..., Served],
+) -> None:
+    def run(given: Segment, observe: Observe, _: ShouldStop) -> Future[None]:
+        observe(epoch_ended(given.trial, 1))
+        return done()
+
+    served = worker(run)
+    for request in (segment(1), QUESTION, segment(2)):
+        served.requests.put(request)
+    told = [served.next() for _ in range(4)]
+    assert told == [Ready(), epoch_ended(1, 1), answer(QUESTION), epoch_ended(2, 1)]
+
+
 def test_a_worker_is_heard_of_only_when_it_can_train(worker: Callable[..., Served]) -> None:
     requests: queue.Queue[Request | None] = queue.Queue()
     reports: queue.Queue[Report] = queue.Queue()
@@ -150,7 +171,7 @@ def test_a_worker_is_heard_of_only_when_it_can_train(worker: Callable[..., Serve
 
     def start() -> Trainer:
         may_start.wait(PATIENCE)
-        return Trainer(lambda *_: done(), describe)
+        return Trainer(lambda *_: done(), describe, answer)
 
     thread = threading.Thread(target=serve, args=(receive, reports.put, start))
     thread.start()
@@ -163,7 +184,9 @@ def test_a_worker_is_heard_of_only_when_it_can_train(worker: Callable[..., Serve
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("request_", [segment(3), StopSegment()], ids=["segment", "stop"])
+@pytest.mark.parametrize(
+    "request_", [segment(3), StopSegment(), QUESTION], ids=["segment", "stop", "question"]
+)
 def test_requests_come_back_from_their_line(request_: Request) -> None:
     line = encode_request(request_)
     assert line.count("\n") == 1
@@ -171,7 +194,9 @@ def test_requests_come_back_from_their_line(request_: Request) -> None:
     assert decode_request(line) == request_
 
 
-@pytest.mark.parametrize("report", [Ready(), epoch_ended(2, 1)], ids=["ready", "event"])
+@pytest.mark.parametrize(
+    "report", [Ready(), epoch_ended(2, 1), answer(QUESTION)], ids=["ready", "event", "answer"]
+)
 def test_reports_come_back_from_their_line(report: Report) -> None:
     line = encode_report(report)
     assert line.count("\n") == 1

@@ -6,11 +6,11 @@ import queue
 import threading
 from dataclasses import dataclass, field
 
-from harness.engine.protocol import EngineEvent, Reported, WorkerReady
+from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerReady
 from harness.engine.serving import serve
 from harness.engine.trainer import keras_trainer
 from harness.engine.wire import Ready, Report, Request, StopSegment
-from harness.records import Segment
+from harness.records import Answer, Question, Segment
 
 
 @dataclass(slots=True)
@@ -38,6 +38,9 @@ class ThreadEngine:
 
     def submit(self, worker: int, segment: Segment) -> None:
         self._workers[worker].requests.put(segment)
+
+    def ask(self, worker: int, question: Question) -> None:
+        self._workers[worker].requests.put(question)
 
     def stop_segment(self, worker: int) -> None:
         self._workers[worker].requests.put(StopSegment())
@@ -70,7 +73,12 @@ class ThreadEngine:
         worker = self._workers[number]
 
         def send(report: Report) -> None:
-            self._events.put(WorkerReady(number) if isinstance(report, Ready) else Reported(number, report))
+            if isinstance(report, Ready):
+                self._events.put(WorkerReady(number))
+            elif isinstance(report, Answer):
+                self._events.put(Answered(number, report))
+            else:
+                self._events.put(Reported(number, report))
 
         worker.thread = threading.Thread(target=serve, args=(worker.requests.get, send, keras_trainer))
         worker.thread.start()

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ExperimentError
-from harness.experiment.distributions import FloatRange
+from harness.experiment.distributions import Distribution, FloatRange
 from harness.experiment.load import builtin_names, dump, load, restore, single
+from harness.experiment.parameters import complete, multiply_adds
+from harness.experiment.space import resolve
+from harness.records import Params, Scalar
 from tests.experiment.spaces import searched
 
 GOOD = """name: mine
@@ -199,3 +202,114 @@ def test_what_a_clock_decides_is_refused_in_an_ordered_study(tmp_path: Path) -> 
     ]
     load("quickstart", ["search.ordered=true", "limits.parameters=1000", "search.timeout=5"])
     load("quickstart", ["search.max_trial_seconds=5", "limits.latency_ms=3"])
+
+
+@pytest.mark.parametrize("kind", ["asha", "hyperband", "screen"])
+def test_schedules_that_cannot_be_compared_at_rungs_are_pointed_out(kind: str) -> None:
+    mixed = load(written(GOOD + "  schedule: [constant, one_cycle]\n"), [f"scheduler.kind={kind}"])
+    (sentence,) = mixed.search_advice
+    assert f"{kind} compares trials at rungs" in sentence
+    assert "constant and one_cycle" in sentence
+    assert "cycle_per_rung" in sentence
+    assert single(mixed).search_advice == (), "one training is compared with nothing"
+
+
+@pytest.mark.parametrize(
+    ("schedules", "kind"),
+    [
+        ("one_cycle", "asha"),
+        ("[one_cycle]", "asha"),
+        ("[constant, cycle_per_rung]", "hyperband"),
+        ("[constant, cosine, one_cycle]", "none"),
+        ("[cosine, one_cycle]", "patient"),
+    ],
+)
+def test_schedules_that_can_be_compared_need_no_advice(schedules: str, kind: str) -> None:
+    assert load(written(GOOD + f"  schedule: {schedules}\n"), [f"scheduler.kind={kind}"]).search_advice == ()
+
+
+def test_schedules_under_conditions_count_together() -> None:
+    conditional = """  family: [cnn, resnet]
+  schedule:
+    - {type: constant, value: cosine, when: {family: cnn}}
+    - {type: constant, value: one_cycle, when: {family: resnet}}
+"""
+    (sentence,) = load(written(GOOD + conditional)).search_advice
+    assert "cosine and one_cycle" in sentence
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_built_in_experiments_follow_the_advice(name: str) -> None:
+    assert load(name).search_advice == load(name).advice == ()
+
+
+@pytest.mark.parametrize("name", [name for name in builtin_names() if len(searched(load(name).space)) > 1])
+def test_built_in_searches_begin_with_whole_configurations_the_cheapest_first(name: str) -> None:
+    experiment = load(name)
+    assert 2 <= len(experiment.start_with) <= 4
+    costs = []
+    for start in experiment.start_with:
+        asked: list[str] = []
+
+        def given(
+            sampled_as: str, _: Distribution, start: Params = start, asked: list[str] = asked
+        ) -> Scalar:
+            asked.append(sampled_as.partition("[")[0])
+            return start[asked[-1]]  # what is not given would be sampled
+
+        params, _ = resolve(experiment.space, given)
+        assert set(start) == set(asked), "what is given and does not apply is not wanted"
+        costs.append(multiply_adds(complete(params, experiment.model), (32, 32, 3)))
+    known = [cost for cost in costs if cost is not None]
+    assert known == sorted(known)
+
+
+STARTS = (
+    GOOD
+    + """start_with:
+  - {depth: 1, l2: 1e-5}
+  - {depth: 2}
+  - {depth: 3, l2: 1e-3}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("override", "left"),
+    [
+        ("space.depth=[2, 3]", [2, 3]),
+        ("space.depth=3", [3]),
+        ("space.depth.high=2", [1, 2]),
+        ("space.depth=6", []),
+        ("space={depth: [1, 4], l2: 1e-5}", [1]),
+    ],
+)
+def test_starts_of_the_file_that_do_not_fit_a_typed_space_are_left_out(
+    override: str, left: list[int]
+) -> None:
+    """Otherwise no range of an experiment that begins with known configurations could be changed."""
+    experiment = load(written(STARTS), [override])
+    assert [start["depth"] for start in experiment.start_with] == left
+    (sentence,) = experiment.search_advice
+    assert f"{3 - len(left)} of the 3 configurations in mine.yaml do not fit" in sentence
+
+
+def test_starts_that_fit_a_typed_space_stay() -> None:
+    experiment = load(written(STARTS), ["space.depth=[1, 2, 3, 4]"])
+    assert (len(experiment.start_with), experiment.search_advice) == (3, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "named"),
+    [
+        (GOOD + "start_with: [{depth: 9}]\n", [], "mine.yaml:5: start_with.0.depth"),
+        (GOOD + "start_with: [{'a.b': 9}]\n", [], "mine.yaml:5: start_with.0.a.b: a.b is not in the space"),
+        (STARTS.replace("1e-3}", "5}"), ["space.depth=2"], "start_with.2.l2"),
+        (STARTS, ["start_with=[{depth: 9}]", "space.depth=2"], "--set start_with.0.depth"),
+    ],
+)
+def test_starts_that_never_fitted_and_those_that_were_typed_are_mistakes(
+    text: str, overrides: list[str], named: str
+) -> None:
+    with pytest.raises(ExperimentError, match=named):
+        load(written(text), overrides)

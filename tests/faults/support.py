@@ -31,7 +31,7 @@ PATIENCE = 180.0
 TINY = """\
 name: tiny
 dataset: {source: digits, limit_train: 900}
-training: {epochs: 4}
+training: {epochs: 4, precision: float32}
 scheduler: {kind: none}
 search: {sampler: random, workers: 2}
 space:

@@ -28,7 +28,7 @@ MEMORY = 1.5
 DIVERGING = """\
 name: diverging
 dataset: {source: digits, limit_train: 900}
-training: {epochs: 4}
+training: {epochs: 4, precision: float32}
 scheduler: {kind: none}
 search: {sampler: grid, workers: 2}
 space:
@@ -44,7 +44,7 @@ PLUGIN = """\
 name: own
 model: own_network:build
 dataset: {source: digits, limit_train: 900}
-training: {epochs: 4}
+training: {epochs: 4, precision: float32}
 scheduler: {kind: none}
 search: {sampler: grid, workers: 2, hang_seconds: %d, worker_memory: %g}
 space:

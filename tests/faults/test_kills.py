@@ -135,7 +135,7 @@ def _copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def test_ctrl_c_once_finishes_the_epoch_and_says_how_to_go_on() -> None:
+def test_ctrl_c_once_stops_the_sweep_and_says_how_to_go_on() -> None:
     with running("sweep", tiny(), "--study", "s", *PLAIN) as sweep:
         until(seen("s", "epoch_ended", trial=2), sweep)
         sweep.process.send_signal(signal.SIGINT)
@@ -144,10 +144,32 @@ def test_ctrl_c_once_finishes_the_epoch_and_says_how_to_go_on() -> None:
     proven("s")
     harness("resume", "s")
     state = proven("s", 10)
-    # Nothing at all is trained twice.
+    # No whole epoch is trained twice.
     told = [(event["trial"], event["epoch"]) for event in events("s") if event["kind"] == "epoch_ended"]
     assert len(told) == len(set(told))
     assert state.sessions == 2
+
+
+LONG_EPOCH = ("--set", "training.epoch_images=5000000")
+"""An epoch of so many of the digits takes longer than anybody waits here."""
+
+
+@pytest.mark.parametrize("how", ["ctrl-C", "time limit"])
+def test_a_sweep_ends_in_the_middle_of_a_long_epoch(how: str) -> None:
+    # In order nothing is refused for taking too long.
+    limit = ("--timeout", "20", "--ordered") if how == "time limit" else ()
+    with running("sweep", tiny(), "--study", "s", *PLAIN, *LONG_EPOCH, *limit) as sweep:
+        until(seen("s", "segment_started", trial=1), sweep)
+        if how == "ctrl-C":
+            time.sleep(2)
+            sweep.process.send_signal(signal.SIGINT)
+        code = sweep.wait(60)
+    assert (code, how) in ((130, "ctrl-C"), (0, "time limit"))
+    assert ("Stopping within the running epochs" if how == "ctrl-C" else "time limit of 20 s") in sweep.stderr
+    assert "harness resume s" in sweep.stderr
+    assert not any(event["kind"] == "epoch_ended" for event in events("s"))
+    assert not _alive("s")
+    harness("verify", "s")
 
 
 def test_ctrl_c_twice_ends_before_400_epochs_do_and_can_be_gone_on_with() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -120,6 +121,14 @@ def test_options_and_the_command_lines_have_the_same_names() -> None:
 def test_mistakes_are_sentences(given: dict[str, object], said: str) -> None:
     with pytest.raises(HarnessError, match=re.escape(said)):
         harness.load(**given)  # type: ignore[arg-type]
+
+
+def test_what_whoever_searches_should_know_goes_to_the_logger(caplog: pytest.LogCaptureFixture) -> None:
+    """A range that is narrowed on purpose is no reason for a warning."""
+    caplog.set_level(logging.INFO, logger="harness")
+    harness.load("cifar10", set={"space.width": [64]})
+    (record,) = caplog.records
+    assert record.getMessage().startswith("start_with: 3 of the 3 configurations")
 
 
 def test_advice_about_a_file_is_a_warning() -> None:

@@ -30,7 +30,10 @@ from tests.conftest import keep_tables
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent
-LONG = 'harness.load("quickstart", trials=60, epochs=60, set={"scheduler.kind": "none"})'
+LONG = (
+    'harness.load("quickstart", trials=60, epochs=60, '
+    'set={"scheduler.kind": "none", "training.precision": "float32"})'
+)
 """More than any test waits for."""
 
 
@@ -49,7 +52,7 @@ def own_jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tiny() -> harness.Experiment:
-    return harness.load("quickstart", trials=2, epochs=1)
+    return harness.load("quickstart", trials=2, epochs=1, set={"training.precision": "float32"})
 
 
 def script(text: str) -> subprocess.CompletedProcess[str]:

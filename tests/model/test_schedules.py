@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.experiment.parameters import complete
+from harness.experiment.parameters import CATALOG, complete
 from harness.model.schedules import learning_rates
 
 
-def whole(steps: int = 10, epochs: int = 10, **changes: Any) -> np.ndarray:
+def whole(steps: int = 10, epochs: int = 10, cycles: Sequence[int] = (), **changes: Any) -> np.ndarray:
     params = complete({"learning_rate": 1.0, **changes})
-    return np.concatenate([learning_rates(params, epoch, epochs, steps) for epoch in range(1, epochs + 1)])
+    return np.concatenate(
+        [learning_rates(params, epoch, epochs, steps, cycles) for epoch in range(1, epochs + 1)]
+    )
 
 
 def test_constant_is_constant() -> None:
@@ -47,3 +52,53 @@ def test_warm_up_rises_linearly() -> None:
     found = whole(warmup=0.1)
     np.testing.assert_allclose(found[:10], np.arange(1, 11) / 11, rtol=1e-6)
     assert set(found[10:]) == {1.0}
+
+
+def test_a_cycle_per_rung_rises_and_falls_to_each_of_them() -> None:
+    """Rungs at epochs 1 and 3, of ten steps each: the rate rises in 3 steps, then in 6."""
+    found = whole(epochs=3, cycles=(1, 3), schedule="cycle_per_rung")
+    first = [1 / 4, 2 / 4, 3 / 4, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7]
+    second = [*np.arange(1, 7) / 7, *np.arange(14, 0, -1) / 14]
+    np.testing.assert_allclose(found, [*first, *second], rtol=1e-6)
+
+
+def test_the_warm_up_of_a_cycle_per_rung_is_a_share_of_each() -> None:
+    found = whole(epochs=3, cycles=(1, 3), schedule="cycle_per_rung", warmup=0.1)
+    np.testing.assert_allclose(found[:3], [1 / 2, 1, 8 / 9], rtol=1e-6)
+    np.testing.assert_allclose(found[10:14], [1 / 3, 2 / 3, 1, 17 / 18], rtol=1e-6)
+
+
+@st.composite
+def rungs(draw: st.DrawFn) -> list[int]:
+    return sorted(draw(st.sets(st.integers(1, 20), min_size=1, max_size=5)))
+
+
+@given(cycles=rungs(), steps=st.integers(2, 12), warmup=st.floats(0, 0.5), peak=st.floats(1e-5, 1))
+def test_a_cycle_per_rung_is_continuous_and_low_at_every_rung(
+    cycles: list[int], steps: int, warmup: float, peak: float
+) -> None:
+    found = whole(
+        steps, cycles[-1], cycles, schedule="cycle_per_rung", warmup=warmup, learning_rate=peak
+    ).astype(np.float64) / peak  # fmt: skip
+    share = warmup or 0.3
+    lengths = np.diff([0, *cycles]) * steps
+    assert len(found) == lengths.sum()
+    assert (found > 0).all()
+    assert (found <= 1 + 1e-6).all()
+    shortest = lengths.min()
+    # Between two steps it moves by no more than its steepest rise and its steepest fall together.
+    steepest = 1 / (share * shortest + 1) + 1 / ((1 - share) * shortest)
+    assert np.abs(np.diff(found)).max() <= steepest + 1e-5
+    np.testing.assert_allclose(found[lengths.cumsum() - 1], 1 / ((1 - share) * lengths), rtol=1e-4)
+
+
+@pytest.mark.parametrize("cycles", [(), (10,)])
+@pytest.mark.parametrize("warmup", [0.0, 0.2])
+def test_without_rungs_there_is_one_cycle(cycles: tuple[int, ...], warmup: float) -> None:
+    found = whole(cycles=cycles, schedule="cycle_per_rung", warmup=warmup)
+    np.testing.assert_array_equal(found, whole(schedule="one_cycle", warmup=warmup))
+
+
+@pytest.mark.parametrize("schedule", sorted({*CATALOG["schedule"].choices} - {"cycle_per_rung"}))
+def test_other_schedules_do_not_look_at_the_rungs(schedule: str) -> None:
+    np.testing.assert_array_equal(whole(cycles=(1, 3, 10), schedule=schedule), whole(schedule=schedule))

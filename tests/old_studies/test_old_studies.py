@@ -13,6 +13,13 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.errors import ExperimentError
+from harness.experiment.load import computing_in, load
+from harness.experiment.overrides import options
+from harness.study.opening import open_study
+from harness.sweeping.checks import check_same_experiment
+from harness.sweeping.precision import settled
+from tests.old_studies.make import COMMANDS
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +77,23 @@ def test_every_study_is_still_read(archive: Path, command: Command, own_workplac
     assert all("complete" in states[study] for study in ("pictures", "pruner", "several"))
     assert json.loads(command("status", "ordered", "--json"))["next"].startswith("harness resume ordered")
     assert "<html" in Path(command("report", "several").strip()).read_text(encoding="utf-8")
+
+
+@each(ARCHIVES)
+@pytest.mark.parametrize("study", COMMANDS)
+def test_every_study_goes_on_with_the_file_that_it_began_with(
+    archive: Path, own_workplace: Path, study: str
+) -> None:
+    """What a file says today where it says nothing is not held against a study from before."""
+    unpack(archive, own_workplace)
+    _, state = open_study(study)
+    said: list[str] = []
+    found = settled(load(f"{study}.yaml", options(ordered=study == "ordered" or None)), state, said.append)
+    check_same_experiment(found, state)
+    assert found.training.precision == "float32"
+    assert said == ["precision: float32 (as the study began)"]
+    with pytest.raises(ExperimentError, match=r'training.precision was "float32", not "bfloat16"'):
+        check_same_experiment(computing_in(found, "bfloat16"), state)
 
 
 @each(ARCHIVES if FULL else [NEWEST])

@@ -38,6 +38,24 @@ def test_rungs_grow_and_end_with_the_last_epoch(kind: str, epochs: int) -> None:
 
 
 @pytest.mark.parametrize("kind", SCHEDULERS)
+@given(epochs=st.integers(1, 100), trial=st.integers(0, 50))
+def test_a_learning_rate_comes_down_wherever_a_trial_is_compared(kind: str, epochs: int, trial: int) -> None:
+    scheduler = made(kind, epochs)
+    cycles = scheduler.cycles(trial)
+    assert list(cycles) == sorted(set(cycles))
+    assert cycles[0] >= 1
+    assert cycles[-1] == epochs
+    first = scheduler.start(trial)
+    if SCHEDULERS[kind].compares_at_rungs:
+        assert first == cycles[0]
+        assert set(cycles) <= set(scheduler.rungs)
+    else:
+        assert cycles == (epochs,)
+    scheduler.report(trial, first, (0.5,))
+    assert scheduler.cycles(trial) == cycles
+
+
+@pytest.mark.parametrize("kind", SCHEDULERS)
 @settings(max_examples=50, deadline=None)
 @given(
     epochs=st.integers(1, 30),
@@ -59,6 +77,8 @@ def test_every_study_ends_and_no_trial_goes_back_or_too_far(
             if promotion is not None:
                 assert promotion.trial not in running.keys() | over
                 assert reached[promotion.trial] == promotion.start < promotion.stop
+                if SCHEDULERS[kind].compares_at_rungs:
+                    assert {promotion.start, promotion.stop} <= set(scheduler.cycles(promotion.trial))
                 running[promotion.trial] = promotion.stop
             elif len(reached) < len(scores):
                 trial = len(reached)

@@ -135,3 +135,9 @@ def test_the_time_limit_counts_all_sessions_but_not_the_time_between() -> None:
     assert (found.earlier_seconds, found.elapsed_seconds) == (6.5, 6.5)
     found.apply(LogRecord(len(events) + 1, ended(9_901_000)))
     assert (found.earlier_seconds, found.elapsed_seconds) == (6.5, 7.5)
+
+
+def test_what_a_session_takes_before_its_first_record_counts() -> None:
+    opened = study_started(session=1, time=1_000_000, spent_ms=3_500)
+    found = fold([LogRecord(1, opened), LogRecord(2, StudyEnded(reason="", complete=False, time=1_002_000))])
+    assert found.elapsed_seconds == 5.5

@@ -16,15 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.engine.inline import InlineEngine
-from harness.engine.protocol import EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.experiment.parameters import complete
 from harness.experiment.space import configurations
 from harness.experiment.space_file import parse_space
 from harness.records import (
+    Answer,
     Checkpoint,
     CheckpointSaved,
     EpochEnded,
     LogRecord,
+    Params,
+    Question,
     Segment,
     SegmentEnded,
     SegmentFailed,
@@ -37,16 +40,22 @@ from harness.records import (
 from harness.schedulers import SCHEDULERS
 from harness.schedulers.full import FullTraining
 from harness.schedulers.halving import Asha
+from harness.schedulers.hyperband import Hyperband
 from harness.schedulers.protocol import Scheduler
 from harness.study.event_log import EventLog, read
+from harness.study.limits import epochs_trained
 from harness.study.state import StudyState, best, fold
 from harness.sweeping import silence
+from harness.sweeping.admission import Admission
 from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.coordinator import Coordinator
+from harness.sweeping.costs_known import NothingKnown
 from harness.sweeping.failures import RETRIES
 from harness.sweeping.ordered import OrderedPolicy
 from harness.sweeping.plan import Stop, SweepPlan
 from harness.sweeping.samplers.sampler import Sampler
+from harness.sweeping.stopwatch import Stopwatch
+from harness.sweeping.workers import Workers
 from harness.sweeping.writer import StudyWriter
 from tests.studies import DATASET, SPACE, experiment, study_started
 
@@ -55,8 +64,8 @@ Observe = Callable[[WorkerEvent], None]
 
 def simulate(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
     """Accuracy grows with epochs towards 1 − dropout; no pixel is touched."""
-    epoch = segment.start
-    while epoch < segment.stop:
+    epoch, last = segment.start, min(segment.stop, segment.granted or segment.stop)
+    while epoch < last:
         epoch += 1
         accuracy = (1 - float(segment.params["dropout"])) * epoch / (epoch + 1)
         observe(
@@ -98,6 +107,7 @@ def coordinator(
     sampler: str = "tpe",
     model: str | None = None,
     space: dict[str, Any] = SPACE,
+    admission: Admission | None = None,
     **limits: Any,
 ) -> Coordinator:
     """A coordinator that takes up the study in `folder`; `limits` are keys of the section `search`."""
@@ -114,13 +124,15 @@ def coordinator(
         Sampler(searched.space, sampler, 0, objectives=searched.objectives),
         scheduler or Asha(1, epochs, 3),
         trials,
+        admission or Admission(),
     )
     plan = SweepPlan(experiment=searched, study_folder=folder, dataset=DATASET)
     return Coordinator(
         plan=plan,
-        engine=engine,
+        workers=Workers(engine, searched.search.hang_seconds),
         writer=StudyWriter(plan, log, state, on_record),
         policy=OrderedPolicy(policy, window) if window else policy,
+        clock=Stopwatch(time.monotonic(), state.earlier_seconds),
         stop=stop or Stop(),
     )
 
@@ -217,6 +229,48 @@ def test_a_worker_lost_while_it_writes_costs_another_attempt_and_no_decision(
     records = read(tmp_path / "events.jsonl")
     assert sorted(event.trial for event in ends(records)) == list(range(12))
     assert [segment for segment in segments_of(records) if segment[0] == 3][:2] == [(3, 0, 1), (3, 0, 1)]
+
+
+class DiesWhenAsked(SlowWriter):
+    """The first two questions take the worker with them; a fresh one says when it is ready."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.times = 2
+        self.ready: set[int] = set()
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        events = super().poll(timeout)
+        self.ready |= {event.worker for event in events if isinstance(event, WorkerReady)}
+        return events
+
+    def ask(self, worker: int, question: Question) -> None:
+        if self.times:
+            self.times -= 1
+            self.ready.discard(worker)
+            self._events.append(WorkerLost(worker, "it was killed"))
+        else:
+            self._events.append(Answered(worker, Answer(question=question.name)))
+
+    def submit(self, worker: int, segment: Segment) -> None:
+        assert worker in self.ready
+        super().submit(worker, segment)
+
+
+def test_a_question_that_ends_its_worker_costs_no_trial(tmp_path: Path) -> None:
+    """Neither the one that is still written, nor the one whose cost is not known for it."""
+
+    class Asking(NothingKnown):
+        def seconds_to(self, params: Params, start: int, stop: int) -> float | None:
+            running.workers.ask(Question(name="cost"), seconds=9.0)
+            return None
+
+    running = coordinator(
+        tmp_path, engine=DiesWhenAsked(), scheduler=FullTraining(9), trials=4, timeout=1e11,
+        admission=Admission(Asking(), 9, 9),
+    )  # fmt: skip
+    assert finish(running).complete
+    assert [trial.state for trial in running.state.trials.values()] == ["complete"] * 4
 
 
 class BadNeighbours(SlowWriter):
@@ -377,6 +431,30 @@ def test_an_interrupted_study_goes_on_and_ends_like_an_undisturbed_one(tmp_path:
     assert told(running.state) == told(whole.state)
 
 
+@pytest.mark.parametrize("window", [0, 2])
+def test_segments_say_where_the_cycles_of_their_trial_end_before_and_after_a_resume(
+    tmp_path: Path, window: int
+) -> None:
+    """Those of its bracket: a trial of Hyperband that begins at a later rung has its first cycle up to it."""
+    cycles: dict[int, set[tuple[int, ...]]] = {}
+    for _ in range(200):
+        stop = Stop()
+
+        def run_one(segment: Segment, observe: Observe, _: object, stop: Stop = stop) -> None:
+            simulate(segment, observe, lambda: False)
+            cycles.setdefault(segment.trial, set()).add(segment.cycles)
+            stop.reason = "interrupted"
+
+        engine = InlineEngine(1, run=run_one)
+        if finish(
+            coordinator(tmp_path, engine=engine, stop=stop, scheduler=Hyperband(1, 9, 3), window=window)
+        ).complete:
+            break
+    brackets = Hyperband(1, 9, 3)
+    assert cycles == {trial: {tuple(brackets.bracket(trial).rungs)} for trial in range(12)}
+    assert {(1, 3, 9), (3, 9), (9,)} == set().union(*cycles.values())
+
+
 class ShuffledEngine(InlineEngine):
     """Runs what is waiting in a random order, so that results come in any order."""
 
@@ -513,6 +591,33 @@ def test_a_worker_that_has_grown_and_runs_out_of_memory_is_replaced_once(tmp_pat
     engine = Counting(1, run=run)
     assert finish(coordinator(tmp_path, engine=engine, model="mine:build")).complete
     assert engine.restarts == 1
+
+
+@pytest.mark.parametrize("budget", [1, 2, 7, 20, 22])
+def test_no_more_epochs_are_trained_than_the_budget_has(tmp_path: Path, budget: int) -> None:
+    running = coordinator(tmp_path, engine=InlineEngine(3, run=simulate), max_epochs_total=budget)
+    ended = finish(running)
+    assert ended.reason == f"the budget of {budget} epochs is used up"
+    assert epochs_trained(running.state) == budget
+    longer = coordinator(tmp_path, engine=InlineEngine(3, run=simulate), max_epochs_total=budget + 3)
+    finish(longer)
+    assert epochs_trained(longer.state) == budget + 3
+    whole = coordinator(tmp_path)
+    assert finish(whole).complete
+    assert best(whole.state) is not None
+
+
+def test_epochs_that_a_trial_did_not_need_are_left_to_one_that_was_granted_less(tmp_path: Path) -> None:
+    def early(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
+        own = replace(segment, stop=3, max_epochs=3) if segment.trial == 0 else segment
+        simulate(own, observe, should_stop)
+
+    running = coordinator(
+        tmp_path, trials=2, scheduler=FullTraining(9), engine=InlineEngine(2, run=early), max_epochs_total=10
+    )
+    assert finish(running).reason == "the budget of 10 epochs is used up"
+    trials = running.state.trials.values()
+    assert [(trial.state, trial.last_epoch) for trial in trials] == [("complete", 3), ("paused", 7)]
 
 
 def test_a_trial_may_not_train_for_longer_than_its_limit(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def saved(epoch: int) -> Checkpoint:
 
 
 def test_the_first_segment_begins_at_the_beginning() -> None:
-    segment = next_segment(plan(), trial(), 3)
+    segment = next_segment(plan(), trial(), 3, (3, EPOCHS))
     assert (segment.trial, segment.attempt, segment.start, segment.stop, segment.max_epochs) == (
         3,
         1,
@@ -64,13 +64,14 @@ def test_the_first_segment_begins_at_the_beginning() -> None:
         EPOCHS,
     )
     assert (segment.params, segment.seed, segment.dataset) == ({"dropout": 0.1}, 7, DATASET)
+    assert segment.cycles == (3, EPOCHS)
     assert (segment.checkpoint, segment.earlier_checkpoint, segment.past_losses) == (None, None, ())
 
 
 @pytest.mark.parametrize("epochs", [[2], [1, 3], [2, 4]])
 def test_a_segment_goes_on_from_the_last_checkpoint_and_knows_the_one_before(epochs: list[int]) -> None:
     known = trial(0.1, 0.2, 0.3, 0.4, checkpoints=[saved(epoch) for epoch in epochs], attempts=2)
-    segment = next_segment(plan(), known, 9)
+    segment = next_segment(plan(), known, 9, (EPOCHS,))
     assert (segment.start, segment.checkpoint) == (epochs[-1], saved(epochs[-1]))
     assert segment.earlier_checkpoint == (saved(epochs[0]) if len(epochs) > 1 else None)
     assert segment.past_losses == tuple(
@@ -83,18 +84,18 @@ def test_where_there_is_no_validation_split_the_training_loss_is_remembered() ->
     known = trial(0.1, 0.2, checkpoints=[saved(2)])
     for metrics in known.epochs.values():
         del metrics["val_loss"]
-    assert next_segment(plan(), known, 9).past_losses == (2.0, 2.0)
+    assert next_segment(plan(), known, 9, (EPOCHS,)).past_losses == (2.0, 2.0)
 
 
 def test_a_network_is_measured_once_and_only_if_somebody_asks() -> None:
     limited = plan(
         objectives=[{"metric": "val_accuracy"}, {"metric": "parameters"}], constraints={"latency_ms": 5.0}
     )
-    first = next_segment(limited, trial(), 3)
+    first = next_segment(limited, trial(), 3, (EPOCHS,))
     assert (first.measure, first.limits) == (("parameters", "latency_ms"), {"latency_ms": 5.0})
-    later = next_segment(limited, trial(measured={"parameters": 10.0, "latency_ms": 1.0}), 3)
+    later = next_segment(limited, trial(measured={"parameters": 10.0, "latency_ms": 1.0}), 3, (EPOCHS,))
     assert (later.measure, later.limits) == ((), {})
-    assert next_segment(plan(), trial(), 3).measure == ()
+    assert next_segment(plan(), trial(), 3, (EPOCHS,)).measure == ()
 
 
 def test_the_batch_stays_cut_and_the_test_split_sealed_as_the_plan_says() -> None:
@@ -102,9 +103,9 @@ def test_the_batch_stays_cut_and_the_test_split_sealed_as_the_plan_says() -> Non
         plan(),
         replace(plan(training={"epochs": 4, "precision": "bfloat16"}), evaluate_test=True),
     )
-    assert next_segment(sealed, trial(microbatches=2), 1).microbatches == 2
-    assert not next_segment(sealed, trial(), 1).evaluate_test
-    segment = next_segment(opened, trial(), 1)
+    assert next_segment(sealed, trial(microbatches=2), 1, (EPOCHS,)).microbatches == 2
+    assert not next_segment(sealed, trial(), 1, (EPOCHS,)).evaluate_test
+    segment = next_segment(opened, trial(), 1, (EPOCHS,))
     assert (segment.evaluate_test, segment.precision, segment.max_epochs) == (True, "bfloat16", 4)
 
 

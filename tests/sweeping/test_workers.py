@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from harness.engine.protocol import EngineEvent, Reported, WorkerLost
+from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError
 from harness.experiment.parameters import complete
-from harness.records import EpochEnded, Segment
+from harness.records import Answer, EpochEnded, Pulse, Question, Segment
 from harness.sweeping import silence
 from harness.sweeping import workers as module
 from harness.sweeping.workers import START_FAILURES, Workers
@@ -26,8 +26,11 @@ class ScriptedEngine:
 
     workers: int = 2
     heard: list[EngineEvent] = field(default_factory=list)
+    coming: list[list[EngineEvent]] = field(default_factory=list)
+    """What the next polls report, before `heard`."""
     submitted: list[tuple[int, Segment]] = field(default_factory=list)
     asked_to_stop: list[int] = field(default_factory=list)
+    asked: list[tuple[int, Question]] = field(default_factory=list)
     restarted: list[int] = field(default_factory=list)
     grown: set[int] = field(default_factory=set)
     used: dict[int, float] = field(default_factory=dict)
@@ -42,11 +45,16 @@ class ScriptedEngine:
     def submit(self, worker: int, segment: Segment) -> None:
         self.submitted.append((worker, segment))
 
+    def ask(self, worker: int, question: Question) -> None:
+        self.asked.append((worker, question))
+
     def stop_segment(self, worker: int) -> None:
         self.asked_to_stop.append(worker)
 
     def poll(self, timeout: float) -> list[EngineEvent]:
         self.clock += self.listening
+        if self.coming:
+            return self.coming.pop(0)
         heard, self.heard = self.heard, []
         return heard
 
@@ -76,6 +84,10 @@ def segment(trial: int, attempt: int = 1) -> Segment:
 
 def report(worker: int, trial: int, attempt: int = 1) -> Reported:
     return Reported(worker, EpochEnded(trial=trial, attempt=attempt, epoch=1, metrics={}, time=0))
+
+
+def pulse(trial: int) -> Pulse:
+    return Pulse(trial=trial, attempt=1, epoch=1, phase="training", share=0.5, seconds=1.0, time=0)
 
 
 def started(engine: ScriptedEngine, *trials: int, hang_seconds: float | None = None) -> Workers:
@@ -130,6 +142,70 @@ def test_a_worker_trains_writes_and_is_through(engine: ScriptedEngine) -> None:
     workers.through_with(worker, worker.training)
     assert workers.idle == [0, 1]
     assert workers.busy == []
+
+
+def test_a_question_goes_to_the_first_worker_that_starts_and_other_news_waits(engine: ScriptedEngine) -> None:
+    workers = Workers(engine, None)
+    question, found = Question(name="size"), Answer(question="size", found={"parameters": 3.0})
+    engine.coming = [[WorkerReady(1)], [report(0, 5), Answered(1, found)]]
+    assert workers.ask(question, seconds=9.0) == found
+    assert engine.asked == [(1, question)]
+    assert workers.idle == [1]
+    assert workers.listen() == [report(0, 5)]
+
+
+def test_a_worker_that_does_not_answer_in_time_or_dies_is_replaced(engine: ScriptedEngine) -> None:
+    workers = started(engine)
+    engine.listening = 1.0
+    assert workers.ask(Question(name="size"), seconds=3.0) is None
+    assert engine.restarted == [0]
+    workers.ready(0)
+    engine.coming = [[WorkerLost(0, "It is gone.")]]
+    assert workers.ask(Question(name="size"), seconds=3.0) is None
+    assert engine.restarted == [0, 0]
+    engine.heard = [Answered(1, Answer(question="size"))]
+    assert workers.listen() == [], "nobody waits for a late answer"
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_a_worker_still_writes_is_not_lost_with_an_unanswered_question(
+    engine: ScriptedEngine, dies: bool
+) -> None:
+    workers = started(engine, 5, 6)
+    workers.trained(workers.busy[0], segment(5))
+    engine.coming = [[WorkerLost(0, "It is gone.")]] if dies else []
+    engine.listening = 1.0
+    assert workers.ask(Question(name="cost"), seconds=3.0) is None
+    assert workers.idle == [], "nothing is given to a worker that is gone"
+    (lost,) = workers.listen()
+    assert isinstance(lost, WorkerLost)
+    assert workers.lost(lost) == (None, [segment(5)])
+    assert engine.restarted == [0]
+
+
+def test_a_worker_that_has_told_a_pulse_is_missed_soon(engine: ScriptedEngine) -> None:
+    workers = started(engine, 5, 6)
+    workers.meant_by(Reported(0, pulse(5)))
+    assert wait(engine, workers, silence.PULSE_SECONDS + 1) == []
+    lost = wait(engine, workers, silence.WATCHED_SECONDS)
+    assert [one.worker for one in lost] == [0], "the other one may still be compiling"
+
+
+def test_a_pulse_of_the_segment_before_says_nothing_of_the_next(engine: ScriptedEngine) -> None:
+    workers = started(engine, 5)
+    worker, found = workers.meant_by(Reported(0, pulse(5)))
+    assert found is not None
+    workers.through_with(worker, found)
+    workers.start(0, segment(7))
+    for _ in range(3):
+        assert wait(engine, workers, silence.PULSE_SECONDS + silence.WATCHED_SECONDS) == []
+
+
+def test_nobody_waits_for_an_answer_when_the_sweep_is_to_stop(engine: ScriptedEngine) -> None:
+    workers = started(engine)
+    assert workers.ask(Question(name="size"), seconds=9.0, unless=lambda: bool(engine.asked)) is None
+    assert len(engine.asked) == 1
+    assert engine.restarted == []
 
 
 def test_a_late_word_about_another_workers_segment_means_nothing(engine: ScriptedEngine) -> None:

@@ -20,6 +20,7 @@ from harness.tracking import background as module
 from harness.tracking.background import BackgroundTracker
 from harness.tracking.cursor import read_cursor
 from harness.tracking.mlflow_tracker import MlflowTracker
+from harness.tracking.running import close_trackers
 from tests.conftest import keep_tables
 from tests.tracking.test_mlflow_tracker import events
 
@@ -68,6 +69,21 @@ def test_a_tracker_that_stays_away_is_reported_without_its_password() -> None:
     assert "Optuna's storage is 1 records behind" in result.message
     assert "is away" in result.message
     assert "secret" not in result.message
+
+
+def test_trackers_share_what_is_left_until_a_deadline() -> None:
+    answers = threading.Event()
+
+    class Slow:
+        def apply(self, records: Sequence[LogRecord]) -> None:
+            answers.wait()
+
+    trackers = [BackgroundTracker(Slow, name) for name in ("MLflow", "Optuna")]
+    for tracker in trackers:
+        tracker.feed(record(1))
+    behind = close_trackers(trackers, lambda: False, time.monotonic() + 0.2)
+    answers.set()
+    assert [sentence.partition(" is ")[0] for sentence in behind] == ["MLflow", "Optuna"]
 
 
 def test_feeding_does_not_wait_for_a_slow_tracker() -> None:
@@ -197,7 +213,7 @@ def test_a_power_cut_loses_records_that_no_view_has_heard_of(
     # The epochs are trained again: the same values at another time, under the numbers of the lost records.
     again = [replace(event, time=event.time + 100_000) for event in story[4:]]
     log = EventLog(paths.log)
-    session(log, again, (StudyEnded,), until=16)
+    session(log, again, (StudyEnded,), until=len(story))
     log.close()
     experiment = MlflowClient(tracking_uri()).get_experiment_by_name("pets")
     assert experiment is not None

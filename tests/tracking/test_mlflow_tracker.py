@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from harness.errors import StudyError
 from harness.paths import StudyPaths, sha256_of
 from harness.records import (
+    ConfigurationRefused,
     Dataset,
     EpochEnded,
     Evaluation,
@@ -109,6 +110,10 @@ def events(file: Path) -> list[Any]:
         ended(0, "complete", 0.8, 1007, epoch=2),
         epoch(1, 1, 0.6, 1008),
         ended(1, "pruned", 0.6, 1009),
+        ConfigurationRefused(
+            number=3, params={"depth": 9}, sampled={"depth": 9}, reason="first_rung", needed=9.0,
+            available=3.0, time=1009,
+        ),
         epoch(2, 1, math.inf, 1010),
         ended(2, "failed", None, 1011),
         StudyEnded(reason="all 3 trials have ended", complete=True, time=1012),

@@ -55,3 +55,37 @@ def test_a_larger_share_of_the_images_contains_a_smaller_one() -> None:
     assert set(batch_indices(LABELS, complete({"train_fraction": 0.2}), 1, 1).ravel().tolist()) == set(
         small.tolist()
     )
+
+
+@given(
+    images=st.integers(1, 60),
+    epoch_images=st.integers(1, 150),
+    batch_size=st.integers(1, 40),
+    seed=st.integers(0, 5),
+)
+def test_epochs_of_another_length_show_every_image_equally_often(
+    images: int, epoch_images: int, batch_size: int, seed: int
+) -> None:
+    """Epoch by epoch they are the same endless row of shuffled images, cut elsewhere."""
+    labels = np.arange(images, dtype=np.int32)
+    params = complete({"batch_size": batch_size})
+    seen: list[int] = []
+    for epoch in range(1, 6):
+        order = batch_indices(labels, params, seed, epoch, epoch_images)
+        assert order.shape[1] <= batch_size
+        seen += order.ravel()[:epoch_images].tolist()
+    for first in range(0, len(seen) - images + 1, images):
+        assert sorted(seen[first : first + images]) == list(range(images))
+
+
+def test_an_epoch_of_all_images_is_the_same_with_or_without_their_number() -> None:
+    labels, params = np.arange(50, dtype=np.int32), complete({"batch_size": 8})
+    for epoch in (1, 2, 3):
+        np.testing.assert_array_equal(
+            batch_indices(labels, params, 3, epoch), batch_indices(labels, params, 3, epoch, 50)
+        )
+
+
+def test_a_balanced_epoch_has_as_many_images_as_it_is_given() -> None:
+    order = batch_indices(LABELS, complete({"balance": "sampling", "batch_size": 10}), 1, 1, 30)
+    assert order.size == 30

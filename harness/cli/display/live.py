@@ -18,11 +18,20 @@ from harness.cli.display.text import (
     epoch_text,
     headline,
     params_text,
+    pulse_text,
     score_text,
     summary,
     with_result,
 )
-from harness.records import EpochEnded, LogRecord, SegmentEnded, SegmentFailed, SegmentStarted, TrialEnded
+from harness.records import (
+    EpochEnded,
+    LogRecord,
+    Pulse,
+    SegmentEnded,
+    SegmentFailed,
+    SegmentStarted,
+    TrialEnded,
+)
 
 if TYPE_CHECKING:
     from harness.study.state import StudyState
@@ -40,6 +49,8 @@ class LiveDisplay:
         self._plan: SweepPlan | None = None
         self._workers: dict[int, tuple[int, int] | None] = {}
         """Trial and target epoch by worker; None while it is idle."""
+        self._pulses: dict[int, Pulse] = {}
+        """The last one of each trial."""
         self._began = time.monotonic()
         self._seen_before = 0
         """Trials with a result from earlier sessions."""
@@ -80,6 +91,10 @@ class LiveDisplay:
             transient=True,
         )
         self._live.start()
+
+    def on_pulse(self, pulse: Pulse) -> None:
+        """Note how far the trial is within its epoch."""
+        self._pulses[pulse.trial] = pulse
 
     def on_record(self, record: LogRecord) -> None:
         """Note which worker trains which trial; what must not be missed is printed above the panel."""
@@ -142,11 +157,12 @@ class LiveDisplay:
                 continue
             number, stop = running
             trial = state.trials[number]
-            epoch = trial.last_epoch
+            epoch, pulse = trial.last_epoch, self._pulses.get(number)
             workers.add_row(
                 f"worker {worker}",
                 f"trial {number}",
                 f"epoch {epoch}/{stop}",
+                pulse_text(pulse) if pulse is not None and pulse.epoch > epoch else "",
                 f"{plan.experiment.objective.name} {score_text(trial, epoch, plan)}" if epoch else "starting",
                 Text(params_text(trial), style="dim", no_wrap=True, overflow="ellipsis"),
             )

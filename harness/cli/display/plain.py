@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from harness.cli import printable
 from harness.cli.display.lasting import LastingStream
-from harness.cli.display.text import best_text, epoch_text, headline, score_text, summary
-from harness.records import EpochEnded, LogRecord, SegmentEnded, TrialEnded
+from harness.cli.display.text import best_text, count, epoch_text, headline, pulse_text, score_text, summary
+from harness.records import EpochEnded, LogRecord, Pulse, SegmentEnded, TrialEnded
 
 if TYPE_CHECKING:
     from harness.study.state import StudyState
     from harness.sweeping.plan import SweepPlan, SweepResult
 
 PROGRESS_LINE_SECONDS = 5.0
+PULSE_LINE_SECONDS = 30.0
+"""How often a line is printed within a long epoch."""
 
 
 class PlainDisplay:
@@ -26,6 +28,8 @@ class PlainDisplay:
         self._plan: SweepPlan | None = None
         self._segments: dict[int, SegmentEnded] = {}
         """The last one of each trial."""
+        self._pulses: dict[int, tuple[int, float]] = {}
+        """By trial, the epoch of which a line was printed last, and its seconds by then."""
         self._last_progress = 0.0
 
     def progress(self, label: str, done: int, total: int) -> None:
@@ -43,6 +47,16 @@ class PlainDisplay:
         self._state, self._plan = state, plan
         self.note(headline(state, plan, workers))
 
+    def on_pulse(self, pulse: Pulse) -> None:
+        """Print how far a long epoch is, from time to time."""
+        told = self._pulses.get(pulse.trial, (0, 0.0))
+        before = told[1] if told[0] == pulse.epoch else 0.0
+        if pulse.seconds - before > PULSE_LINE_SECONDS:
+            self._pulses[pulse.trial] = pulse.epoch, pulse.seconds
+            self.note(
+                f"trial {pulse.trial}: epoch {pulse.epoch}, {pulse_text(pulse)} ({pulse.seconds:.0f} s)"
+            )
+
     def on_record(self, record: LogRecord) -> None:
         """Print a line for every segment and trial that ends; of a single trial, for every epoch."""
         event = record.event
@@ -51,8 +65,8 @@ class PlainDisplay:
         if isinstance(event, EpochEnded) and self._plan.trials == 1:
             self.note(f"epoch {event.epoch}/{self._plan.max_epochs}: {epoch_text(event.metrics)}")
         elif isinstance(event, SegmentEnded) and self._plan.trials > 1:
-            self._segments[event.trial] = event
-            if not event.over:
+            before, self._segments[event.trial] = self._segments.get(event.trial), event
+            if not event.over and event.epoch > (before.epoch if before else 0):
                 self._tell(event)
         elif isinstance(event, TrialEnded) and event.state == "complete" and event.trial in self._segments:
             self._tell(self._segments[event.trial])  # only now does it count for the best
@@ -65,7 +79,7 @@ class PlainDisplay:
         score = score_text(self._state.trials[event.trial], event.epoch, self._plan)
         self.note(
             f"trial {event.trial}: {self._plan.experiment.objective.name} {score} "
-            f"after {event.epoch} epochs ({event.seconds:.1f} s){best_text(self._state)}"
+            f"after {count(event.epoch, 'epoch')} ({event.seconds:.1f} s){best_text(self._state)}"
         )
 
     def ended(self, result: SweepResult) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.study.refused import refusals
 from harness.study.state import best, best_of
 
 if TYPE_CHECKING:
+    from harness.records import Pulse
     from harness.study.state import StudyState
     from harness.study.trial import Trial
     from harness.sweeping.plan import SweepPlan, SweepResult
@@ -19,6 +21,14 @@ def epoch_text(metrics: dict[str, float]) -> str:
     return "  ".join([*figures, f"{metrics['epoch_seconds']:.1f} s"])
 
 
+def pulse_text(pulse: Pulse) -> str:
+    """How far a trial is within an epoch: `45 %`, of its validation `validation 45 %`."""
+    if pulse.phase == "writing":
+        return "its checkpoint is written"
+    share = f"{100 * pulse.share:.0f} %"
+    return share if pulse.phase == "training" else f"{pulse.phase} {share}"
+
+
 def headline(state: StudyState, plan: SweepPlan, workers: int) -> str:
     """Two lines on the study, its data, and the number of workers that run it."""
     data = plan.dataset
@@ -26,7 +36,7 @@ def headline(state: StudyState, plan: SweepPlan, workers: int) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items() if count)
     done = f", {len(state.trials)} there already" if state.trials else ""
     return (
-        f"study {state.started.study}: {_count(plan.trials, 'trial')}{done}, {_count(workers, 'worker')}\n"
+        f"study {state.started.study}: {count(plan.trials, 'trial')}{done}, {count(workers, 'worker')}\n"
         f"data  {data.name}: {counts} images of {height}×{width}×{channels}, {len(data.classes)} classes"
     )
 
@@ -37,11 +47,12 @@ def summary(result: SweepResult) -> list[str]:
     name = state.started.study
     states = [trial.state for trial in state.trials.values()]
     counts = ", ".join(
-        f"{states.count(state)} {state}"
+        f"{states.count(state)} {'cut off' if state == 'running' else state}"
         for state in ("complete", "pruned", "failed", "paused", "running", "waiting")
         if state in states
     )
     lines = [f"{name}: {result.ended.reason} ({counts or 'nothing had begun'}) in {clock(result.seconds)}"]
+    lines += refusals(state)
     champion = best(state)
     if champion is not None:
         metric = state.objective.name
@@ -98,7 +109,8 @@ def params_text(trial: Trial) -> str:
     )
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """The number with its noun, in the plural unless it is one."""
     return f"{number} {noun}{'s' * (number != 1)}"
 
 

@@ -7,23 +7,32 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from harness.cli.tables.columns import WIDE, console
-from harness.cli.tables.lines import print_pairs, screen_width
+from harness.cli.tables.lines import duration, figure, print_pairs, screen_width
 
 if TYPE_CHECKING:
     from harness.experiment.experiment import Experiment
+    from harness.sweeping.prices import Price, Prices
 
 
 def print_plan(
-    experiment: Experiment, data: str, rows: list[dict[str, str]], size: int | None, rungs: list[int]
+    experiment: Experiment,
+    data: str,
+    precision: str,
+    rows: list[dict[str, str]],
+    size: int | None,
+    rungs: list[int],
+    forecast: Prices | str,
 ) -> None:
     """Print an experiment, its space and its size.
 
     Args:
         experiment: what would be run.
         data: the data set in words.
+        precision: what layers compute with, in words.
         rows: of the space, as `harness.experiment.describe.describe` gives them.
         size: configurations in the space; None if they cannot be counted.
         rungs: epochs at which trials are compared.
+        forecast: what configurations take on this machine; a sentence, if that is not known.
     """
     print_pairs(
         {
@@ -32,7 +41,9 @@ def print_plan(
             "objective": f"{experiment.objective.direction} {experiment.objective.name}",
             "trials": f"{experiment.search.trials}, chosen by {experiment.search.sampler}",
             "rungs": f"{_epochs(rungs)} ({experiment.scheduler.kind})",
+            "precision": precision,
             "space": "continuous" if size is None else f"{size:,} configurations",
+            **_forecast(forecast),
         }
     )
     print()
@@ -44,6 +55,36 @@ def print_plan(
     for row in rows:
         table.add_row(*row.values())
     console(width or WIDE).print(table)
+
+
+def _forecast(forecast: Prices | str) -> dict[str, str]:
+    if isinstance(forecast, str):
+        return {"forecast": f"not known: {forecast}"}
+    sweep, workers = forecast.sweep, forecast.workers
+    lengths = duration(sweep.low), duration(sweep.middle), duration(sweep.high)
+    found = {
+        "cheapest": _price(forecast.cheapest),
+        "typical": _price(forecast.typical),
+        "dearest": _price(forecast.dearest),
+        "sweep": f"about {lengths[1]} of training ({lengths[0]} to {lengths[2]}) on {workers} "
+        f"worker{'s' * (workers != 1)}, without a time limit",
+    }
+    if forecast.too_large:
+        found["memory"] = f"{forecast.too_large} of {forecast.drawn} drawn do not fit a worker's memory"
+    if forecast.too_long:
+        found["limit"] = (
+            f"{forecast.too_long} of {forecast.drawn} drawn take longer than it for a full training"
+        )
+    return found
+
+
+def _price(price: Price) -> str:
+    params = " ".join(f"{name}={figure(value)}" for name, value in price.params.items())
+    memory = price.memory_bytes / 2**30
+    return (
+        f"{price.epoch_seconds:.3g} s an epoch, {duration(price.training_seconds)} a full training, "
+        f"{memory:.1f} GiB: {params}"
+    )
 
 
 def _epochs(rungs: list[int]) -> str:

@@ -31,6 +31,8 @@ def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
         "state": _standing(found),
         "folder": str(paths.folder),
     }
+    if found.refused:
+        lines["refused"] = ". ".join(found.refused)
     if found.next:
         lines["next"] = found.next
     for trial, reason in found.failures.items():

@@ -9,13 +9,17 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.storages import InMemoryStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
 from harness.experiment.experiment import Objective
 
 BEST, NEWEST = 100, 400
 """Trials that a bounded sampler sees of a large study."""
+NEWEST_INFEASIBLE = 100
+"""Infeasible suggestions that a bounded sampler sees beside them."""
+CONSTRAINT = "cost"
+"""The name of the constraint that infeasible suggestions do not meet."""
 
 
 def tpe_gamma(trials: int) -> int:
@@ -51,6 +55,10 @@ class ComparableTrials(InMemoryStorage):
     one without a result. Other samplers keep notes on complete trials, so these must stay what they are: they
     see trials that have not ended as pruned at their last score.
 
+    A suggestion that was infeasible looks pruned without a result, with a constraint that it does not meet,
+    as Optuna knows them: the more it exceeds what was possible, the worse. Samplers that see complete trials
+    only do not notice it.
+
     TPE's cost grows with the trials it sees. It splits them into at most 25 good ones and the rest, of
     which older ones count ever less, so beyond `BEST` + `NEWEST` trials it is shown those only.
     """
@@ -76,6 +84,10 @@ class ComparableTrials(InMemoryStorage):
         """For every objective: kind, epoch, value and id of the trials with a result, the best first."""
         self._places: dict[int, list[tuple[float, ...]]] = {}
         """The entries of `_ranks` that a trial has, by its id."""
+        self._infeasible: dict[int, FrozenTrial] = {}
+        """Infeasible suggestions as the sampler is shown them, by trial id."""
+        self._passed_over: set[int] = set()
+        """Ids of suggestions that nothing can be learned from."""
 
     def score(self, trial_id: int, scores: Mapping[int, float]) -> None:
         """The trial has these scores by epoch."""
@@ -97,6 +109,33 @@ class ComparableTrials(InMemoryStorage):
             self._results[trial_id] = earlier  # but it is no further trial that has come so far
             self._rank(trial_id)
 
+    def refuse(self, trial_id: int, excess: float) -> None:
+        """The trial was infeasible, by so much (above 0): it is not trained, and shown with a constraint."""
+        self.pass_over(trial_id)
+        trial = self.get_trial(trial_id)
+        self._infeasible[trial_id] = create_trial(
+            state=OptunaState.PRUNED,
+            params=trial.params,
+            distributions=trial.distributions,
+            constraints={CONSTRAINT: excess},
+        )
+        self._infeasible[trial_id].number = trial.number
+        self._infeasible[trial_id]._trial_id = trial_id
+
+    def forgive(self, trial_id: int) -> None:
+        """The trial is not taken for infeasible any more, because its configuration is trained after all."""
+        self._infeasible.pop(trial_id, None)
+
+    def pass_over(self, trial_id: int) -> None:
+        """The trial came to nothing, and takes no place among those that a bounded sampler sees."""
+        self.set_trial_state_values(trial_id, OptunaState.FAIL)
+        self._passed_over.add(trial_id)
+
+    @property
+    def infeasible(self) -> int:
+        """How many infeasible suggestions the sampler is shown."""
+        return min(len(self._infeasible), NEWEST_INFEASIBLE) if self.limited else len(self._infeasible)
+
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[OptunaState] | None = None
     ) -> list[FrozenTrial]:
@@ -104,12 +143,19 @@ class ComparableTrials(InMemoryStorage):
         if self._compared:
             self._choose_comparison_epoch()
         trials = super().get_all_trials(study_id, deepcopy)
-        if self.limited and len(trials) > BEST + NEWEST:
-            wanted = {int(place[-1]) for rank in self._ranks for place in rank[: BEST // len(self._ranks)]}
-            # With one study in the storage, ids are places in the list.
-            trials = [trials[one] for one in sorted(wanted | set(range(len(trials) - NEWEST, len(trials))))]
+        if self.limited:
+            trials = self._limit(trials)
         shown = map(self._as_seen, trials)
         return [trial for trial in shown if states is None or trial.state in states]
+
+    def _limit(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """The best and the newest; with one study in the storage, trial ids are places in the list."""
+        own = [one for one in range(len(trials)) if one not in self._passed_over]
+        if len(own) > BEST + NEWEST:
+            best = {int(place[-1]) for rank in self._ranks for place in rank[: BEST // len(self._ranks)]}
+            own = sorted(best | set(own[-NEWEST:]))
+        infeasible = sorted(self._infeasible)[-NEWEST_INFEASIBLE:]
+        return [trials[one] for one in sorted([*own, *infeasible])]
 
     def _enter(self, trial_id: int, results: _Results) -> None:
         if trial_id in self._results:
@@ -159,6 +205,8 @@ class ComparableTrials(InMemoryStorage):
             insort(rank, place)
 
     def _as_seen(self, trial: FrozenTrial) -> FrozenTrial:
+        if trial._trial_id in self._infeasible:
+            return self._infeasible[trial._trial_id]
         results = self._results.get(trial._trial_id)
         if results is None or not results.scores or (trial.state.is_finished() and not self._compared):
             return trial

@@ -8,11 +8,11 @@ trains on is shown with what it has scored so far, to TPE by the score after equ
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import json
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import optuna
@@ -20,7 +20,6 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from harness.errors import ExperimentError
 from harness.experiment.distributions import Constant
 from harness.experiment.drawing import defaults
 from harness.experiment.experiment import Objective
@@ -33,9 +32,10 @@ from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.samplers.comparable import NEWEST, ComparableTrials
 from harness.sweeping.samplers.costs import EpochCosts
+from harness.sweeping.samplers.making import check_sampler, make_sampler
 from harness.sweeping.samplers.suggesting import suggest
 from harness.sweeping.samplers.tpe import CostAwareTPE
-from harness.sweeping.samplers.untried import LARGEST_LIST, Untried
+from harness.sweeping.samplers.untried import Untried
 from harness.tracking.optuna_space import distributions_of
 
 ATTEMPTS = 20
@@ -52,6 +52,8 @@ class Suggestion:
     """What the sampler chose, by its own names."""
     seed: int
     """The trial's seed."""
+    known_as: str = field(default="", compare=False)
+    """What a configuration is called that was known before the search; empty for what a sampler chose."""
 
 
 class Sampler:
@@ -71,9 +73,12 @@ class Sampler:
         self._space = space
         self._kind = kind
         self._seed = seed
+        self._start_with = [
+            (start, f"configuration {number} of `start_with`") for number, start in enumerate(start_with, 1)
+        ]
+        """Configurations to begin with, and what they are called."""
         if not start_with and SAMPLERS[kind].learns:
-            start_with = [defaults(space)]
-        self._start_with = start_with
+            self._start_with = [(defaults(space), "the default configuration")]
         self._several = len(objectives) > 1
         self._storage = ComparableTrials(objectives, compared=SAMPLERS[kind].by_epoch and not self._several)
         self._study = optuna.create_study(
@@ -85,12 +90,16 @@ class Sampler:
         """What an epoch took, by this study's trial ids."""
         self._tried: dict[str, int] = {}
         """The number of the first trial that had a configuration, by its parameters as JSON."""
+        self._refused: dict[str, int] = {}
+        """Configurations that cannot be trained, by their parameters as JSON: this study's trial ids."""
+        self._refusals: Counter[int] = Counter()
+        """How many suggestions were refused for trials, by the trials' numbers."""
         self._untried = Untried(space, seed)
         self.repeats = 0
         """Suggestions that had been tried before and were not trained again."""
 
     def ask(self, number: int, cost_weight: float = 0.0) -> Suggestion | None:
-        """The configuration of trial `number`; None if every one of the space has been tried.
+        """The configuration of trial `number`; None if every one of the space has been tried or refused.
 
         Args:
             number: the trial's.
@@ -99,22 +108,70 @@ class Sampler:
         """
         if SAMPLERS[self._kind].needs_list:
             return self._suggest_untried(number)
+        refusals, start = self._refusals[number], number + self._refusals.total()
+        call = f"trial {number}, refusal {refusals}" if refusals else f"trial {number}"
         for attempt in range(ATTEMPTS):
             kind = self._kind if attempt < ATTEMPTS // 2 else "random"
-            self._study.sampler = make_sampler(kind, self._seed, f"trial {number}, attempt {attempt}")
-            if cost_weight and isinstance(self._study.sampler, CostAwareTPE):
-                self._study.sampler.set_costs(self._costs(), cost_weight)
             self._storage.limited = SAMPLERS[kind].bounded
-            if attempt == 0 and number < len(self._start_with):
-                self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[number]))
+            self._prepare(make_sampler(kind, self._seed, f"{call}, attempt {attempt}"), cost_weight)
+            is_start = attempt == 0 and start < len(self._start_with)
+            if is_start:
+                self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[start][0]))
             trial = self._ask()
             chosen, sampled = resolve(self._space, partial(suggest, trial))
             suggestion = self._suggestion(number, chosen, sampled)
-            earlier = self._tried.get(_key(suggestion.params))
-            if earlier is None:
-                return self._accept(number, suggestion, trial._trial_id)
-            self._tell_repeat(trial._trial_id, earlier)
+            key = _key(suggestion.params)
+            if key in self._refused:
+                self._storage.pass_over(trial._trial_id)
+            elif key in self._tried:
+                self._tell_repeat(trial._trial_id, self._tried[key])
+            else:
+                known_as = self._start_with[start][1] if is_start else ""
+                return self._accept(number, replace(suggestion, known_as=known_as), trial._trial_id)
         return self._suggest_untried(number)
+
+    def refuse(self, number: int, suggestion: Suggestion, excess: float) -> None:
+        """What was suggested last, for trial `number`, cannot be trained: do not suggest it again.
+
+        The sampler is told so as a constraint, and chooses another configuration for the same number.
+
+        Args:
+            number: the trial's.
+            suggestion: the one that is refused.
+            excess: by how much it exceeds what is possible, above 0.
+        """
+        key, own = _key(suggestion.params), self._own.pop(number)
+        del self._tried[key]
+        self._enter_refusal(number, key, own, excess)
+
+    def readmit(self, number: int, params: Params, sampled: Params) -> Suggestion:
+        """Trial `number` is to be a configuration that was refused before."""
+        suggestion = Suggestion(params, sampled, seed_from(self._seed, "trial", number))
+        return self._accept(number, suggestion, self._create(sampled))
+
+    def restore_refusal(self, number: int, params: Params, sampled: Params, excess: float | None) -> None:
+        """Take over a refusal from the event log; call in the log's order, before trial `number` is restored.
+
+        Args:
+            number: that of the trial that it was suggested for.
+            params: the configuration's complete parameters.
+            sampled: what the sampler chose.
+            excess: by how much it exceeds what is possible; None if it may be suggested again by now.
+        """
+        try:
+            own = self._create(sampled)
+        except ValueError:  # it does not fit the space, which has been edited
+            self._refusals[number] += 1
+        else:
+            self._enter_refusal(number, _key(params), own, excess)
+
+    def _enter_refusal(self, number: int, key: str, own: int, excess: float | None) -> None:
+        self._refusals[number] += 1
+        if excess is None:
+            self._storage.pass_over(own)
+        else:
+            self._storage.refuse(own, excess)
+            self._refused[key] = own
 
     def restore(self, past: Trial, scores: Mapping[int, float]) -> bool:
         """Take over a trial from the event log; call in the order of numbers.
@@ -205,6 +262,15 @@ class Sampler:
             return None
         return EpochCosts(trials, [self._seconds[one] for one in newest])
 
+    def _prepare(self, sampler: BaseSampler, cost_weight: float) -> None:
+        """Let this sampler choose next."""
+        self._study.sampler = sampler
+        if isinstance(sampler, CostAwareTPE):
+            if cost_weight:
+                sampler.set_costs(self._costs(), cost_weight)
+            if self._refused:
+                sampler.set_infeasible(self._storage.infeasible)
+
     def _ask(self) -> optuna.Trial:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # experimental samplers, fixed values out of range
@@ -217,7 +283,10 @@ class Sampler:
 
     def _accept(self, number: int, suggestion: Suggestion, own: int) -> Suggestion:
         self._own[number] = own
-        self._tried.setdefault(_key(suggestion.params), number)
+        key = _key(suggestion.params)
+        self._tried.setdefault(key, number)
+        if key in self._refused:
+            self._storage.forgive(self._refused.pop(key))
         return suggestion
 
     def _tell_repeat(self, own: int, earlier: int) -> None:
@@ -229,7 +298,8 @@ class Sampler:
         """A configuration that has not been tried; None if there is provably none."""
         for chosen, sampled in self._untried.candidates(number):
             suggestion = self._suggestion(number, chosen, sampled)
-            if _key(suggestion.params) not in self._tried:
+            key = _key(suggestion.params)
+            if key not in self._tried and key not in self._refused:
                 return self._accept(number, suggestion, self._create(suggestion.sampled))
         return None
 
@@ -251,35 +321,6 @@ def _by_sampler_names(space: Space, start: Params) -> Params:
         for alternative in alternatives
         if not isinstance(alternative.values, Constant)
     }
-
-
-def check_sampler(kind: str, space: Space) -> None:
-    """Raises ExperimentError if the sampler lacks a package, or cannot list the space."""
-    known = SAMPLERS[kind]
-    size = space.size() if known.needs_list else 0
-    if size is None:
-        raise ExperimentError(
-            f"search.sampler: {kind} needs a space of lists and steps, but this one has continuous ranges. "
-            "Add a step to each, or choose another sampler."
-        )
-    if size > LARGEST_LIST:
-        raise ExperimentError(
-            f"search.sampler: {kind} would list {size:,} configurations, more than {LARGEST_LIST:,}. "
-            "Make the space smaller, or choose random."
-        )
-    if known.package and importlib.util.find_spec(known.package) is None:
-        raise ExperimentError(
-            f"search.sampler: {kind} needs the package {known.package}, which is not installed. Type "
-            f"`pip install {known.package}`, or choose tpe."
-        )
-
-
-def make_sampler(kind: str, seed: int, call: str) -> BaseSampler:
-    """An Optuna sampler by its name in experiment files, for one call of a study's."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        made: BaseSampler = SAMPLERS[kind].load()(seed_from(seed, "ask", call), seed)
-        return made
 
 
 def _running(space: Space, sampled: Params) -> FrozenTrial:

@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna.samplers import TPESampler
 
+from harness.sweeping.samplers.comparable import tpe_gamma
 from harness.sweeping.samplers.costs import EpochCosts, Floats
 
 
@@ -23,6 +24,13 @@ class CostAwareTPE(TPESampler):
     def set_costs(self, costs: EpochCosts | None, weight: float) -> None:
         """Weigh improvements by costs to the power of `weight`."""
         self._costs, self._cost_weight = costs, weight
+
+    def set_infeasible(self, count: int) -> None:
+        """So many of the trials are infeasible: of the others, as many as without them are good ones.
+
+        As long as there are no others, the good ones are those that are least infeasible.
+        """
+        self._gamma = lambda trials: tpe_gamma(trials - count) or tpe_gamma(trials)
 
     def _compute_acquisition_func(self, samples: dict[str, Floats], mpe_below: Any, mpe_above: Any) -> Floats:
         gain: Floats = super()._compute_acquisition_func(samples, mpe_below, mpe_above)

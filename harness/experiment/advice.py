@@ -1,0 +1,44 @@
+"""Advice about an experiment that is allowed as it is, but throws away what would win."""
+
+from __future__ import annotations
+
+from harness.experiment.distributions import Constant, every
+from harness.experiment.parameters import CATALOG
+from harness.experiment.space import Space
+from harness.schedulers import SCHEDULERS
+
+OVER_ALL_EPOCHS = ("step", "cosine", "one_cycle")
+"""Values of `schedule` whose rate after so many epochs depends on how many there are to be in all."""
+
+
+def schedule_advice(space: Space, scheduler: str) -> list[str]:
+    """A sentence where trials are compared at rungs although their learning rates are not comparable there.
+
+    A rate that is to come down at the end of the training is still high at an early rung, or has not risen
+    yet: of 20 configurations of CIFAR-10, trained with each schedule, one_cycle was the worst after the first
+    of nine epochs and the best after the last.
+
+    Args:
+        space: what is searched.
+        scheduler: its kind.
+    """
+    if not SCHEDULERS[scheduler].compares_at_rungs:
+        return []
+    found = [
+        value
+        for alternative in space.parameters.get("schedule", ())
+        for value in (
+            [alternative.values.value]
+            if isinstance(alternative.values, Constant)
+            else every(alternative.values)
+        )
+    ]
+    known = [str(name) for name in CATALOG["schedule"].choices if name in found]
+    if len(known) < 2 or not set(known) & set(OVER_ALL_EPOCHS):
+        return []
+    listed = f"{', '.join(known[:-1])} and {known[-1]}"
+    return [
+        f"space.schedule: {scheduler} compares trials at rungs, where the learning rates of {listed} are at "
+        "different points of their courses, so that the best may be left behind. Search with one of them, or "
+        "with cycle_per_rung, whose rate comes down at every rung."
+    ]

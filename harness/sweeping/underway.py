@@ -1,0 +1,84 @@
+"""Trials that can be trained on: what the rest of each takes, and whether one of them can still be whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.records import Params
+from harness.study.trial import Trial
+from harness.sweeping.admission import SAFETY
+from harness.sweeping.costs_known import KnownCosts
+from harness.sweeping.policy import Outcome, TimeLeft
+
+
+@dataclass(slots=True)
+class Underway:
+    """The trials that have begun."""
+
+    costs: KnownCosts
+    last: int
+    """The epochs of a full training."""
+    has_whole: bool = False
+    """Whether a trial was trained to its end."""
+    _params: dict[int, Params] = field(default_factory=dict)
+    _seconds: dict[int, float] = field(default_factory=dict)
+    """What an epoch took, by trial."""
+    _paused: dict[int, int] = field(default_factory=dict)
+    """The epochs at which trials wait to go on."""
+    _out: dict[int, bool] = field(default_factory=dict)
+    """Trials that train, and whether each could be trained to its end when it went out."""
+
+    def begin(self, trial: int, params: Params, left: TimeLeft | None) -> None:
+        """A new trial is handed out."""
+        self._params[trial] = params
+        self.hand_out(trial, 0, left)
+
+    def hand_out(self, trial: int, start: int, left: TimeLeft | None) -> None:
+        """The trial trains on from the epoch `start`."""
+        self._paused.pop(trial, None)
+        self._out[trial] = self._fits(trial, start, left)
+
+    def restore(self, past: Trial, left: TimeLeft | None) -> None:
+        """Take over a trial of an earlier session."""
+        self._params[past.number] = past.params
+        if past.epoch_seconds is not None:
+            self._seconds[past.number] = past.epoch_seconds
+        if past.state == "complete":
+            self.has_whole = True
+        elif not past.has_ended and past.reached < past.target:
+            self.hand_out(past.number, past.reached, left)
+        elif not past.has_ended:
+            self._paused[past.number] = past.reached
+
+    def tell(self, outcome: Outcome) -> None:
+        """Take in what came of a segment."""
+        self._out.pop(outcome.trial, None)
+        self._paused.pop(outcome.trial, None)
+        if outcome.seconds is not None:
+            self._seconds[outcome.trial] = outcome.seconds
+        if outcome.state is None:
+            self._paused[outcome.trial] = outcome.stop
+        elif outcome.state == "complete":
+            self.has_whole = True
+
+    def seconds_to(self, trial: int, start: int, stop: int) -> float | None:
+        """Seconds from one epoch of a trial to another: by its own epochs, else by what is known of costs."""
+        own = self._seconds.get(trial)
+        if own is not None:
+            return SAFETY * (stop - start) * own
+        known = self.costs.seconds_to(self._params[trial], start, stop) if trial in self._params else None
+        return None if known is None else SAFETY * known
+
+    def whole_is_possible(self, left: TimeLeft) -> bool:
+        """Whether a trial was trained to its end, or one that has begun can still be, as far as is known."""
+        return (
+            self.has_whole
+            or any(self._out.values())
+            or any(self._fits(trial, epoch, left) for trial, epoch in self._paused.items())
+        )
+
+    def _fits(self, trial: int, start: int, left: TimeLeft | None) -> bool:
+        if left is None:  # then nobody need be asked how long it takes
+            return True
+        seconds = self.seconds_to(trial, start, self.last)
+        return seconds is None or seconds <= left.seconds

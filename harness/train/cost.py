@@ -1,0 +1,120 @@
+"""What a network costs, counted layer by layer from its graph: nothing is traced, compiled or run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+from harness.model.network import ImageShape, build
+from harness.model.preprocessing import PixelStatistics
+from harness.records import Cost, Params
+from harness.train.layer_cost import LayerCost, layer_cost, size
+
+FLOAT_BYTES = 4
+
+
+def cost(params: Params, image_shape: Sequence[int], classes: int) -> dict[str, float]:
+    """The figures of `harness.records.Cost` for a configuration's network, which is built for it.
+
+    Args:
+        params: complete parameters.
+        image_shape: height, width, channels.
+        classes: how many.
+
+    Raises:
+        PluginError: the user's own builder is at fault.
+    """
+    height, width, channels = image_shape
+    shape: ImageShape = (height, width, channels)
+    statistics = PixelStatistics((127.5,) * channels, (64.0,) * channels)  # they change no shape
+    return asdict(network_cost(build(params, shape, classes, statistics)))
+
+
+def network_cost(network: keras.Model) -> Cost:
+    """What an image costs in a network; nested models are walked, a layer used twice counts twice.
+
+    Args:
+        network: a functional or sequential model that has been built.
+    """
+    tally = _Tally()
+    _walk(network, tally, trained_before=False)
+    trained = sum(math.prod(weight.shape) for weight in network.trainable_weights)
+    return Cost(
+        pixels=float(size(network.input_shape)),
+        forward=tally.forward,
+        backward=tally.backward,
+        written_bytes=FLOAT_BYTES * tally.written,
+        kept_bytes=FLOAT_BYTES * tally.kept,
+        largest_bytes=FLOAT_BYTES * tally.largest,
+        operations=tally.operations,
+        iterations=tally.iterations,
+        loops=tally.loops,
+        parameters=float(network.count_params()),
+        trained=float(trained),
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Sums over layers; sizes in numbers, not bytes."""
+
+    forward: float = 0.0
+    backward: float = 0.0
+    written: float = 0.0
+    kept: float = 0.0
+    largest: float = 0.0
+    operations: float = 0.0
+    iterations: float = 0.0
+    loops: float = 0.0
+
+    def add(self, found: LayerCost, read: float, *, trained: bool, trained_before: bool) -> None:
+        """Count one use of a layer.
+
+        Args:
+            found: what it costs forward.
+            read: numbers that it reads of an image.
+            trained: whether it has weights that are trained.
+            trained_before: whether any layer before it has.
+        """
+        # The gradient of the weights, and the one handed on, each cost as much as the way forward.
+        passes = int(trained) + int(trained_before)
+        self.forward += found.multiply_adds
+        self.backward += passes * found.multiply_adds
+        self.written += found.written
+        self.kept += found.written if passes else 0.0
+        self.largest = max(self.largest, read + found.written)
+        self.operations += found.written > 0
+        self.iterations += found.iterations
+        self.loops += found.loops
+
+
+def _walk(network: keras.Model, tally: _Tally, *, trained_before: bool) -> bool:
+    """Count a model's layers in the order in which they run; returns whether its output needs gradients."""
+    graph = getattr(network, "_functional", None) or network
+    by_depth: dict[int, list[Any]] = graph._nodes_by_depth
+    needs: dict[int, bool] = {}
+    for depth in sorted(by_depth, reverse=True):
+        for node in by_depth[depth]:
+            layer, inputs = node.operation, node.input_tensors
+            before = trained_before if node.is_input else any(needs[id(tensor)] for tensor in inputs)
+            after = before
+            if not node.is_input:
+                after = _count(layer, inputs, node.output_tensors, tally, trained_before=before)
+            needs |= {id(tensor): after for tensor in node.output_tensors}
+    return any(needs[id(tensor)] for tensor in keras.tree.flatten(graph.output))
+
+
+def _count(layer: Any, inputs: list[Any], outputs: list[Any], tally: _Tally, *, trained_before: bool) -> bool:
+    """Count one use of a layer or model; returns whether its output needs gradients."""
+    functional = getattr(layer, "_functional", None) or layer
+    if isinstance(layer, keras.Model) and hasattr(functional, "_nodes_by_depth"):
+        return _walk(layer, tally, trained_before=trained_before)
+    trained = bool(getattr(layer, "trainable_weights", ()))
+    found = layer_cost(layer, inputs[0].shape, [tensor.shape for tensor in outputs])
+    read = float(sum(size(tensor.shape) for tensor in inputs))
+    tally.add(found, read, trained=trained, trained_before=trained_before)
+    return trained or trained_before

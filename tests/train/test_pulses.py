@@ -1,0 +1,173 @@
+"""An epoch in pulses is the same epoch, and can be stopped within it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.data.prepare import prepare
+from harness.experiment.dataset_config import DatasetConfig
+from harness.experiment.parameters import complete
+from harness.records import (
+    Checkpoint,
+    CheckpointSaved,
+    Dataset,
+    EpochEnded,
+    ModelSaved,
+    Pulse,
+    Segment,
+    SegmentEnded,
+    WorkerEvent,
+)
+from harness.train import pulses
+from harness.train.pulses import GROWTH, PULSE_SECONDS, Pace
+from harness.train.segment import run_segment
+from harness.train.worker_cache import WorkerCache
+
+EPOCHS = 3
+PARAMS = complete(
+    {"depth": 1, "width": 4, "dropout": 0.3, "augmentation": "shift", "ema": 0.9, "batch_size": 16}
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    cache = tmp_path_factory.mktemp("cache")
+    return prepare(DatasetConfig(limit_train=200), seed=0, progress=lambda *_: None, cache=cache)
+
+
+@pytest.fixture
+def always_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step is a pulse, and every pulse is told."""
+    monkeypatch.setattr(pulses, "PULSE_SECONDS", 0.0)
+    monkeypatch.setattr(pulses, "QUIET_SECONDS", 0.0)
+
+
+class Worker:
+    """Runs segments of one trial, and can be stopped at a pulse."""
+
+    def __init__(self, dataset: Dataset, folder: Path) -> None:
+        self.dataset, self.folder = dataset, folder
+        self.cache = WorkerCache()
+        self.told: list[WorkerEvent] = []
+
+    def run(
+        self, stop_when: Callable[[WorkerEvent], bool] = lambda _: False, **changes: object
+    ) -> SegmentEnded:
+        """Run a segment until something is told on which it is to stop."""
+        stopped: list[bool] = []
+
+        def observe(event: WorkerEvent) -> None:
+            self.told.append(event)
+            if stop_when(event):
+                stopped.append(True)
+
+        values: dict[str, object] = {
+            "study_folder": str(self.folder), "trial": 0, "attempt": 1, "params": PARAMS, "seed": 5,
+            "start": 0, "stop": EPOCHS, "max_epochs": EPOCHS, "dataset": self.dataset,
+        }  # fmt: skip
+        segment = Segment(**values | changes)  # type: ignore[arg-type]
+        run_segment(segment, self.cache, observe, lambda: bool(stopped)).result()
+        ended = self.told[-1]
+        assert isinstance(ended, SegmentEnded)
+        return ended
+
+    def of_kind(self, kind: type) -> list[WorkerEvent]:
+        return [event for event in self.told if isinstance(event, kind)]
+
+    @property
+    def latest(self) -> Checkpoint | None:
+        saved = [event.checkpoint for event in self.told if isinstance(event, CheckpointSaved)]
+        return saved[-1] if saved else None
+
+    def numbers(self) -> list[tuple[int, float, float, float]]:
+        return [
+            (one.epoch, one.metrics["loss"], one.metrics["accuracy"], one.metrics["val_loss"])
+            for one in self.told
+            if isinstance(one, EpochEnded)
+        ]
+
+    def weights(self) -> bytes:
+        (saved,) = [event for event in self.told if isinstance(event, ModelSaved)]
+        return (self.folder / saved.file).with_name("reference.npz").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Worker:
+    """A trial whose every epoch is one pulse, after those by which its pace is found."""
+    worker = Worker(dataset, tmp_path_factory.mktemp("whole"))
+    worker.run()
+    return worker
+
+
+@pytest.mark.usefixtures("always_told")
+def test_an_epoch_in_pulses_of_one_step_is_the_same_to_the_last_bit(
+    whole: Worker, dataset: Dataset, tmp_path: Path
+) -> None:
+    worker = Worker(dataset, tmp_path)
+    assert worker.run().over
+    assert worker.numbers() == whole.numbers()
+    assert worker.weights() == whole.weights()
+    steps = -(-dataset.counts["train"] // 16)
+    training = [one for one in worker.told if isinstance(one, Pulse) and one.phase == "training"]
+    assert [one.epoch for one in training] == [epoch for epoch in (1, 2, 3) for _ in range(steps)]
+    assert [one.share for one in training[:steps]] == [step / steps for step in range(1, steps + 1)]
+    phases = {one.phase for one in worker.told if isinstance(one, Pulse)}
+    assert phases - {"writing"} == {"training", "validation"}
+
+
+@pytest.mark.usefixtures("always_told")
+@pytest.mark.parametrize("phase", ["training", "validation"])
+@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("fresh", [True, False], ids=["another worker", "the same worker"])
+def test_a_trial_that_is_stopped_within_an_epoch_goes_on_to_the_last_bit(
+    whole: Worker, dataset: Dataset, tmp_path: Path, phase: str, epoch: int, fresh: bool
+) -> None:
+    worker = Worker(dataset, tmp_path)
+    ended = worker.run(lambda one: isinstance(one, Pulse) and (one.phase, one.epoch) == (phase, epoch))
+    assert (ended.epoch, ended.over) == (epoch - 1, False)
+    latest = worker.latest
+    assert (latest.epoch if latest else 0) == epoch - 1
+    if fresh:
+        worker.cache = WorkerCache()
+    losses = tuple(one.metrics["val_loss"] for one in worker.told if isinstance(one, EpochEnded))
+    assert worker.run(attempt=2, start=epoch - 1, checkpoint=latest, past_losses=losses).over
+    assert worker.numbers() == whole.numbers()
+    assert worker.weights() == whole.weights()
+
+
+def test_a_segment_ends_with_the_last_epoch_that_is_granted(
+    whole: Worker, dataset: Dataset, tmp_path: Path
+) -> None:
+    worker = Worker(dataset, tmp_path)
+    ended = worker.run(granted=2)
+    assert (ended.epoch, ended.over) == (2, False)
+    assert worker.latest is not None
+    assert worker.numbers() == whole.numbers()[:2]
+
+
+@given(st.lists(st.floats(1e-5, 30.0), min_size=1, max_size=30))
+def test_pulses_take_about_a_second_whatever_a_step_takes(step_seconds: list[float]) -> None:
+    pace = Pace()
+    pace.learn(1, 9.0)
+    assert pace.steps == 1, "the first pulse compiles, so it says nothing"
+    for seconds in step_seconds:
+        before = pace.steps
+        pace.learn(before, before * seconds)
+        assert 1 <= pace.steps <= GROWTH * before
+        assert pace.steps == 1 or pace.steps * seconds <= PULSE_SECONDS * 1.001
+
+
+def test_a_remainder_of_an_epoch_does_not_change_the_pace() -> None:
+    pace = Pace()
+    for _ in range(10):
+        pace.learn(pace.steps, 0.001 * pace.steps)
+    before = pace.steps
+    pace.learn(1, 0.5)
+    assert pace.steps == before > 100
+    pace.learn(10, 5.0)
+    assert pace.steps == 2, "unless it shows that a pulse would take too long"
