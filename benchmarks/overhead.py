@@ -15,6 +15,8 @@ evaluates on the validation split after each epoch. Of each run two times are ta
 - command: from the start of the arm's process to its end, so with imports, with the start of servers
   and workers, and with what is written at the end (harness: until MLflow and Optuna are up to date).
 
+`--precision` is what harness and the bare loop compute with, `--policy` Keras's dtype policy in the others.
+
 score = T*/T_wall, the bare loop's work over harness's work; and the same of the commands. The arms take
 turns (A B C, C B A, …); medians over the repeats are shown.
 """
@@ -26,13 +28,14 @@ import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from benchmarks.arms.job import Job
 from benchmarks.configurations import CONFIGURATIONS, WORKLOADS, datasets
 from benchmarks.runs import Run, in_turns, prepared, run_arm
 from benchmarks.tables import publish, table
 from harness.machine import usable_cores
+from harness.records import Precision
 
 ARMS = ("bare", "optuna_mlflow", "keras_tuner", "ray_tune", "harness")
 
@@ -48,6 +51,8 @@ def main() -> None:
         "--configurations", type=int, default=len(CONFIGURATIONS), help="only the first so many"
     )
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--precision", choices=get_args(Precision), default="float32")
+    parser.add_argument("--policy", choices=("float32", "mixed_bfloat16"), default="float32")
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
     options = parser.parse_args()
 
@@ -60,6 +65,8 @@ def main() -> None:
             workers=options.workers,
             configurations=CONFIGURATIONS[: options.configurations],
             space={},
+            precision=options.precision,
+            policy=options.policy,
         )
         for name, config in datasets(options.images, 5000, options.workloads).items()
     }
@@ -78,8 +85,11 @@ def main() -> None:
             "workers": options.workers,
             "repeats": options.repeats,
             "epochs": job.epochs,
+            "precision": options.precision,
+            "policy": options.policy,
         }
-        publish(f"overhead-{workload}", settings, runs, render(runs))
+        name = f"overhead-{workload}" + ("-bfloat16" if options.precision == "bfloat16" else "")
+        publish(name, settings, runs, render(runs))
 
 
 def summary(run: Run, job: Job) -> dict[str, Any]:

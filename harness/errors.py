@@ -6,6 +6,7 @@
     ├── DataError             1   a data set is missing, broken or unusable
     ├── StudyError            1   a study does not exist, is in use, or its log is damaged
     ├── ExportError           1   a model could not be exported or did not match the trained one
+    ├── PretrainedError       1   a backbone is unknown, or its weights are missing or wrong
     ├── EngineError           1   workers could not be started or kept alive
     ├── StoreError            1   a tracking store or storage cannot work as it is set up
     ├── SweepFailedError      3   the sweep ended without one successful trial
@@ -42,6 +43,10 @@ class StudyError(HarnessError):
 
 class ExportError(HarnessError):
     """A model could not be exported, or the export does not match the trained model."""
+
+
+class PretrainedError(HarnessError):
+    """A backbone is unknown, or its weights are missing or not the right ones."""
 
 
 class EngineError(HarnessError):

@@ -18,6 +18,7 @@ from harness.deploy.formats import FORMATS
 from harness.experiment.parameters import CATALOG, PLUGIN
 from harness.experiment.samplers import SAMPLERS
 from harness.metrics import MEASURES, METRICS, VALIDATION
+from harness.model.backbones import BACKBONES
 from harness.model.families import FAMILIES
 from harness.model.parameter import Parameter
 from harness.schedulers import SCHEDULERS
@@ -68,6 +69,17 @@ def _written(value: object) -> str:
 def families() -> str:
     """Every model family."""
     return table(("family", "what it is"), ((f"`{name}`", one.about) for name, one in FAMILIES.items()))
+
+
+def backbones() -> str:
+    """Every backbone."""
+    return table(
+        ("backbone", "what it is", "sides it was trained with", "weights come from", "their licence"),
+        (
+            (f"`{name}`", one.about, ", ".join(map(str, one.sizes)), one.source, one.licence)
+            for name, one in BACKBONES.items()
+        ),
+    )
 
 
 def metrics() -> str:
@@ -128,6 +140,7 @@ def formats() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "families": families,
+    "backbones": backbones,
     "metrics": metrics,
     "samplers": samplers,
     "schedulers": schedulers,

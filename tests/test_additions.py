@@ -34,6 +34,7 @@ class Addition:
 
 ADDITIONS = {
     "a model family": Addition("striped", '"striped": "striped:FAMILY",'),
+    "a backbone": Addition("patches", '"patches": "patches:BACKBONE",'),
     "a metric": Addition("top_class", '"top_class": "top_class:TOP_CLASS",'),
     "a scheduler": Addition("halfway", '"halfway": "halfway:KIND",'),
     "a sampler": Addition(
@@ -97,6 +98,18 @@ def typed(package: Path, *arguments: str, code: int = 0) -> str:
     return done.stdout
 
 
+def run(package: Path, script: str) -> str:
+    """Run Python with the copy on its path; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
 def test_the_table_has_a_row_for_every_kind() -> None:
     assert rows().keys() == ADDITIONS.keys()
 
@@ -127,6 +140,19 @@ def test_what_was_added_is_used(package: Path) -> None:
     assert "Say hello." in typed(package, "--help")
 
 
+def test_a_backbone_that_was_added_is_found(package: Path) -> None:
+    script = (
+        "import keras\n"
+        "from harness.model.backbones import find_backbone\n"
+        "backbone = find_backbone('patches')\n"
+        "inputs = keras.Input((16, 24, 3))\n"
+        "network = keras.Model(inputs, backbone.build(inputs))\n"
+        "backbone.load(network)\n"
+        "print(network.output_shape, float(keras.ops.mean(network(keras.ops.ones((1, 16, 24, 3)) * 255))))"
+    )
+    assert run(package, script) == "(None, 2, 3, 3) 1.0\n"
+
+
 def test_an_engine_that_was_added_is_made(package: Path) -> None:
     script = (
         "from pathlib import Path\n"
@@ -137,11 +163,4 @@ def test_an_engine_that_was_added_is_made(package: Path) -> None:
         "engine.start()\n"
         "print(type(engine).__name__, len(engine.poll(0)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"PYTHONPATH": str(package)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "InlineEngine 3\n"
+    assert run(package, script) == "InlineEngine 3\n"

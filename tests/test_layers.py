@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": set(),
     "paths": {"errors"},
     "study_files": {"errors", "paths"},
-    "model": {"errors", "messages", "records", "registry"},
+    "model": {"errors", "messages", "paths", "records", "registry"},
     "schedulers": {"records", "registry", "settings"},
     "experiment": {"errors", "messages", "metrics", "model", "records", "schedulers", "settings"},
     "data": {"errors", "experiment", "machine", "messages", "paths", "records", "registry"},
@@ -41,12 +41,18 @@ ALLOWED: dict[str, set[str]] = {
         "clock", "data", "engine", "errors", "experiment", "machine", "paths", "records", "schedulers",
         "seeds", "study", "study_files", "tracking",
     },
+    "proposal": {
+        "data", "engine", "errors", "experiment", "machine", "messages", "model", "paths", "records", "study",
+        "sweeping",
+    },
     "analysis": {"experiment", "metrics", "paths", "records", "study", "tracking"},
     "deploy": {"data", "errors", "model", "paths", "records", "registry", "study"},
-    "library": {"analysis", "deploy", "errors", "experiment", "paths", "records", "study", "sweeping"},
+    "library": {
+        "analysis", "deploy", "errors", "experiment", "paths", "proposal", "records", "study", "sweeping",
+    },
     "cli": {
-        "analysis", "data", "deploy", "engine", "errors", "experiment", "machine", "paths", "records",
-        "study", "sweeping", "tracking",
+        "analysis", "data", "deploy", "engine", "errors", "experiment", "machine", "paths", "proposal",
+        "records", "study", "sweeping", "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""

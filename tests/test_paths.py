@@ -16,6 +16,7 @@ FOREIGN = {
     "data/catalog.py": {"mnist.npz", "arrays.npz"},
     "data/not_data.py": {"thumbs.db", "ehthumbs.db"},
     "data/npz.py": {"*.npy"},
+    "model/backbones/own_model.py": {"config.json"},
     "model/keras_setup.py": {"keras.json"},
     "tracking/model_folder.py": {
         "model.keras", "keras_module.txt", "labels.txt", "requirements.txt",

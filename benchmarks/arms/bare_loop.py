@@ -11,7 +11,7 @@ from harness.data.arrays import load
 from harness.experiment.parameters import program_key
 from harness.model.preprocessing import PixelStatistics
 from harness.model.schedules import learning_rates
-from harness.records import Dataset, Params
+from harness.records import Dataset, Params, Precision
 from harness.seeds import seed_from
 from harness.train.batching import batch_indices, class_weights
 from harness.train.images import Chunk
@@ -21,8 +21,8 @@ from harness.train.program import Program
 class BareLoop:
     """What one worker process needs to train configurations on one data set."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
+    def __init__(self, dataset: Dataset, precision: Precision = "float32") -> None:
+        self._dataset, self._precision = dataset, precision
         arrays = load(dataset)
         images, labels = arrays.train()
         self._images, self._labels = tf.constant(images), tf.constant(labels)
@@ -39,7 +39,9 @@ class BareLoop:
         if key not in self._programs:
             # `scaling` is `rescale` in every configuration, which reads no statistics.
             unused = PixelStatistics((0.0,) * 3, (1.0,) * 3)
-            self._programs[key] = Program(params, self._dataset.image_shape, classes, unused)
+            self._programs[key] = Program(
+                params, self._dataset.image_shape, classes, unused, precision=self._precision
+            )
         program = self._programs[key]
         program.reset(seed_from(seed, "weights"), dropout=float(params["dropout"]))
         for epoch in range(1, epochs + 1):

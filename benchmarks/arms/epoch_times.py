@@ -57,16 +57,16 @@ def measured(
     """Parameters, cost, and seconds, on the wall and of the processor: of compiling, a step, an epoch."""
     from harness.train.batching import batch_indices
     from harness.train.cost import cost
+    from harness.train.images import split_images
     from harness.train.program import Program
 
-    assert cache.images is not None
-    assert cache.statistics is not None
-    images = cache.images
+    assert cache.arrays is not None
+    images = split_images(cache.arrays, cache.data_memory)
     indices = batch_indices(images.train_labels, params, 0, 1)
     rates = np.full(len(indices), 1e-4, np.float32)
     began = now()
     program = Program(
-        params, dataset.image_shape, len(dataset.classes), cache.statistics, precision=precision
+        params, dataset.image_shape, len(dataset.classes), cache.statistics(), precision=precision
     )
     program.reset(0, dropout=float(params["dropout"]))
 

@@ -19,8 +19,7 @@ STUDY = "benchmark"
 def sweep(job: Job, **sections: Any) -> int:
     """Run `harness sweep` on an experiment file with these sections; its exit status."""
     file = Path("experiment.yaml")  # JSON is YAML
-    # The bare loop and the peers compute in float32, as Keras does unless it is told otherwise.
-    training = {"epochs": job.epochs, "precision": "float32"}
+    training = {"epochs": job.epochs, "precision": job.precision}
     whole = {"name": STUDY, "seed": job.seed, "dataset": job.source, "training": training}
     file.write_text(json.dumps(whole | sections), encoding="utf-8")
     command = [sys.executable, "-m", "harness", "sweep", str(file)]

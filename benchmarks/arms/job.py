@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.records import Dataset, Params
+from harness.records import Dataset, Params, Precision
 
 STREAM = "stream.jsonl"
 
@@ -34,6 +34,10 @@ class Job:
     """The list to train; empty where the arm searches."""
     space: dict[str, Any]
     """To search; empty where the list is fixed."""
+    precision: Precision = "float32"
+    """What harness and the bare loop compute with."""
+    policy: str = "float32"
+    """Keras's dtype policy in the other tools; what they compute with as they come."""
     seconds: float | None = None
     """After which the benchmark will end the arm; None: it ends by itself."""
 

@@ -32,8 +32,10 @@ OPTIMIZERS: dict[str, Callable[[float, Params], keras.Optimizer]] = {
 }
 
 
-def set_threads(job: Job) -> None:
-    """An operation uses the worker's share of the cores; call before anything is computed."""
+def set_up(job: Job) -> None:
+    """The job's precision, and for an operation the worker's share of the cores; call before anything is
+    computed."""
+    keras.config.set_dtype_policy(job.policy)
     if tf.config.threading.get_intra_op_parallelism_threads() == 0:  # a process may be used again
         tf.config.threading.set_intra_op_parallelism_threads(threads_of(job))
 

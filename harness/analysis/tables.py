@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.experiment.parameters import CATALOG, applies
+from harness.experiment.parameters import applies, known_parameter
 from harness.metrics import METRICS, VALIDATION
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def leaderboard(state: StudyState, *, top: int | None = None) -> pd.DataFrame:
     found = ranking(state, top=top)
     frame = pd.DataFrame(found.rows, columns=found.columns)
     # Where a parameter has no effect its cell is empty; the others must not turn into fractions for that.
-    whole = [name for name in found.columns if name in CATALOG and CATALOG[name].kind == "int"]
+    known = {name: known_parameter(name, state.experiment.model) for name in found.columns}
+    whole = [name for name, parameter in known.items() if parameter is not None and parameter.kind == "int"]
     return frame.astype(dict.fromkeys(["parameters", *whole], "Int64"))
 
 

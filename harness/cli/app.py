@@ -23,6 +23,7 @@ class Command:
 
 
 COMMANDS = (
+    Command(SEARCH, "harness.cli.init"),
     Command(SEARCH, "harness.cli.sweep"),
     Command(SEARCH, "harness.cli.resume"),
     Command(SEARCH, "harness.cli.train"),

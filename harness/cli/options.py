@@ -14,8 +14,9 @@ from harness.experiment.overrides import NO_LIMIT
 ExperimentArgument = Annotated[
     str,
     typer.Argument(
-        help="A built-in experiment (baseline, cifar10, cifar10-fast, families, imbalanced, pareto, plugin, "
-        "quickstart, tiny-data) or the path of a YAML file.",
+        help="A built-in experiment (baseline, cifar10, cifar10-fast, families, imbalanced, pareto, photos, "
+        "plugin, quickstart, tiny-data), the path of a YAML file, or data, such as a folder of images, for "
+        "which one is written as by `harness init`.",
         show_default=True,
     ),
 ]
@@ -148,6 +149,11 @@ OfStudyOption = Annotated[
 OldStudyOption = Annotated[str | None, typer.Option("--study", hidden=True)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
+
+
+def seconds_of(limit: Limit | None) -> float | None:
+    """The value of `--timeout` for a proposal: infinity for `none`, None if the option was not given."""
+    return math.inf if limit == NO_LIMIT else None if limit is None else float(limit)
 
 
 def number_of_workers(text: str | None) -> int | Literal["auto"] | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
-from harness.cli import printable
 from harness.cli.options import (
     DatasetOption,
     EpochsOption,
@@ -29,34 +26,40 @@ def plan(
     """
     from dataclasses import asdict
 
+    from harness.cli.sweeping import say
     from harness.cli.tables import print_json, print_plan
     from harness.data.known import known
     from harness.data.preview import preview
     from harness.experiment.describe import describe
-    from harness.experiment.load import dump, load
+    from harness.experiment.load import dump
     from harness.experiment.overrides import options
+    from harness.proposal.chosen import chosen
+    from harness.sweeping.checks import made_for_others
     from harness.sweeping.parts import make_scheduler
     from harness.sweeping.planning import planned
     from harness.sweeping.precision import foreseen
 
-    chosen = load(experiment, [*(set_ or []), *options(dataset=dataset, epochs=epochs, trials=trials)])
-    data, rungs = preview(chosen.dataset), make_scheduler(chosen).rungs
-    rows, size = describe(chosen.space), chosen.space.size()
-    precision = foreseen(chosen)
-    for sentence in (*chosen.advice, *chosen.search_advice):
-        print(printable(sentence), file=sys.stderr)
-    prepared = known(chosen.dataset, chosen.seed)
+    given = options(dataset=dataset, epochs=epochs, trials=trials)
+    wanted = chosen(experiment, [*(set_ or []), *given], tell=say)
+    data, rungs = preview(wanted.dataset), make_scheduler(wanted).rungs
+    rows, configurations = describe(wanted.space), wanted.space.size()
+    precision = foreseen(wanted)
+    prepared = known(wanted.dataset, wanted.seed)
+    size = prepared.image_shape[:2] if prepared else data.size
+    fits = made_for_others(wanted, *size) if size else None
+    for sentence in (*wanted.advice, *wanted.search_advice, *([fits] if fits else [])):
+        say(sentence)
     forecast = (
-        planned(chosen, prepared)
+        planned(wanted, prepared)
         if prepared
         else "The data has not been prepared yet; the first sweep does that."
     )
     if json_:
         print_json(
             {
-                "experiment": dump(chosen),
+                "experiment": dump(wanted),
                 "space": rows,
-                "size": size,
+                "size": configurations,
                 "rungs": rungs,
                 "precision": precision,
                 "data": {"found": data.found, "notes": data.notes},
@@ -64,6 +67,6 @@ def plan(
             }
         )
         return
-    print_plan(chosen, data.found, precision, rows, size, rungs, forecast)
+    print_plan(wanted, data.found, precision, rows, configurations, rungs, forecast)
     for note in data.notes:
-        print(printable(note), file=sys.stderr)
+        say(note)

@@ -18,6 +18,7 @@ from harness.cli.options import (
     TrialsOption,
     WorkersOption,
     number_of_workers,
+    seconds_of,
 )
 
 
@@ -39,11 +40,12 @@ def sweep(
 ) -> None:
     """Search for the best classifier: many trials, tracked in MLflow, ranked, ready to export.
 
+    Given data in the place of an experiment, one is written that fits it, and kept with the study.
     Running the same command again with the same --study finishes that study rather than doubling it.
     """
-    from harness.cli.sweeping import run_and_report
-    from harness.experiment.load import load
+    from harness.cli.sweeping import run_and_report, say
     from harness.experiment.overrides import options
+    from harness.proposal.chosen import chosen
 
     given = options(
         dataset=dataset,
@@ -56,5 +58,5 @@ def sweep(
         max_epochs_total=max_epochs_total,
         ordered=ordered or None,
     )
-    chosen = load(experiment, [*(set_ or []), *given])
-    run_and_report(chosen, study=study, workers=number_of_workers(workers), recheck=recheck)
+    wanted = chosen(experiment, [*(set_ or []), *given], tell=say, study=study, limit=seconds_of(timeout))
+    run_and_report(wanted, study=study, workers=number_of_workers(workers), recheck=recheck)

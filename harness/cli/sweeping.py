@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Literal
 
 import typer
+
+from harness.cli import printable
 
 if TYPE_CHECKING:
     from harness.experiment.experiment import Experiment
@@ -13,6 +16,11 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """The exit code of a sweep that was ended from outside, as shells report SIGINT."""
+
+
+def say(sentence: str) -> None:
+    """Print a sentence on standard error, before there is a display."""
+    print(printable(sentence), file=sys.stderr)
 
 
 def run_and_report(

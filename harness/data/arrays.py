@@ -43,16 +43,21 @@ class ImagesOnDisk:
         return chosen
 
     @property
+    def image_bytes(self) -> int:
+        """What one of them takes in memory."""
+        return int(np.prod(self.pool.shape[1:]))
+
+    @property
     def nbytes(self) -> int:
         """What all of them would take in memory."""
-        return len(self.indices) * int(np.prod(self.pool.shape[1:]))
+        return len(self.indices) * self.image_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
     """One split of a prepared data set; the images stay on disk until they are asked for."""
 
-    _folder: Path
+    folder: Path
     _indices: dict[Part, npt.NDArray[np.int64]]
     _pools: dict[Part, str]
     """Which pool each part's indices point into."""
@@ -64,8 +69,12 @@ class Arrays:
     def on_disk(self, part: Part) -> tuple[ImagesOnDisk, Labels]:
         """The images of a part, of which none is read yet, and their labels int32 (N,)."""
         pool, indices = self._pools[part], self._indices[part]
-        labels: Any = _load(labels_file(self._folder, pool))
-        return ImagesOnDisk(_load(images_file(self._folder, pool)), indices), labels[indices]
+        labels: Any = _load(labels_file(self.folder, pool))
+        return ImagesOnDisk(_load(images_file(self.folder, pool)), indices), labels[indices]
+
+    def pool_of(self, part: Part) -> str:
+        """The name of the pool that the images of a part are taken from."""
+        return self._pools[part]
 
     def validation(self) -> tuple[Images, Labels]:
         """Validation images uint8 (N, H, W, C) and labels int32 (N,); of length 0 where there are none."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.data.manifest import VERSION, Manifest
 from harness.data.pixel_range import Range
 from harness.data.source import POOLS, ImageFiles
-from harness.experiment.dataset_config import DatasetConfig
+from harness.experiment.dataset_config import LONGEST_SIDE, DatasetConfig
 from harness.paths import sha256_of
 from harness.records import Progress
 
@@ -20,7 +20,7 @@ THREADS = 8
 
 def fingerprint(source: ImageFiles, config: DatasetConfig) -> str:
     """A hash that changes when a file is added, removed, renamed or written, or decoding would differ."""
-    state = hashlib.sha256(f"{settings(config)} {config.range} {source.name}\n".encode())
+    state = hashlib.sha256(f"{_looks(config)} {source.name}\n".encode())
     state.update("\0".join(source.classes).encode())
     for file in source.files:
         times = f"{file.modified}\0{file.changed}\0{file.inode}"
@@ -31,15 +31,22 @@ def fingerprint(source: ImageFiles, config: DatasetConfig) -> str:
 def likeness(source: ImageFiles, config: DatasetConfig) -> str:
     """A hash that sources with equal paths and sizes share: their content may be equal too, so that it is
     worth reading."""
-    state = hashlib.sha256(f"like {settings(config)} {config.range}\n".encode())
+    state = hashlib.sha256(f"like {_looks(config)}\n".encode())
     state.update("\0".join(source.classes).encode())
     for file in source.files:
         state.update(f"{file.path}\0{file.label}\0{file.pool}\0{file.size}\n".encode())
     return state.hexdigest()
 
 
+def _looks(config: DatasetConfig) -> str:
+    """What decides arrays as far as it is known before any file is read; what is as always is left out."""
+    counts = config.image_size is None and config.longest_side != LONGEST_SIDE
+    longest = f" up to {config.longest_side}" if counts else ""
+    return f"{settings(config)}{longest} {config.range}"
+
+
 def settings(config: DatasetConfig) -> str:
-    """What decides pixels, as text; what is as it always was is left out."""
+    """What decides pixels, beside their size, as text; what is as it always was is left out."""
     from harness.data.decode import MAX_PIXELS
 
     more = f" {config.max_pixels} pixels" if config.max_pixels != MAX_PIXELS else ""

@@ -13,7 +13,7 @@ from harness.data.sentences import as_text
 from harness.data.source import ImageFiles
 from harness.data.sources import find_source
 from harness.data.store import Store
-from harness.experiment.dataset_config import DatasetConfig
+from harness.experiment.dataset_config import LONGEST_SIDE, DatasetConfig
 from harness.paths import cache as default_cache
 from harness.records import Dataset, Progress
 
@@ -50,9 +50,21 @@ def prepare(
     else:
         found = arrays_of_arrays(source, config, store, progress, tell)
     dataset = divide(found.folder, read_manifest(found.folder), config, seed)
+    said = (*store.notes, *source.warnings, *found.warnings, *dataset.warnings)
+    if not isinstance(source, ImageFiles):
+        said = (*said, *_not_resized(config, dataset.image_shape))
     return replace(
-        dataset,
-        name=found.name,
-        pixel_range=found.pixel_range,
-        warnings=tuple(map(as_text, (*store.notes, *source.warnings, *found.warnings, *dataset.warnings))),
+        dataset, name=found.name, pixel_range=found.pixel_range, warnings=tuple(map(as_text, said))
     )
+
+
+def _not_resized(config: DatasetConfig, image_shape: tuple[int, int, int]) -> list[str]:
+    """A sentence where arrays are larger than the limit on the size of pictures, which is for files alone."""
+    height, width, _ = image_shape
+    limit = None if config.longest_side == LONGEST_SIDE else config.longest_side
+    if config.image_size is not None or limit is None or max(height, width) <= limit:
+        return []
+    return [
+        f"dataset.longest_side is {limit}, but arrays are taken as they are, with {height}×{width} pixels; "
+        "dataset.image_size would resize them."
+    ]

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from harness.data.source import POOLS, ImageFiles
 from harness.data.sources import glance
+from harness.data.target_size import target_size
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
+
+SAMPLE = 50
+"""Files whose headers are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,8 @@ class Preview:
     """The source, and how many images and classes it has, as far as that can be told without decoding."""
     notes: tuple[str, ...] = ()
     """Sentences about how the source is taken, or why it cannot be."""
+    size: tuple[int, int] | None = None
+    """Height and width that images would be brought to, judged by a few; None if that cannot be told."""
 
 
 def preview(config: DatasetConfig) -> Preview:
@@ -34,4 +40,12 @@ def preview(config: DatasetConfig) -> Preview:
     return Preview(
         f"{config.source}: {images} images, {len(source.classes)} classes (nothing is decoded)",
         tuple(source.warnings),
+        _size(source, config),
     )
+
+
+def _size(source: ImageFiles, config: DatasetConfig) -> tuple[int, int] | None:
+    try:
+        return target_size(source, config, SAMPLE)[0]
+    except DataError:
+        return None

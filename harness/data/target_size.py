@@ -10,11 +10,17 @@ from harness.experiment.dataset_config import DatasetConfig
 
 SAMPLE = 2000
 """Headers read to find the commonest size and whether there is colour."""
-LONGER_SIDE = 96
 
 
-def target_size(source: ImageFiles, config: DatasetConfig) -> tuple[tuple[int, int], int]:
+def target_size(
+    source: ImageFiles, config: DatasetConfig, sample: int = SAMPLE
+) -> tuple[tuple[int, int], int]:
     """Height and width, and channels: as the configuration says, or else the commonest of the files.
+
+    Args:
+        source: the files.
+        config: what is wanted.
+        sample: about so many files are looked at.
 
     Raises:
         DataError: none of the files can be read.
@@ -24,7 +30,7 @@ def target_size(source: ImageFiles, config: DatasetConfig) -> tuple[tuple[int, i
     headers: list[Header] = []
     if config.image_size is None or config.color == "auto":
         reason = ""
-        for file in source.files[:: max(1, len(source.files) // SAMPLE)]:
+        for file in source.files[:: max(1, len(source.files) // sample)]:
             try:
                 headers.append(read_header(file.path.read_bytes(), config.max_pixels))
             except (UnreadableError, OSError) as error:
@@ -37,5 +43,5 @@ def target_size(source: ImageFiles, config: DatasetConfig) -> tuple[tuple[int, i
     if config.image_size is not None:
         return config.image_size, channels
     height, width = Counter((h.height, h.width) for h in headers).most_common(1)[0][0]
-    scale = min(1.0, LONGER_SIDE / max(height, width))
+    scale = min(1.0, config.longest_side / max(height, width))
     return (max(2, round(height * scale)), max(2, round(width * scale))), channels

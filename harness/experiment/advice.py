@@ -1,14 +1,32 @@
-"""Advice about an experiment that is allowed as it is, but throws away what would win."""
+"""Advice about an experiment that is allowed as it is, but throws away what would win, or does nothing."""
 
 from __future__ import annotations
 
 from harness.experiment.distributions import Constant, every
 from harness.experiment.parameters import CATALOG
 from harness.experiment.space import Space
+from harness.experiment.space_conditions import possible_values
 from harness.schedulers import SCHEDULERS
 
 OVER_ALL_EPOCHS = ("step", "cosine", "one_cycle")
 """Values of `schedule` whose rate after so many epochs depends on how many there are to be in all."""
+
+
+def unfreeze_advice(space: Space, epochs: int, unfreeze_at: int | None) -> list[str]:
+    """A sentence where a backbone is to be unfrozen, and cannot be.
+
+    Args:
+        space: what is searched.
+        epochs: of a full training.
+        unfreeze_at: what the file says of it; None: nothing.
+    """
+    blocks = possible_values(space.parameters["unfreeze"]) if "unfreeze" in space.parameters else {0}
+    if blocks == {0}:
+        nothing = "training.unfreeze_at: it has no effect, because the space has no unfreeze above 0."
+        return [] if unfreeze_at is None else [nothing]
+    if epochs > 1:
+        return []
+    return ["space.unfreeze: it has no effect in a training of one epoch, in which the head is trained."]
 
 
 def schedule_advice(space: Space, scheduler: str) -> list[str]:

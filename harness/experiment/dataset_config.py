@@ -11,6 +11,9 @@ from harness.settings import Strict
 
 ImageSide = Annotated[int, Field(ge=2, le=1024)]
 Name = Annotated[str, Field(min_length=1)]
+LONGEST_SIDE = 96
+"""Pixels of the longer side of pictures that networks are trained on from scratch: more are dear, and are of
+help only where there are very many pictures."""
 
 
 def _names(value: Any) -> Any:
@@ -68,7 +71,10 @@ class DatasetConfig(Strict):
     max_pixels: Annotated[int, Field(ge=1, le=4_000_000_000)] = 50_000_000
     """Pixels of one image, as its header says, above which it is not read."""
     image_size: ImageSide | tuple[ImageSide, ImageSide] | None = None
-    """Side, or height and width, in pixels. None: the commonest size, at most 96 on the longer side."""
+    """Side, or height and width, in pixels. None: the commonest size, at most `longest_side`."""
+    longest_side: ImageSide = LONGEST_SIDE
+    """Pixels that the longer side of image files has at most, where `image_size` says nothing. By default 96,
+    or more if a family in the space needs more."""
     color: Literal["auto", "grey", "rgb"] = "auto"
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """The share of the training images that is held out, unless the source brings a validation split."""

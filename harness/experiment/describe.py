@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.experiment.distributions import Choice, Constant, Distribution, FloatRange
-from harness.experiment.parameters import CATALOG
+from harness.experiment.parameters import known_parameter
 from harness.experiment.space import Space, When
 
 
@@ -14,7 +14,7 @@ def describe(space: Space) -> list[dict[str, str]]:
             "parameter": name,
             "values": _values(alternative.values),
             "when": _when(alternative.when),
-            "about": CATALOG[name].about if name in CATALOG else "the plug-in's own",
+            "about": known.about if (known := known_parameter(name, space.model)) else "the plug-in's own",
         }
         for name, alternatives in space.parameters.items()
         for alternative in alternatives

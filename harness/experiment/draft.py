@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ExperimentError
 from harness.experiment.old_files import ALSO_ADVICE, LIMITS_ADVICE, modernised, with_own_keys
-from harness.experiment.yaml_file import Lines, parse_value, read_yaml
+from harness.experiment.yaml_file import Lines, parse_value, parse_yaml
 from harness.messages import shown
 
 
@@ -16,11 +17,13 @@ from harness.messages import shown
 class Draft:
     """The values of an experiment file by the keys of this version, whatever keys the file and overrides use.
 
-    `read_draft` makes one, `override` changes it.
+    `draft_of` makes one, `override` changes it.
     """
 
     file: Path
     values: dict[str, Any]
+    own_space: Any
+    """The file's `space` section, whatever overrides say."""
     advice: list[str]
     """Sentences about the file and the overrides that the user should read."""
     _lines: Lines
@@ -131,12 +134,17 @@ class Draft:
         self._written[path], self._lines[typed] = typed, 0
 
 
-def read_draft(file: Path) -> Draft:
-    """An experiment file, not yet checked.
+def draft_of(text: str, file: Path) -> Draft:
+    """The text of an experiment file, not yet checked.
+
+    Args:
+        text: in YAML.
+        file: where it stands, or will stand, for messages.
 
     Raises:
-        ExperimentError: it cannot be read, or it is not YAML; with the file's name and the line.
+        ExperimentError: it is not YAML; with the file's name and the line.
     """
-    values, lines = read_yaml(file)
+    values, lines = parse_yaml(text, file)
     values, advice, written = modernised(values)
-    return Draft(file, values, [f"{file}: {sentence}" for sentence in advice], lines, written)
+    own_space = deepcopy(values.get("space"))
+    return Draft(file, values, own_space, [f"{file}: {sentence}" for sentence in advice], lines, written)

@@ -6,7 +6,7 @@ import math
 import random
 
 from harness.experiment.distributions import Choice, Distribution, IntRange, stepped, steps_of
-from harness.experiment.parameters import CATALOG, LEARNING_RATES, complete
+from harness.experiment.parameters import LEARNING_RATES, complete, known_parameter
 from harness.experiment.space import Space, Suggest, resolve
 from harness.records import Params, Scalar
 
@@ -16,7 +16,8 @@ def defaults(space: Space) -> Params:
 
     def middle(name: str, among: Distribution) -> Scalar:
         parameter, _, label = name.partition("[")
-        default = CATALOG[parameter].default if parameter in CATALOG else None
+        known = known_parameter(parameter, space.model)
+        default = None if known is None else known.default
         if parameter == "learning_rate" and label.rstrip("]") in LEARNING_RATES:
             default = LEARNING_RATES[label.rstrip("]")].default
         if isinstance(among, Choice):

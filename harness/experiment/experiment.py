@@ -70,10 +70,17 @@ class Experiment:
     objectives: tuple[Objective, ...]
     """What is searched for; the first objective ranks trials."""
     budget: Budget
+    for_small_pictures: bool = field(default=False, compare=False)
+    """Whether it is a built-in one that was made for small pictures."""
     advice: tuple[str, ...] = field(default=(), compare=False)
     """Sentences about the file that the user should read."""
     search_advice: tuple[str, ...] = field(default=(), compare=False)
     """Sentences that whoever searches should read; one training of the experiment has none of them."""
+    proposed: str = field(default="", compare=False)
+    """The text of an experiment file that was written for the data and stands nowhere yet: a study keeps it.
+    Empty: there is a file, or it is built in."""
+    overrides: tuple[str, ...] = field(default=(), compare=False)
+    """What was given beside such a text, as `key.path=value`."""
 
     @property
     def name(self) -> str:

@@ -11,18 +11,26 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ExperimentError
-from harness.experiment.advice import schedule_advice
-from harness.experiment.draft import Draft, read_draft
+from harness.experiment.advice import schedule_advice, unfreeze_advice
+from harness.experiment.distributions import Constant
+from harness.experiment.draft import Draft, draft_of
 from harness.experiment.drawing import defaults
 from harness.experiment.experiment import Experiment, compile_experiment
+from harness.experiment.fitting import LeftOut, fit_to_overrides, without_effect
+from harness.experiment.fixed_sizes import size_advice
+from harness.experiment.model_paths import missing_models, with_absolute_paths
 from harness.experiment.old_files import modernised, with_own_keys, with_precision
+from harness.experiment.parameters import CATALOG
+from harness.experiment.picture_size import is_for_any_size, with_longest_side
 from harness.experiment.problems import Problem, explain, not_repeatable, objective_problems
 from harness.experiment.schema import ExperimentConfig
-from harness.experiment.space import Space
-from harness.experiment.space_conditions import start_problems
+from harness.experiment.space import Alternative, Space
+from harness.experiment.space_conditions import families_of, start_problems
 from harness.experiment.space_file import parse_space
-from harness.messages import shown
-from harness.records import Precision
+from harness.experiment.yaml_file import read_text
+from harness.messages import and_list, shown
+from harness.model.families import FAMILIES
+from harness.records import Params, Precision
 
 
 def builtin_folder() -> Path:
@@ -37,6 +45,11 @@ def builtin_names() -> list[str]:
     return sorted(file.stem for file in builtin_folder().glob("*.yaml"))
 
 
+def is_built_in(file: Path) -> bool:
+    """Whether an experiment's file is one of the shipped ones."""
+    return file.parent == builtin_folder()
+
+
 def load(name_or_path: str, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment, checked as a whole.
 
@@ -48,18 +61,45 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Experiment:
         ExperimentError: one line for each problem, with file, line, key path, what was found, what is
             allowed, and the nearest valid name.
     """
-    draft = read_draft(_find(name_or_path))
+    file = _find(name_or_path)
+    return load_text(read_text(file), file, overrides)
+
+
+def load_text(text: str, file: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment that stands, or will stand, in a file, checked as a whole.
+
+    Args:
+        text: of the file.
+        file: its path, for messages.
+        overrides: as of `load`.
+
+    Raises:
+        ExperimentError: as by `load`.
+    """
+    draft = draft_of(text, file)
     for override in overrides:
         draft.override(override)
+    draft.values = with_absolute_paths(draft.values)
+    draft.own_space = with_absolute_paths({"space": draft.own_space})["space"]
+    left_out = fit_to_overrides(draft)
+    draft.advice += without_effect(draft)
     space, more = _space_of(draft.values)
-    search_advice = _leave_out_starts(draft, space) if space is not None else []
+    search_advice = left_out.sentences()
+    search_advice += _leave_out_starts(draft, space, left_out) if space is not None else []
     config, problems = _checked(draft.values)
-    problems += more if space is None else start_problems(space, draft.values.get("start_with"))
+    problems += more
+    if space is not None:
+        problems += [*missing_models(space), *start_problems(space, draft.values.get("start_with"))]
     experiment = None
     if config is not None and space is not None and not problems:
+        config = config.model_copy(update={"dataset": with_longest_side(config.dataset, space)})
+        draft.advice += unfreeze_advice(space, config.training.epochs, config.training.unfreeze_at)
+        draft.advice += size_advice(space)
         search_advice += schedule_advice(space, config.scheduler.kind)
         experiment = replace(
-            compile_experiment(config, space, draft.advice), search_advice=tuple(search_advice)
+            compile_experiment(config, space, draft.advice),
+            search_advice=tuple(search_advice),
+            for_small_pictures=is_built_in(draft.file) and not is_for_any_size(space),
         )
         problems = [
             *objective_problems(experiment),
@@ -90,7 +130,7 @@ def _space_of(values: dict[str, Any]) -> tuple[Space | None, list[Problem]]:
         return None, [(path, text) for path, _, text in lines]
 
 
-def _leave_out_starts(draft: Draft, space: Space) -> list[str]:
+def _leave_out_starts(draft: Draft, space: Space, left_out: LeftOut) -> list[str]:
     """Leave out the file's starts that overrides of the space exclude; returns a sentence about it.
 
     Nothing is left out of what was typed itself, nor of a file whose starts do not fit its own space.
@@ -98,43 +138,81 @@ def _leave_out_starts(draft: Draft, space: Space) -> list[str]:
     starts = draft.values.get("start_with")
     if not isinstance(starts, list) or draft.is_typed("start_with"):
         return []
-    paths = [path.split(".", 2) for path, _ in start_problems(space, starts)]
-    excluded = {int(index) for _, index, _ in paths}
-    names = list(dict.fromkeys(name for _, _, name in paths))
-    if not excluded or not all(draft.is_typed(f"space.{name}") for name in names):
+    paths = [path for path, _ in start_problems(space, starts)]
+    own, _ = _space_of(draft.values | {"space": draft.own_space})
+    never_fitted = {path for path, _ in start_problems(own, starts)} if own else set(paths)
+    if not paths or never_fitted & set(paths):
         return []
+    excluded = {int(path.split(".")[1]) for path in paths}
+    names = dict.fromkeys(path.split(".", 2)[2] for path in paths)
+    typed = [name for name in names if draft.is_typed(f"space.{name}")] or sorted(left_out.causes)
     draft.values["start_with"] = [start for index, start in enumerate(starts) if index not in excluded]
     return [
         f"start_with: {len(excluded)} of the {len(starts)} configurations in {draft.file} do not fit the "
-        f"{' and '.join(names)} that --set gives the space, and are not tried."
+        f"{and_list(typed)} that --set gives the space, and are not tried."
     ]
 
 
 def single(experiment: Experiment) -> Experiment:
     """The experiment as one full training of one configuration: every range gives way to its default."""
-    values = dump(experiment)
-    trained = _changed(
+    params = defaults(_for_one_family(experiment.space))
+    useless = [] if experiment.model else [name for name in params if not _has_effect(name, params)]
+    trained = changed(
         experiment,
-        space=dict(defaults(experiment.space)),
-        search=values["search"] | {"trials": 1},
+        space={name: value for name, value in params.items() if name not in useless},
+        search=dump(experiment)["search"] | {"trials": 1},
         scheduler={"kind": "none"},
     )
-    return replace(trained, search_advice=())
+    left_out = [f"space.{name}: it has no effect on the family {_family(params)}." for name in useless]
+    return replace(trained, advice=(*trained.advice, *left_out), search_advice=())
+
+
+def _for_one_family(space: Space) -> Space:
+    """The space with the family alone that has all parameters which are given without a condition.
+
+    Where the default family has them all, or no family does, it is the space itself.
+    """
+    if space.model or "family" not in space.parameters:
+        return space
+    asked = [name for name, found in space.parameters.items() if not all(one.when for one in found)]
+    families = [name for name in FAMILIES if name in families_of(space.parameters)]
+    suited = [name for name in families if all(name in CATALOG[one].families for one in asked)]
+    usual = defaults(space).get("family")
+    if not suited or usual in suited:
+        return space
+    family = (Alternative("family", Constant(suited[0])),)
+    return replace(space, parameters=space.parameters | {"family": family})
+
+
+def _has_effect(name: str, params: Params) -> bool:
+    return _family(params) in CATALOG[name].families
+
+
+def _family(params: Params) -> str:
+    return str(params.get("family", CATALOG["family"].default))
 
 
 def with_search(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
     """The experiment with other values of its `search` section."""
-    return _changed(experiment, search=dump(experiment)["search"] | changes)
+    return changed(experiment, search=dump(experiment)["search"] | changes)
 
 
 def computing_in(experiment: Experiment, precision: Precision) -> Experiment:
     """The experiment with layers that compute in this precision, whatever its file says."""
-    return _changed(experiment, training=dump(experiment)["training"] | {"precision": precision})
+    return changed(experiment, training=dump(experiment)["training"] | {"precision": precision})
 
 
-def _changed(experiment: Experiment, **sections: Any) -> Experiment:
-    changed = restore(dump(experiment) | sections)
-    return replace(changed, advice=experiment.advice, search_advice=experiment.search_advice)
+def changed(experiment: Experiment, **sections: Any) -> Experiment:
+    """The experiment with other sections, or keys, of its file; what is known of it beside the file stays."""
+    found = restore(dump(experiment) | sections)
+    return replace(
+        found,
+        advice=experiment.advice,
+        search_advice=experiment.search_advice,
+        for_small_pictures=experiment.for_small_pictures,
+        proposed=experiment.proposed,
+        overrides=experiment.overrides,
+    )
 
 
 def dump(experiment: Experiment) -> dict[str, Any]:
@@ -170,15 +248,16 @@ def _find(name_or_path: str) -> Path:
         return builtin_folder() / f"{name_or_path}.yaml"
     if is_folder:
         raise ExperimentError(
-            f"{name_or_path} is a folder, not an experiment file. To train on a folder of images, type "
-            f"`harness sweep --dataset {name_or_path}`."
+            f"{name_or_path} is a folder, not an experiment file. `harness init {name_or_path}` writes one "
+            f"for the images in it, `harness sweep {name_or_path}` also runs it; to take a built-in "
+            f"experiment for them, give --dataset {name_or_path}."
         )
     if not is_file:
         near = difflib.get_close_matches(name_or_path, names, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise ExperimentError(
-            f"There is no experiment {name_or_path!r}: neither a file of that name nor one of the built-in "
-            f"ones ({', '.join(names)}).{hint}"
+            f"There is no experiment {name_or_path!r}: neither a file or folder of that name nor one of the "
+            f"built-in ones ({', '.join(names)}).{hint}"
         )
     return path
 

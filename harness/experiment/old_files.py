@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.experiment.parameters import CATALOG
+from harness.model.families.stem import STEM, automatic_stem
+from harness.records import Params
 from harness.schedulers import DEFAULT_SCHEDULER, SCHEDULERS
 
 LIMITS_ADVICE = "The key limits is now called constraints; rename it."
@@ -73,3 +76,23 @@ def with_own_keys(scheduler: dict[str, Any]) -> dict[str, Any]:
     every = {key for one in SCHEDULERS.values() for key in one.settings.model_fields}
     own = kind.settings.model_fields.keys() if kind else every
     return {key: value for key, value in scheduler.items() if key in own or key not in every}
+
+
+def with_added_parameters(params: Params, image_shape: tuple[int, ...]) -> Params:
+    """The parameters of a recorded trial, with those that harness has learned of since.
+
+    They have their defaults, which leave everything as it was; but where `stem: auto` would make another
+    network by now, the stem is the one that there was, none. A record without a family is no whole
+    configuration, and is left as it is.
+
+    Args:
+        params: all parameters that the recording version knew.
+        image_shape: height, width and channels of the study's images.
+    """
+    if "family" not in params:
+        return params
+    added = {name: one.default for name, one in CATALOG.items() if name not in params}
+    with_stem = STEM.name in added and params["family"] in CATALOG[STEM.name].families
+    if with_stem and automatic_stem(*image_shape[:2]) != "none":
+        added[STEM.name] = "none"
+    return params | added

@@ -39,7 +39,6 @@ OPTIMIZERS = tuple(LEARNING_RATES)
 ADAMW_DECAY = 4e-3
 """AdamW without weight decay would be Adam; this is Keras's own default for it."""
 
-
 AUGMENTATIONS = (
     "none", "flip", "shift", "flip_shift", "rotate", "zoom", "cutout", "colour", "strong", "trivial",
 )  # fmt: skip
@@ -146,7 +145,12 @@ _SHARED = (
     ),
     Parameter("batch_size", "int", 64, "Images in a step.", 1, 8192),
 )
-"""Parameters that have an effect on every family."""
+"""Parameters that several families have without saying so: all of them, or all that are trained on pixels."""
+_SCALING = ("scaling", "denoise")
+"""Those that add layers which prepare pixels for a network; a body does that by itself."""
+WHEN_UNFROZEN = ("unfreeze_rate", "augmentation", "augmentation_strength", "mixing", "mixing_strength")
+"""Those that have an effect on a network with a body only where it is trained: features that were computed
+before stay as they are."""
 
 
 def _of_families() -> dict[str, Parameter]:
@@ -164,6 +168,13 @@ def _of_families() -> dict[str, Parameter]:
     return found
 
 
+def _families_with(name: str) -> tuple[str, ...]:
+    """The families that a shared parameter has an effect on."""
+    return tuple(
+        family for family, described in FAMILIES.items() if described.body is None or name not in _SCALING
+    )
+
+
 def _about(by_family: dict[str, Parameter]) -> str:
     """What a parameter is, with the names of the families where they differ."""
     families: dict[str, list[str]] = {}
@@ -179,11 +190,31 @@ CATALOG: dict[str, Parameter] = {
         "family", "choice", "cnn", "The kind of network.", choices=tuple(FAMILIES), families=tuple(FAMILIES)
     ),
     **_of_families(),
-    **{parameter.name: replace(parameter, families=tuple(FAMILIES)) for parameter in _SHARED},
+    **{parameter.name: replace(parameter, families=_families_with(parameter.name)) for parameter in _SHARED},
 }
 """By name."""
 
-SIZES = ({"family", "batch_size"} | _of_families().keys()) - {"dropout"}
+_OF_ANY_NETWORK = {parameter.name for parameter in _SHARED} | {"family", "dropout"}
+"""Parameters that mean the same with a plug-in: harness itself deals with them."""
+
+
+def known_parameter(name: str, model: str | None) -> Parameter | None:
+    """What the catalog says of a parameter.
+
+    Args:
+        name: of the parameter.
+        model: a plug-in, in place of the families.
+
+    Returns:
+        None if there is no such parameter; with a plug-in, also where it only says something of families'
+        layers: a plug-in's parameter of that name is its own.
+    """
+    return CATALOG.get(name) if model is None or name in _OF_ANY_NETWORK else None
+
+
+FAMILIES_WITH_BODY = tuple(name for name, family in FAMILIES.items() if family.body is not None)
+"""Those whose networks begin with a part that was trained elsewhere."""
+SIZES = ({"family", "batch_size"} | _of_families().keys()) - {"dropout", "unfreeze_rate"}
 """Parameters that decide how large a network or a step is."""
 
 
@@ -192,24 +223,24 @@ def complete(params: Params, model: str | None = None) -> Params:
 
     Args:
         params: some parameters by name.
-        model: a plug-in, `package.module:function`: it takes the place of the families, and parameters
-            that the catalog does not know are its own.
+        model: a plug-in, `package.module:function`: it takes the place of the families, and whatever is not
+            known of all networks is its own. Families' parameters that it does not name have their defaults.
 
     Raises:
         ExperimentError: a name is unknown or a value is not allowed; all problems are named.
     """
     problems = []
-    own = {name: value for name, value in params.items() if name not in CATALOG} if model else {}
-    for name, value in params.items():
-        if name in own:
-            continue
-        if name not in CATALOG:
+    known = {name: known_parameter(name, model) for name in params}
+    own = {name: value for name, value in params.items() if known[name] is None} if model else {}
+    for name, parameter in known.items():
+        if parameter is None and name not in own:
             problems.append(f"{name}: there is no such parameter{nearest(name, CATALOG)}")
-        elif problem := CATALOG[name].problem_with(value):
+        elif parameter is not None and (problem := parameter.problem_with(params[name])):
             problems.append(f"{name}: {problem}")
     if problems:
         raise ExperimentError("\n".join(problems))
-    full = {name: params.get(name, parameter.default) for name, parameter in CATALOG.items()}
+    given = params.keys() - own.keys()
+    full = {name: params[name] if name in given else one.default for name, one in CATALOG.items()}
     if "learning_rate" not in params:
         full["learning_rate"] = LEARNING_RATES[str(full["optimizer"])].default
     if "weight_decay" not in params and full["optimizer"] == "adamw":
@@ -233,7 +264,7 @@ def multiply_adds(params: Params, image_shape: tuple[int, int, int]) -> float | 
     return family.multiply_adds(params, image_shape) if family and family.multiply_adds else None
 
 
-_ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "momentum": ("optimizer", ("momentum", "nesterov")),
     "augmentation_strength": ("augmentation", tuple(name for name in AUGMENTATIONS if name != "none")),
     "mixing_strength": ("mixing", ("mixup", "cutmix")),
@@ -250,8 +281,28 @@ def applies(name: str, params: Params) -> bool:
         return True
     if params["family"] not in parameter.families:
         return False
-    other = _ONLY_WITH.get(name)
+    if name in WHEN_UNFROZEN and params["family"] in FAMILIES_WITH_BODY and not unfreezes(params):
+        return False
+    other = ONLY_WITH.get(name)
     return other is None or params[other[0]] in other[1]
+
+
+def unfreezes(params: Params) -> bool:
+    """Whether a configuration trains a part of its body at any time."""
+    return params.get("family") in FAMILIES_WITH_BODY and int(params.get("unfreeze", 0)) > 0
+
+
+def in_epoch(params: Params, epoch: int, unfreeze_at: int | None) -> Params:
+    """The parameters that hold in an epoch: until the body is unfrozen, `unfreeze` is 0.
+
+    Args:
+        params: a configuration.
+        epoch: 1-based.
+        unfreeze_at: the last epoch before the body is unfrozen; None: it never is.
+    """
+    if unfreezes(params) and (unfreeze_at is None or epoch <= unfreeze_at):
+        return params | {"unfreeze": 0}
+    return params
 
 
 def program_key(params: Params) -> str:
@@ -260,8 +311,9 @@ def program_key(params: Params) -> str:
     Of numbers that enter as tensors or variables, only whether they are above 0 may change it.
     """
     parts = []
+    model = str(params["model"]) if "model" in params else None
     for name, value in params.items():
-        parameter = CATALOG.get(name)
+        parameter = known_parameter(name, model)
         if parameter is None:
             parts.append(f"{name}={value}")  # a plug-in's own: it may do anything with it
         elif name == "balance":
@@ -276,10 +328,6 @@ def program_key(params: Params) -> str:
     return " ".join(sorted(parts))
 
 
-_IN_LAYERS = ("scaling", "denoise")
-"""Parameters of every family that add layers."""
-
-
 def network_key(params: Params) -> str:
     """What decides the network's layers: complete configurations with equal keys have equal ones.
 
@@ -289,4 +337,13 @@ def network_key(params: Params) -> str:
         return program_key(params)
     own = FAMILIES[str(params["family"])].parameters
     names = [parameter.name for parameter in own if parameter.enters == "graph"]
-    return " ".join(f"{name}={params[name]}" for name in ("family", *names, *_IN_LAYERS))
+    shared = [name for name in _SCALING if applies(name, params)]
+    return " ".join(f"{name}={params[name]}" for name in ("family", *names, *shared))
+
+
+def body_key(params: Params) -> str | None:
+    """What decides the part of a network that is not trained; None if all of it is."""
+    family = FAMILIES.get(str(params["family"]))
+    if family is None or family.body is None:
+        return None
+    return " ".join(f"{name}={params[name]}" for name in family.body.parameters)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 
+from harness.experiment.parameters import applies
 from harness.records import Cost, Params, Precision
 
 TRAINING_PASSES = 3
@@ -17,6 +18,8 @@ TRAINING_PASSES = 3
 gradients of the weights, gradients of the activations."""
 PREDICTED = 512
 """The most images that are predicted at a time."""
+COMPUTED = 16
+"""Images whose features are computed at a time."""
 GATHERED = 2.0
 """What it takes to gather a number of an image and to make a float of it, in the unit of `CHANGED`."""
 CHANGED = {
@@ -124,13 +127,13 @@ def training_step(params: Params, cost: Cost, images: int) -> Work:
         cost: of the network.
         images: in the batch.
     """
-    changed = CHANGED[str(params["augmentation"])] + CHANGED[str(params["mixing"])]
+    changed = sum(CHANGED[str(params[name])] for name in ("augmentation", "mixing") if applies(name, params))
     return Work(
         steps=1.0,
         operations=(TRAINING_PASSES + UPDATED[str(params["optimizer"])]) * cost.operations,
         iterations=TRAINING_PASSES * cost.iterations,
         multiply_adds=images * cost.multiply_adds,
-        bytes=TRAINING_PASSES * images * cost.written_bytes,
+        bytes=images * (cost.written_bytes + (TRAINING_PASSES - 1) * cost.kept_bytes),
         parameters=cost.trained,
         pixels=images * cost.pixels * (GATHERED + changed),
     )
@@ -147,6 +150,20 @@ def prediction(cost: Cost, images: int) -> Work:
         bytes=images * cost.written_bytes,
         parameters=0.0,
         pixels=images * cost.pixels * GATHERED,
+    )
+
+
+def features(cost: Cost, images: int) -> Work:
+    """The work of computing the features of so many images, in batches of `COMPUTED`."""
+    steps = -(-images // COMPUTED)
+    return Work(
+        steps=float(steps),
+        operations=steps * cost.body_operations,
+        iterations=0.0,
+        multiply_adds=images * cost.body_forward,
+        bytes=images * cost.body_bytes,
+        parameters=0.0,
+        pixels=0.0,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -35,9 +35,20 @@ class TrainingConfig(Strict):
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 15
     epoch_images: Annotated[int, Field(ge=1)] | None = None
     """Images that make an epoch, where all of the training images would take minutes. None: all of them."""
+    unfreeze_at: Annotated[int, Field(ge=1)] | None = None
+    """The last epoch before the backbone of a pretrained network is trained too, where `unfreeze` is above 0.
+    None: the one at which trials are promoted to the last rung, or half of all epochs without rungs."""
     precision: Literal["auto"] | Precision = "auto"
     """What layers compute with in training. `auto`: bfloat16 where it is measured to be clearly faster, which
     takes some seconds once for a machine and kind of network, else float32."""
+
+    @model_validator(mode="after")
+    def _leave_epochs_unfrozen(self) -> Self:
+        if self.unfreeze_at is not None and self.unfreeze_at >= self.epochs:
+            raise ValueError(
+                f"unfreeze_at is {self.unfreeze_at}, but {self.epochs} epochs leave none after it"
+            )
+        return self
 
 
 class ObjectiveConfig(Strict):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.experiment.distributions import Choice, Constant, IntRange, contains, listed
-from harness.experiment.parameters import CATALOG
+from harness.experiment.parameters import CATALOG, FAMILIES_WITH_BODY, WHEN_UNFROZEN
 from harness.experiment.space import Alternative, Space, When
 from harness.messages import nearest, shown
 from harness.records import Scalar
@@ -35,7 +35,7 @@ def condition_problems(space: dict[str, tuple[Alternative, ...]]) -> Iterator[st
                 if asked not in space:
                     yield f"{path}: {asked} is not in the space{nearest(asked, space)}"
                     continue
-                possible = _possible(space[asked])
+                possible = possible_values(space[asked])
                 for value in allowed:
                     if possible is not None and value not in possible:
                         known = ", ".join(sorted(map(str, possible)))
@@ -57,15 +57,29 @@ def _can_both_hold(one: When, other: When) -> bool:
 
 def family_problems(space: dict[str, tuple[Alternative, ...]]) -> Iterator[str]:
     """A parameter that none of the families in the space uses would be searched in vain."""
-    alternatives = space.get("family", (Alternative("family", Constant(CATALOG["family"].default)),))
-    families = _possible(alternatives) or set()
+    families = families_of(space)
+    frozen = only_heads(space)
     for name in space:
         if not families & set(CATALOG[name].families):
             used_by = ", ".join(CATALOG[name].families)
-            yield f"space.{name}: has no effect on {', '.join(map(str, families))}; only on {used_by}"
+            yield f"space.{name}: has no effect on {', '.join(sorted(families))}; only on {used_by}"
+        elif frozen and name in WHEN_UNFROZEN:
+            yield f"space.{name}: has no effect on {', '.join(sorted(families))} while unfreeze is 0"
 
 
-def _possible(alternatives: tuple[Alternative, ...]) -> set[Scalar] | None:
+def families_of(space: Mapping[str, tuple[Alternative, ...]]) -> set[str]:
+    """The families that a space searches; the default one where it names none."""
+    alternatives = space.get("family", (Alternative("family", Constant(CATALOG["family"].default)),))
+    return set(map(str, possible_values(alternatives) or ()))
+
+
+def only_heads(space: Mapping[str, tuple[Alternative, ...]]) -> bool:
+    """Whether all networks of a space have a body, and none of them ever trains it."""
+    blocks = possible_values(space["unfreeze"]) if "unfreeze" in space else {CATALOG["unfreeze"].default}
+    return families_of(space) <= set(FAMILIES_WITH_BODY) and blocks == {0}
+
+
+def possible_values(alternatives: tuple[Alternative, ...]) -> set[Scalar] | None:
     """All values a parameter can have, or None if they cannot be listed."""
     found: set[Scalar] = set()
     for alternative in alternatives:

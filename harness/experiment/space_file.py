@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.errors import ExperimentError
 from harness.experiment.distributions import FloatRange
-from harness.experiment.parameters import CATALOG, LEARNING_RATES, PLUGIN
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, PLUGIN, known_parameter
 from harness.experiment.space import Alternative, Space, When
 from harness.experiment.space_conditions import condition_problems, family_problems, in_order_of_conditions
 from harness.experiment.space_ranges import read_values
@@ -30,7 +30,7 @@ def parse_space(entries: Mapping[str, Any], model: str | None = None) -> Space:
 
     Args:
         entries: by parameter.
-        model: with a plug-in, parameters that the catalog does not know are its own.
+        model: a plug-in, in place of the families: what is not known of all networks is its own.
 
     Raises:
         ExperimentError: one line for each problem, each beginning with the key path.
@@ -38,7 +38,7 @@ def parse_space(entries: Mapping[str, Any], model: str | None = None) -> Space:
     problems: list[str] = []
     found: dict[str, tuple[Alternative, ...]] = {}
     for name, entry in entries.items():
-        parameter = CATALOG.get(name) or (_plugin_parameter(name, entry) if model else None)
+        parameter = parameter_of(name, entry, model)
         if model and name == "family":
             problems.append(f"space.family: the model {model} takes the place of the families")
             continue
@@ -46,7 +46,7 @@ def parse_space(entries: Mapping[str, Any], model: str | None = None) -> Space:
             problems.append(f"space.{name}: there is no such parameter{nearest(name, CATALOG)}")
             continue
         try:
-            found[name] = tuple(_alternatives(parameter, entry, entries))
+            found[name] = tuple(read_alternatives(parameter, entry, entries))
         except ValueError as error:
             problems += [f"space.{name}: {line}" for line in str(error).split("\n")]
     if not problems:
@@ -56,8 +56,18 @@ def parse_space(entries: Mapping[str, Any], model: str | None = None) -> Space:
     return Space(in_order_of_conditions(found), model)
 
 
+def parameter_of(name: str, entry: Any, model: str | None) -> Parameter | None:
+    """The parameter that an entry is of; None if there is none.
+
+    Args:
+        name: as it is written.
+        entry: as it is written; of a parameter that only a plug-in knows, it alone says what it may be.
+        model: the plug-in.
+    """
+    return known_parameter(name, model) or (_plugin_parameter(name, entry) if model else None)
+
+
 def _plugin_parameter(name: str, entry: Any) -> Parameter:
-    """A parameter that only the plug-in knows: the file alone says what it may be."""
     kind = entry.get("type") if isinstance(entry, dict) else None
     return Parameter(
         name,
@@ -68,7 +78,14 @@ def _plugin_parameter(name: str, entry: Any) -> Parameter:
     )
 
 
-def _alternatives(parameter: Parameter, entry: Any, entries: Mapping[str, Any]) -> Iterator[Alternative]:
+def read_alternatives(parameter: Parameter, entry: Any, entries: Mapping[str, Any]) -> Iterator[Alternative]:
+    """What an entry says; raises ValueError with a sentence if it says nothing sensible.
+
+    Args:
+        parameter: the one that the entry is of.
+        entry: as it is written.
+        entries: all of the section.
+    """
     if parameter.name == "learning_rate" and entry == "auto":
         yield from _automatic_rates(entries.get("optimizer", CATALOG["optimizer"].default))
     elif isinstance(entry, list) and entry and all(isinstance(item, dict) for item in entry):

@@ -46,20 +46,28 @@ def parse_value(text: str) -> Any:
         raise ExperimentError(f"{_shortened(text)} is not a YAML value ({_reason(error)}).") from error
 
 
-def read_yaml(file: Path) -> tuple[dict[str, Any], Lines]:
-    """The mapping in `file` and the line of every key.
-
-    Raises:
-        ExperimentError: with the file's name and, where it is known, the line.
-    """
+def read_text(file: Path) -> str:
+    """What stands in `file`; raises ExperimentError if it is too long or no text, or cannot be read."""
     try:
         if file.stat().st_size > MAX_BYTES:
             raise ExperimentError(f"{file} has more than {MAX_BYTES:,} bytes; this is no experiment file.")
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ExperimentError(f"{file} is not a text file in UTF-8.") from error
     except OSError as error:
         raise ExperimentError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def parse_yaml(text: str, file: Path) -> tuple[dict[str, Any], Lines]:
+    """The mapping in a text and the line of every key.
+
+    Args:
+        text: in YAML.
+        file: where it stands, or will stand, for errors.
+
+    Raises:
+        ExperimentError: with the file's name and, where it is known, the line.
+    """
     loader: _Loader | None = None
     try:
         loader = _Loader(text)

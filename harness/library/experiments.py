@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from harness.experiment.experiment import Experiment
-from harness.experiment.load import load as load_experiment
-from harness.experiment.overrides import options, override
+from harness.experiment.overrides import NO_LIMIT, options, override
 from harness.library.progress import LOGGER
+from harness.proposal.chosen import chosen
 
 
 def load(
@@ -33,7 +34,9 @@ def load(
     command line.
 
     Args:
-        experiment: a built-in experiment, such as `quickstart` or `cifar10`, or the path of a YAML file.
+        experiment: a built-in experiment, such as `quickstart` or `cifar10`, the path of a YAML file, or
+            data, such as a folder of images, for which one is written as by `harness init`: what was decided
+            goes to the logger `harness`. A study keeps the file, and `harness.sweep` goes on with that one.
         trials: the study's total of trials.
         dataset: a data set's name, or the path of a folder of images, an archive of one, a list or an `.npz`.
         epochs: of a full training.
@@ -65,7 +68,13 @@ def load(
         ordered=ordered,
     )
     overrides = [override(key, value) for key, value in (set or {}).items()]
-    loaded = load_experiment(os.fspath(experiment), [*overrides, *given])
+    limit = math.inf if timeout == NO_LIMIT else timeout
+    loaded = chosen(
+        os.fspath(experiment),
+        [*overrides, *given],
+        tell=LOGGER.info,
+        limit=None if limit is None else float(limit),
+    )
     for sentence in loaded.advice:
         warnings.warn(sentence, stacklevel=2)
     for sentence in loaded.search_advice:

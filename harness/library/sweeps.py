@@ -12,6 +12,7 @@ from harness.experiment.experiment import Experiment
 from harness.library.progress import Display, Progress, open_display
 from harness.library.studies import Study
 from harness.paths import StudyPaths
+from harness.proposal.chosen import as_kept
 from harness.sweeping.plan import Stop, SweepResult
 from harness.sweeping.session import run_sweep
 from harness.sweeping.verdict import verdict
@@ -42,7 +43,9 @@ def sweep(
     its own, so that no interrupt ever tears it apart in the middle of a step.
 
     Args:
-        experiment: of `harness.load`.
+        experiment: of `harness.load`. One that was written for data is kept with the study, which goes on
+            with the one that it began with, whatever would be decided by now; what `harness.load` was given
+            beside the data still holds.
         name: the study's; None for a new one.
         workers: processes that train, never more than trials; "auto" to measure how many are best; None for
             what the experiment says, and if it says nothing, for one per GPU or core.
@@ -57,6 +60,8 @@ def sweep(
         HarnessError: the sweep could not run, or no trial was successful.
         KeyboardInterrupt: it was interrupted, and has come to rest.
     """
+    if name is not None:
+        experiment = as_kept(experiment, name)
     progress, request = Progress(), Stop()
     with ThreadPoolExecutor(1, thread_name_prefix="harness-sweep") as thread:
         running = thread.submit(

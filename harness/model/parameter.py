@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +36,8 @@ class Parameter:
     """Some operations are in the program's graph only if it is above 0."""
     odd: bool = False
     """Of whole numbers, only odd ones are allowed."""
+    paths: bool = False
+    """Of a choice, whether the path of a file or folder may stand in the place of a name."""
 
     def problem_with(self, value: Scalar) -> str | None:  # noqa: PLR0911 - one answer for each kind
         """Why `value` is not allowed, or None."""
@@ -49,6 +52,8 @@ class Parameter:
         if self.kind == "choice":
             if value in self.choices and not isinstance(value, bool):
                 return None
+            if self.paths and isinstance(value, str) and is_path(value):
+                return None  # what was recorded may be gone by now
             near = nearest(str(value), [str(choice) for choice in self.choices])
             return f"{shown(value)} is not one of {', '.join(map(str, self.choices))}{near}"
         if isinstance(value, (bool, str)) or (self.kind == "int" and not isinstance(value, int)):
@@ -58,3 +63,8 @@ class Parameter:
         if self.odd and value % 2 == 0:
             return f"{value!r} is not odd"
         return None
+
+
+def is_path(text: str) -> bool:
+    """Whether a text in the place of a name is a path, by its look alone: nothing need be there."""
+    return "/" in text or os.sep in text or text.startswith("~") or text.endswith(".keras")

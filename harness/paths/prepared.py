@@ -70,3 +70,24 @@ def hashes_file(folder: Path, pool: str) -> Path:
 def split_file(folder: Path, key: str) -> Path:
     """The file of the images that are trained on, named after everything that decides which they are."""
     return folder / f"split-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+
+
+def features_folder(folder: Path, key: str, pool: str, view: int) -> Path:
+    """One network's features of a pool's images in one view, named after all that decides them."""
+    return folder / "features" / hashlib.sha256(key.encode()).hexdigest()[:16] / f"{pool}-{view}"
+
+
+def block_name(block: int, digest: str) -> str:
+    """A file with the features of some neighbouring images, with what it is recognised by."""
+    return f"{block:06d}-{digest}.npy"
+
+
+def block_of(name: str) -> int | None:
+    """The number of the block whose file has this name; None if it is not a block's."""
+    number, dash, _ = name.partition("-")
+    return int(number) if dash and number.isdecimal() else None
+
+
+def block_lock(folder: Path, block: int) -> Path:
+    """Held by whoever computes a block."""
+    return folder / "locks" / f"{block:06d}"

@@ -54,6 +54,11 @@ class StudyPaths:
         return self.folder / EVENT_LOG
 
     @property
+    def experiment(self) -> Path:
+        """The experiment file, where it was written for the data of this study."""
+        return self.folder / "experiment.yaml"
+
+    @property
     def lock(self) -> Path:
         """Held by the study's coordinator while it runs."""
         return self.folder / "study.lock"

@@ -10,7 +10,7 @@ Params: TypeAlias = dict[str, Scalar]
 TrialState: TypeAlias = Literal["complete", "pruned", "failed"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 RefusalReason: TypeAlias = Literal["first_rung", "full_training", "memory"]
-Phase: TypeAlias = Literal["training", "validation", "writing", "test"]
+Phase: TypeAlias = Literal["features", "training", "validation", "writing", "test"]
 FailureKind: TypeAlias = Literal["out_of_memory", "diverged", "crash", "hang", "user_code", "infeasible"]
 
 
@@ -80,6 +80,8 @@ class Segment:
     """The checkpoint before `checkpoint`, to go on from if that one turns out to be damaged."""
     granted: int | None = None
     """The epoch after which it ends as if it were asked to, because no more epochs are left; None: `stop`."""
+    unfreeze_at: int | None = None
+    """The last epoch before `params["unfreeze"]` holds, up to which it is 0; None: it never does."""
     epoch_images: int | None = None
     """Images that make an epoch; None: all of the training images."""
     microbatches: int = 1
@@ -93,6 +95,9 @@ class Segment:
     """Upper limits of what is measured; beyond them the network is not trained."""
     evaluate_test: bool = False
     """Whether the sealed test split is reported on too when training is over."""
+    weights: str = ""
+    """SHA-256 (hex) of the pretrained weights that the study began with; empty: there are none, or it is not
+    known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

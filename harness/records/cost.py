@@ -11,7 +11,7 @@ class Cost:
     """What one image costs, and what the network has; floats, since a question is answered with floats."""
 
     pixels: float
-    """Numbers in an image: height × width × channels."""
+    """Numbers that the network is trained on of an image: height × width × channels, or its features."""
     forward: float
     """Multiply-adds on an image's way through the network."""
     backward: float
@@ -32,6 +32,15 @@ class Cost:
     """Weights of the network."""
     trained: float
     """Those of `parameters` that are trained."""
+    body_forward: float = 0.0
+    """Multiply-adds of the part that is not trained, whose features are computed once for every view of an
+    image; the fields above, but for `parameters`, are without it."""
+    body_bytes: float = 0.0
+    """Bytes of float32 that its layers write for an image."""
+    body_largest_bytes: float = 0.0
+    """Bytes that the largest of its layers reads and writes of an image."""
+    body_operations: float = 0.0
+    """Its layers that compute something."""
 
     @property
     def multiply_adds(self) -> float:

@@ -23,6 +23,8 @@ class Answer:
     question: str
     """The question's name."""
     found: dict[str, float] = field(default_factory=dict)
-    """Figures by name; empty if it has failed."""
+    """Figures by name; empty if it has failed, or has found none."""
+    said: str = ""
+    """What is no figure, such as a digest."""
     error: str | None = None
     """A sentence, if it has failed, as the user's own network may."""

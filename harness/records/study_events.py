@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from harness.records.basic import Dataset, FailureKind, Params, RefusalReason, TrialState
@@ -32,6 +32,8 @@ class StudyStarted:
     """In ordered mode, how many segments may be out before the oldest result is needed; else 0."""
     spent_ms: int = 0
     """What the session had taken by then and counts towards a time limit, in milliseconds."""
+    weights: dict[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of the weights of every backbone that the study has used so far, by its name or path."""
     time: int
     kind: Literal["study_started"] = "study_started"
 

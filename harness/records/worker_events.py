@@ -39,6 +39,27 @@ class ModelMeasured:
 
 @event
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesReady:
+    """The features that a trial trains on are all there: a worker has computed what was missing."""
+
+    trial: int
+    attempt: int
+    body: str
+    """The network that makes them, in words."""
+    digest: str
+    """SHA-256 (hex) of all that decides them: the images, the network with its weights, the views."""
+    views: int
+    """Of every training image."""
+    computed: int
+    """Images that the worker itself has computed features of, each view counted."""
+    seconds: float
+    """That it took, together with waiting for what other workers computed."""
+    time: int
+    kind: Literal["features_ready"] = "features_ready"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved:
     """A checkpoint is durable on disk."""
 
@@ -168,6 +189,7 @@ class SegmentFailed:
 
 TrialEvent: TypeAlias = (
     ModelMeasured
+    | FeaturesReady
     | EpochEnded
     | CheckpointSaved
     | CheckpointDamaged

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.errors import ExperimentError, StudyError
 from harness.experiment.experiment import Experiment, Objective
 from harness.experiment.load import restore
+from harness.experiment.old_files import with_added_parameters
+from harness.experiment.parameters import CATALOG
 from harness.records import (
     CheckpointDamaged,
     CheckpointSaved,
     ConfigurationRefused,
     EpochEnded,
+    FeaturesReady,
     LogRecord,
     ModelMeasured,
     ModelSaved,
+    Params,
     SegmentEnded,
     SegmentFailed,
     SegmentStarted,
@@ -47,6 +51,11 @@ class StudyState:
     its training was over."""
     refused: list[ConfigurationRefused] = field(default_factory=list)
     """Configurations that the sampler suggested and that could not be trained, in their order."""
+    kept: Params = field(default_factory=dict)
+    """Parameters that its first trials had not been given because there were none, by the values that these
+    trials have, where new trials would have another by default."""
+    with_features: set[int] = field(default_factory=set)
+    """Trials whose features have been computed, or found, by a worker."""
     ended: StudyEnded | None = None
     """How the latest session ended; None while it runs, or if it was cut off."""
     last_seq: int = 0
@@ -72,11 +81,11 @@ class StudyState:
         elif isinstance(event, StudyEnded):
             self.ended = event
         elif isinstance(event, ConfigurationRefused):
-            self.refused.append(event)
+            self.refused.append(replace(event, params=self._whole(event.params)))
         elif isinstance(event, TrialStarted):
             self.trials[event.trial] = Trial(
                 event.trial,
-                event.params,
+                self._whole(event.params),
                 event.sampled,
                 event.seed,
                 event.time,
@@ -85,12 +94,24 @@ class StudyState:
         else:
             self._apply_to_trial(self.trials[event.trial], record)
 
+    def _whole(self, params: Params) -> Params:
+        """A recorded configuration with the parameters that were added since; notes what is to be kept."""
+        whole = with_added_parameters(params, self.started.dataset.image_shape)
+        self.kept.update(
+            (name, value)
+            for name, value in whole.items()
+            if name not in params and value != CATALOG[name].default
+        )
+        return whole
+
     def _apply_to_trial(self, trial: Trial, record: LogRecord) -> None:
         event = record.event
         if isinstance(event, SegmentStarted):
             trial.state, trial.worker = "running", event.worker
             trial.attempts, trial.target = event.attempt, event.stop
             trial.microbatches = event.microbatches
+        elif isinstance(event, FeaturesReady):
+            self.with_features.add(event.trial)
         elif isinstance(event, CheckpointSaved):
             trial.checkpoints = [*trial.checkpoints[-1:], event.checkpoint]
         elif isinstance(event, CheckpointDamaged):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from harness.experiment.parameters import program_key
+from harness.experiment.parameters import in_epoch, program_key
 from harness.records import Segment
 
 
@@ -38,8 +38,9 @@ class Affinity:
         return [one.segment for one in self._waiting]
 
     def add(self, segment: Segment) -> None:
-        """Let a segment wait for a worker."""
-        self._waiting.append(_Waiting(segment, program_key(segment.params)))
+        """Let a segment wait for a worker; the program of its first epoch counts."""
+        params = in_epoch(segment.params, segment.start + 1, segment.unfreeze_at)
+        self._waiting.append(_Waiting(segment, program_key(params)))
 
     def forget(self, worker: int) -> None:
         """The worker is a fresh one."""

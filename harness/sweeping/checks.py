@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from json import dumps
 from typing import Any
 
-from harness.data.sources import is_there
+from harness.data.sources import is_folder_or_archive, is_there
 from harness.errors import ExperimentError, StudyError
 from harness.experiment.experiment import Experiment
-from harness.experiment.load import dump
-from harness.records import Dataset
+from harness.experiment.load import changed, dump
+from harness.experiment.parameters import CATALOG
+from harness.experiment.picture_size import SMALL_PICTURES
+from harness.experiment.space_conditions import families_of
+from harness.records import Dataset, Params
 from harness.study.state import StudyState
 
 DECIDE_RESULTS = ("dataset", "training", "objectives", "constraints", "scheduler", "seed")
@@ -23,18 +28,57 @@ def check_same_experiment(experiment: Experiment, state: StudyState) -> None:
     name = state.name
     # An older study says nothing of what there was no choice of yet.
     before, now = dump(state.experiment), dump(experiment)
-    changed = [text for key in DECIDE_RESULTS for text in _changes(key, before[key], now[key])]
+    differing = [text for key in DECIDE_RESULTS for text in _changes(key, before[key], now[key])]
     if bool(state.started.window) != experiment.search.ordered:
         how = "with" if state.started.window else "without"
         raise ExperimentError(
             f"The study {name!r} was started {how} --ordered and can only go on like that. Go on with: "
             f"harness resume {name}"
         )
-    if changed:
+    if differing:
         raise ExperimentError(
-            f"The study {name!r} was started with another experiment: {', '.join(changed)}. "
+            f"The study {name!r} was started with another experiment: {', '.join(differing)}. "
             f"Go on with the recorded one by `harness resume {name}`, or choose another --study name."
         )
+
+
+def as_begun(experiment: Experiment, state: StudyState, note: Callable[[str], None]) -> Experiment:
+    """The experiment as a study that goes on needs it, where its file says nothing.
+
+    Its pictures are as large as they were, whatever its space would ask for by now. And where a parameter was
+    added to harness after the study began, new trials have the value that the first ones had.
+
+    Args:
+        experiment: whatever its file says.
+        state: the study so far; one that has not begun asks for nothing.
+        note: told the parameters.
+    """
+    if not state.has_begun:
+        return experiment
+    if "longest_side" not in experiment.dataset.model_fields_set:
+        experiment = _with_pictures_of(experiment, state.experiment.dataset.longest_side)
+    found = _with_constants(experiment, state.kept)
+    for name in found.space.parameters.keys() - experiment.space.parameters.keys():
+        note(f"{name}: {state.kept[name]} (as the study began)")
+    return found
+
+
+def _with_pictures_of(experiment: Experiment, longest_side: int) -> Experiment:
+    """The experiment with pictures of at most so many pixels on the longer side."""
+    return changed(experiment, dataset=dump(experiment)["dataset"] | {"longest_side": longest_side})
+
+
+def _with_constants(experiment: Experiment, values: Params) -> Experiment:
+    """The experiment with these values of parameters that its space does not name, for the families that have
+    them."""
+    known = experiment.space.parameters
+    entries: dict[str, Any] = {}
+    for name, value in values.items():
+        families = sorted(families_of(known) & set(CATALOG[name].families))
+        if families and name not in known:
+            when = {"when": {"family": families}} if "family" in known else {}
+            entries[name] = {"type": "constant", "value": value, **when}
+    return changed(experiment, space=experiment.config.space | entries) if entries else experiment
 
 
 def _changes(path: str, before: Any, now: Any) -> list[str]:
@@ -89,4 +133,22 @@ def imbalance(experiment: Experiment, dataset: Dataset) -> str | None:
         f"The data set is imbalanced ({common}: {most:,} images, {rare}: {fewest:,}), so accuracy says "
         "little about rare classes. Consider --set objective.metric=val_f1_macro, and see the experiment "
         "`imbalanced`."
+    )
+
+
+def made_for_others(experiment: Experiment, height: int, width: int) -> str | None:
+    """Advice, where a built-in experiment that was made for small pictures is to be run on larger ones.
+
+    Args:
+        experiment: what would be run.
+        height: of the pictures, in pixels, as they are prepared.
+        width: likewise.
+    """
+    if not experiment.for_small_pictures or max(height, width) <= SMALL_PICTURES:
+        return None
+    source = experiment.dataset.source
+    init = f"harness init {shlex.quote(source)}" if is_folder_or_archive(source) else "harness init"
+    return (
+        f"The experiment {experiment.name} was made for small pictures, and these have {height}×{width} "
+        f"pixels. `{init}` writes an experiment that fits them."
     )

@@ -18,6 +18,7 @@ from harness.records import (
     CheckpointSaved,
     DiskFull,
     EpochEnded,
+    FeaturesReady,
     ModelMeasured,
     ModelSaved,
     Pulse,
@@ -43,7 +44,14 @@ from harness.sweeping.workers import Worker, Workers
 from harness.sweeping.writer import StudyWriter
 
 Progressed: TypeAlias = (
-    ModelMeasured | EpochEnded | CheckpointSaved | CheckpointDamaged | ModelSaved | DiskFull | Pulse
+    ModelMeasured
+    | FeaturesReady
+    | EpochEnded
+    | CheckpointSaved
+    | CheckpointDamaged
+    | ModelSaved
+    | DiskFull
+    | Pulse
 )
 
 

@@ -6,11 +6,12 @@ It is made of what the network costs and how fast a worker works; every epoch th
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from statistics import median
 
 from harness.experiment.parameters import program_key
-from harness.experiment.rates import Rates, batches, prediction, training_step
+from harness.experiment.rates import COMPUTED, Rates, batches, features, prediction, training_step
 from harness.records import Cost, Params
 
 COMPILE_SECONDS = 0.1
@@ -27,6 +28,8 @@ ACTIVATIONS = 1.2
 """Memory of a step over the activations that it keeps: their gradients, and buffers of the layers."""
 PREDICTION_BYTES = 0.5 * 2**30
 """The most that activations take while images are predicted."""
+FEATURE_BYTES = 4
+"""Of one feature; a number of an image takes one byte."""
 REMEMBERED = 32
 """Epochs of a program that are remembered, the newest ones."""
 
@@ -41,8 +44,8 @@ class Forecast:
     validation_images: int
     epoch_images: int | None = None
     """Images that make an epoch; None: all of the training images."""
-    image_bytes: float = 0.0
-    """Bytes of the images that a worker holds in memory."""
+    data_memory: float = 0.0
+    """Bytes of training and validation data that a worker holds in memory at most."""
     _epochs: dict[str, list[float]] = field(default_factory=dict)
     """By program key, the logarithms of what epochs took over what was expected from the rates alone."""
     _compiling: list[float] = field(default_factory=list)
@@ -71,17 +74,36 @@ class Forecast:
         """
         return _compiling(cost) * math.exp(median(self._compiling or [0.0]))
 
-    def memory_bytes(self, cost: Cost, batch_size: int) -> float:
-        """Bytes of a worker that trains such a network and nothing else.
+    def features_seconds(self, cost: Cost, views: Collection[int]) -> float:
+        """Seconds in which one worker computes the features that a head is trained on.
 
         Args:
             cost: of the network.
-            batch_size: images in a step.
+            views: those of the training images that are computed; with view 0 the validation images are, too.
         """
-        training = ACTIVATIONS * batch_size * cost.kept_bytes
+        images = self.train_images * len(views) + (self.validation_images if 0 in views else 0)
+        return self.rates.seconds(features(cost, images))
+
+    def memory_bytes(self, params: Params, cost: Cost) -> float:
+        """Bytes of a worker that trains a configuration and nothing else, on features that it has computed.
+
+        Args:
+            params: complete parameters.
+            cost: of the configuration's network.
+        """
+        training = ACTIVATIONS * int(params["batch_size"]) * cost.kept_bytes
         predicting = min(PREDICTION_BYTES, self.validation_images * cost.largest_bytes)
+        computing = COMPUTED * cost.body_largest_bytes
         weights = 4 * (COPIES - 1) * cost.trained + 4 * cost.parameters
-        return PROCESS_BYTES + self.image_bytes + weights + max(training, predicting)
+        return PROCESS_BYTES + self._data_bytes(params, cost) + weights + max(training, predicting, computing)
+
+    def _data_bytes(self, params: Params, cost: Cost) -> float:
+        """Bytes of what is trained on and validated with: pixels, or the features of all views."""
+        images, number_bytes = self.train_images + self.validation_images, 1
+        if cost.body_forward:
+            images = self.train_images * int(params["views"]) + self.validation_images
+            number_bytes = FEATURE_BYTES
+        return min(self.data_memory, number_bytes * cost.pixels * images)
 
     def learn(self, params: Params, cost: Cost, seconds: float) -> None:
         """An epoch of the configuration took so long, without compiling: forecasts take this into account.

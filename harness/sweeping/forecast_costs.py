@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.experiment.parameters import multiply_adds
+from harness.experiment.parameters import body_key, multiply_adds, unfreezes
 from harness.records import Params
 from harness.sweeping.study_forecast import StudyForecast
 
@@ -33,9 +33,11 @@ class ForecastCosts:
     def memory_bytes(self, params: Params) -> float | None:
         """Memory of a worker that trains the configuration; None if nobody knows, or it is surely little.
 
-        A network of the user's own is only looked at where its seconds are asked for as well.
+        A network of the user's own, or a head on a frozen body, is only looked at where its seconds are asked
+        for as well.
         """
-        work = multiply_adds(params, self.image_shape)
+        frozen = body_key(params) is not None and not unfreezes(params)
+        work = None if frozen else multiply_adds(params, self.image_shape)
         if work is None and self.forecast.costs.known(params) is None:
             return None
         if work is not None and work * float(params["batch_size"]) < LARGE_STEP:

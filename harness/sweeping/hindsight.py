@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness.experiment.experiment import Experiment
-from harness.records import EpochEnded, LogRecord, Params, SegmentStarted, TrialStarted
+from harness.experiment.parameters import in_epoch
+from harness.records import EpochEnded, FeaturesReady, LogRecord, Params, SegmentStarted, TrialStarted
 from harness.study.state import StudyState
 from harness.sweeping.prices import dearest
 from harness.sweeping.study_forecast import StudyForecast
@@ -30,8 +31,9 @@ class Hindsight:
     _params: dict[int, Params] = field(default_factory=dict)
     _workers: dict[int, int] = field(default_factory=dict)
     """By trial, the worker that trains it."""
-    _seconds: dict[int, list[float]] = field(default_factory=dict)
-    """By trial, of its epochs in this session, the first of each segment left out: it may have compiled."""
+    _seconds: dict[tuple[int, int], list[float]] = field(default_factory=dict)
+    """By trial and first epoch of a program, of the epochs in this session; the first one of each segment and
+    program is left out, for it may have compiled."""
     _fresh: set[int] = field(default_factory=set)
     """Trials whose segment has not ended an epoch yet."""
     _began: float = field(default_factory=time.monotonic)
@@ -39,6 +41,8 @@ class Hindsight:
     @classmethod
     def of(cls, forecast: StudyForecast, state: StudyState) -> Hindsight:
         """For a session that goes on with these trials."""
+        for number in state.with_features:
+            forecast.features_are_there(state.trials[number].params)
         return cls(forecast, {number: trial.params for number, trial in state.trials.items()})
 
     def feed(self, record: LogRecord) -> None:
@@ -49,11 +53,14 @@ class Hindsight:
         elif isinstance(event, SegmentStarted):
             self._workers[event.trial] = event.worker
             self._fresh.add(event.trial)
+        elif isinstance(event, FeaturesReady):
+            self.forecast.features_are_there(self._params[event.trial])
         elif isinstance(event, EpochEnded):
             seconds = event.metrics.get("epoch_seconds", 0.0)
-            self.forecast.learn(self._workers[event.trial], self._params[event.trial], seconds)
-            if event.trial not in self._fresh:
-                self._seconds.setdefault(event.trial, []).append(seconds)
+            self.forecast.learn(self._workers[event.trial], self._params[event.trial], event.epoch, seconds)
+            first = self.forecast.first_epoch(self._params[event.trial], event.epoch)
+            if event.trial not in self._fresh and event.epoch != first:
+                self._seconds.setdefault((event.trial, first), []).append(seconds)
             self._fresh.discard(event.trial)
 
     def sentence(self, *, look_up: bool) -> str | None:
@@ -65,8 +72,8 @@ class Hindsight:
         now = time.monotonic()
         until = now + max(LEAST_LOOKING_UP, LOOKING_UP * (now - self._began))
         epochs, took, expected = 0, 0.0, 0.0
-        for trial, seconds in self._seconds.items():
-            params = self._params[trial]
+        for (trial, first), seconds in self._seconds.items():
+            params = in_epoch(self._params[trial], first, self.forecast.unfreeze_at)
             costs = self.forecast.costs
             cost = costs.of(params) if look_up and time.monotonic() < until else costs.known(params)
             if cost is not None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 from harness.clock import now_ms
+from harness.experiment.parameters import FAMILIES_WITH_BODY
 from harness.records import FailureKind, Segment, TrialEnded, TrialState
 from harness.schedulers.protocol import Values
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.plan import SweepPlan
 from harness.sweeping.policy import Outcome
+from harness.sweeping.unfreezing import unfreezing_epoch
 
 
 def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ...]) -> Segment:
@@ -35,6 +37,7 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
         stop=stop,
         max_epochs=plan.max_epochs,
         cycles=cycles,
+        unfreeze_at=unfreezing_epoch(plan.experiment, cycles),
         dataset=plan.dataset,
         checkpoint=checkpoint,
         earlier_checkpoint=earlier,
@@ -48,7 +51,15 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
         measure=() if trial.measured else experiment.measured,
         limits={} if trial.measured else {str(name): limit for name, limit in experiment.constraints.items()},
         evaluate_test=plan.evaluate_test,
+        weights=_weights(plan, trial),
     )
+
+
+def _weights(plan: SweepPlan, trial: Trial) -> str:
+    """The digest of the pretrained weights that the trial begins with; empty if it has none."""
+    if trial.params.get("family") not in FAMILIES_WITH_BODY:
+        return ""
+    return plan.weights.get(str(trial.params["backbone"]), "")
 
 
 def outcome(plan: SweepPlan, trial: Trial, stop: int, epoch: int, state: TrialState | None = None) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,8 @@ class SweepPlan:
     dataset: Dataset
     evaluate_test: bool = False
     """Open the sealed test split when a trial is complete."""
+    weights: dict[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of the weights of pretrained networks, by the value of `backbone`."""
 
     @property
     def trials(self) -> int:

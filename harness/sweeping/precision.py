@@ -10,9 +10,10 @@ from harness.engine.remembered import machine, recall, remember
 from harness.experiment.drawing import typical
 from harness.experiment.experiment import Experiment
 from harness.experiment.load import computing_in
-from harness.experiment.parameters import program_key
+from harness.experiment.parameters import CATALOG, FAMILIES_WITH_BODY, program_key
+from harness.experiment.space_conditions import only_heads, possible_values
 from harness.machine import CPUINFO, computes_in_bfloat16, usable_cores, visible_gpus
-from harness.records import Dataset, Precision, Question
+from harness.records import Dataset, Params, Precision, Question
 from harness.study.state import StudyState
 from harness.sweeping.plan import Stop, Watcher
 from harness.sweeping.preparing import progress_of
@@ -42,6 +43,8 @@ def without_measuring(experiment: Experiment) -> Taken | None:
     """What `auto` stands for in a new study; None where it has to be measured."""
     if experiment.search.ordered:
         return Taken("float32", "an ordered study measures nothing, so that it can be repeated anywhere")
+    if only_heads(experiment.space.parameters):
+        return Taken("float32", "heads on features are too small to gain by anything else")
     if not visible_gpus() and not computes_in_bfloat16(CPUINFO):
         return Taken("float32", "this processor has no instructions for bfloat16")
     return None
@@ -97,7 +100,7 @@ def measured(
     if (known := _remembered(kind).get(case)) is not None:
         return _with(experiment, _by(known, "measured before"), watcher.note)
     arguments = {
-        "params": typical(experiment.space),
+        "params": _trained(experiment),
         "image_shape": [height, width, channels],
         "classes": classes,
         "seconds": SECONDS,
@@ -144,9 +147,18 @@ def assumed(experiment: Experiment) -> Precision:
     return _by(before[-1], "measured before").precision if before else "bfloat16"
 
 
+def _trained(experiment: Experiment) -> Params:
+    """The typical configuration; if it has a body, with as much of that trained as the space allows."""
+    params, space = typical(experiment.space), experiment.space.parameters
+    if params["family"] not in FAMILIES_WITH_BODY or "unfreeze" not in space:
+        return params
+    blocks = possible_values(space["unfreeze"]) or {CATALOG["unfreeze"].high}
+    return params | {"unfreeze": max(int(number) for number in blocks)}
+
+
 def _kind_of(experiment: Experiment) -> str:
     """What the keys of its measurements begin with: the machine and the kind of network."""
-    return f"precisions {machine(visible_gpus())} {program_key(typical(experiment.space))} | "
+    return f"precisions {machine(visible_gpus())} {program_key(_trained(experiment))} | "
 
 
 def _remembered(kind: str) -> dict[str, dict[str, float]]:

@@ -15,7 +15,7 @@ from harness.experiment.parameters import program_key
 from harness.paths import StudyPaths, when_there_is_room
 from harness.records import Dataset, Progress
 from harness.study.state import StudyState
-from harness.sweeping.checks import check_data, imbalance, without_source
+from harness.sweeping.checks import check_data, imbalance, made_for_others, without_source
 from harness.sweeping.plan import Stop, Watcher
 from harness.sweeping.waiting import wait_for_room
 
@@ -79,8 +79,9 @@ def prepare_data(
             "it is done only once."
         )
     check_data(experiment, dataset, state)
-    advice = imbalance(experiment, dataset)
-    for sentence in (*dataset.warnings, *([advice] if advice else [])):
+    height, width, _ = dataset.image_shape
+    advice = made_for_others(experiment, height, width), imbalance(experiment, dataset)
+    for sentence in (*dataset.warnings, *filter(None, advice)):
         tell(sentence)
     _keep_reference(paths, dataset, watcher, stop)
     return PreparedData(dataset, decoding_seconds)

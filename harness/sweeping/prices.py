@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from harness.experiment.distributions import Choice, Distribution
 from harness.experiment.drawing import drawn_at_random
 from harness.experiment.experiment import Experiment
-from harness.experiment.parameters import complete, multiply_adds, program_key
+from harness.experiment.parameters import body_key, complete, in_epoch, multiply_adds, program_key, unfreezes
 from harness.experiment.space import resolve
 from harness.records import Params, Scalar
 from harness.seeds import seed_from
@@ -31,9 +31,11 @@ class Price:
     params: Params
     """Those that the space decides."""
     epoch_seconds: float
-    """Training and validation, without compiling."""
+    """Training and validation, without compiling; the mean, where later epochs are dearer."""
     training_seconds: float
-    """A full training, compiling included."""
+    """A full training, with compiling, and with computing features if it has any."""
+    features_seconds: float
+    """Those of `training_seconds` that computing features takes, which serve other trials too."""
     memory_bytes: float
     """Of the worker's process."""
 
@@ -86,12 +88,12 @@ def prices(
         dearest=every[-1],
         sweep=sweep_seconds(
             lambda: make_scheduler(experiment),
-            [_priced(experiment, one) for one in found],
+            [_priced(experiment, forecast, one.params) for one in found],
             trials=experiment.search.trials,
             workers=workers,
             objectives=len(experiment.objectives),
             rng=rng,
-        ),
+        ).later(_features_seconds(found, experiment.model) / workers),
         workers=workers,
         drawn=len(found),
         too_large=sum(one.memory_bytes > worker_bytes for one in found),
@@ -111,18 +113,44 @@ def dearest(experiment: Experiment, forecast: StudyForecast) -> Price | None:
 
 def _price(experiment: Experiment, forecast: StudyForecast, params: Params) -> Price | None:
     whole = complete(params, experiment.model)
-    epoch = forecast.seconds_to(whole, 1, 2)
-    training = forecast.seconds_to(whole, 0, experiment.training.epochs)
+    epochs = experiment.training.epochs
+    training = forecast.seconds_to(whole, 0, epochs)
     memory = forecast.memory_bytes(whole)
-    if epoch is None or training is None or memory is None:
+    if training is None or memory is None:
         return None
-    return Price(params=params, epoch_seconds=epoch, training_seconds=training, memory_bytes=memory)
+    parts = _priced(experiment, forecast, params).between(0, epochs)
+    return Price(
+        params=params,
+        epoch_seconds=sum(number * part.epoch_seconds for part, number in parts) / epochs,
+        training_seconds=training,
+        features_seconds=forecast.features_seconds(whole),
+        memory_bytes=memory,
+    )
 
 
-def _priced(experiment: Experiment, price: Price) -> Priced:
-    epochs = experiment.training.epochs * price.epoch_seconds
-    program = program_key(complete(price.params, experiment.model))
-    return Priced(program, price.training_seconds - epochs, price.epoch_seconds)
+def _features_seconds(found: list[Price], model: str | None) -> float:
+    """Seconds in which one worker computes all the features that these configurations are trained on."""
+    taken: dict[str | None, float] = {}
+    for price in found:  # of a body, those with the most views have all that the others need
+        body = body_key(complete(price.params, model))
+        taken[body] = max(taken.get(body, 0.0), price.features_seconds)
+    return sum(taken.values())
+
+
+def _priced(experiment: Experiment, forecast: StudyForecast, params: Params) -> Priced:
+    """What a configuration takes whose costs are known."""
+    whole, at = complete(params, experiment.model), forecast.unfreeze_at
+    head = _of_program(forecast, in_epoch(whole, 1, at))
+    if at is None or not unfreezes(whole):
+        return head
+    return replace(head, until=at, then=_of_program(forecast, whole))
+
+
+def _of_program(forecast: StudyForecast, params: Params) -> Priced:
+    cost = forecast.costs.of(params)
+    assert cost is not None
+    rates = forecast.forecast
+    return Priced(program_key(params), rates.compile_seconds(params, cost), rates.epoch_seconds(params, cost))
 
 
 def _corners(experiment: Experiment) -> Iterator[Params]:

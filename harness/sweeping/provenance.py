@@ -21,7 +21,14 @@ PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "numpy", "harness")
 
 
 def study_started(
-    name: str, experiment: Experiment, dataset: Dataset, state: StudyState, *, workers: int, seconds: float
+    name: str,
+    experiment: Experiment,
+    dataset: Dataset,
+    state: StudyState,
+    *,
+    workers: int,
+    seconds: float,
+    weights: dict[str, str],
 ) -> StudyStarted:
     """The first event of a session.
 
@@ -32,6 +39,7 @@ def study_started(
         state: the study so far; empty if this is its first session.
         workers: how many train; in ordered mode, the window of a study that begins.
         seconds: what the session has taken so far, as far as it counts towards a time limit.
+        weights: SHA-256 (hex) of pretrained weights, by backbone.
     """
     earlier = state.started if state.has_begun else None
     # The window belongs to the study: with other workers it goes on in the order it began in.
@@ -49,6 +57,7 @@ def study_started(
         git_commit=_git_commit(Path.cwd()),
         window=window,
         spent_ms=round(1000 * seconds),
+        weights=weights,
         time=now_ms(),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -17,7 +17,7 @@ from harness.errors import EngineError, StudyError
 from harness.experiment.experiment import LIMITS, Experiment
 from harness.experiment.load import with_search
 from harness.machine import visible_gpus
-from harness.paths import StudyPaths, home, make_folder, study_names
+from harness.paths import StudyPaths, home, make_folder, study_names, when_there_is_room, write_text
 from harness.records import StudyEnded
 from harness.study.cleanup import remove_if_empty, tidy_study
 from harness.study.event_log import EventLog
@@ -27,7 +27,7 @@ from harness.study.lock import study_lock
 from harness.study.names import check_name, new_name
 from harness.study.opening import unknown_study
 from harness.study.state import StudyState, fold
-from harness.sweeping.checks import check_same_experiment
+from harness.sweeping.checks import as_begun, check_same_experiment
 from harness.sweeping.coordinator import Coordinator
 from harness.sweeping.forecast_costs import ForecastCosts
 from harness.sweeping.hindsight import Hindsight, look_ahead, look_back
@@ -35,6 +35,7 @@ from harness.sweeping.parts import make_policy, make_sampler
 from harness.sweeping.plan import Stop, SweepPlan, SweepResult, Watcher
 from harness.sweeping.precision import measured, settled
 from harness.sweeping.preparing import PreparedData, measured_workers, prepare_data
+from harness.sweeping.pretrained import check_weights
 from harness.sweeping.provenance import study_started
 from harness.sweeping.stopwatch import Stopwatch
 from harness.sweeping.study_forecast import study_forecast
@@ -91,7 +92,9 @@ def run_sweep(
         state = fold(log.records) if log else StudyState()
         if log:
             stack.callback(log.close)
-        experiment = _with_recorded_limits(settled(experiment, state, watcher.note), state, watcher)
+        given = experiment.search.model_fields_set
+        experiment = settled(as_begun(experiment, state, watcher.note), state, watcher.note)
+        experiment = _with_recorded_limits(experiment, given, state, watcher)
         if (nothing := _nothing_to_do(experiment, state)) is not None:
             return nothing
         clock.earlier = state.elapsed_seconds
@@ -107,13 +110,19 @@ def run_sweep(
         check.finish()
         at_work = Workers(engine, experiment.search.hang_seconds)
         out_of_time = partial(clock.is_past, experiment.budget.timeout)
+        weights = check_weights(experiment, state, at_work, lambda: stop.reason is not None or out_of_time())
         experiment = measured(experiment, dataset, at_work, watcher, stop, out_of_time)
         _go_on_unless(stop)  # a study that has not begun leaves no trace
         if log is None:
+            _keep_proposed(experiment, paths, watcher, stop)
             log = _open_log(paths, watcher)
             stack.callback(log.close)
         plan = SweepPlan(
-            experiment=experiment, study_folder=paths.folder, dataset=dataset, evaluate_test=evaluate_test
+            experiment=experiment,
+            study_folder=paths.folder,
+            dataset=dataset,
+            evaluate_test=evaluate_test,
+            weights=weights,
         )
         return _search(
             _Opened(name, plan, log, state, engine, at_work, sampler, check.study, clock, watcher, stop)
@@ -154,7 +163,13 @@ def _search(study: _Opened) -> SweepResult:
     callbacks = (watcher.on_record, hindsight.feed, *(tracker.feed for tracker in trackers))
     writer = StudyWriter(plan, study.log, state, callbacks, wait_for_room(watcher.note, stop))
     opening = study_started(
-        study.name, experiment, plan.dataset, state, workers=workers, seconds=clock.session
+        study.name,
+        experiment,
+        plan.dataset,
+        state,
+        workers=workers,
+        seconds=clock.session,
+        weights=plan.weights,
     )
     writer.emit(opening, durable=True)
     watcher.opened(state, plan, workers)
@@ -203,14 +218,31 @@ def _study_folder(name: str, *, resume: bool) -> StudyPaths:
     return paths
 
 
+def _keep_proposed(experiment: Experiment, paths: StudyPaths, watcher: Watcher, stop: Stop) -> None:
+    """Keep the experiment file of a study that was written for its data: the same command goes on with it."""
+    if experiment.proposed:
+        when_there_is_room(
+            lambda: write_text(paths.experiment, experiment.proposed),
+            wait_for_room(watcher.note, stop, "the study's experiment file"),
+        )
+
+
 def _go_on_unless(stop: Stop) -> None:
     """Raises KeyboardInterrupt if the sweep was ended from outside before anything was handed out."""
     if stop.reason is not None:
         raise KeyboardInterrupt
 
 
-def _with_recorded_limits(experiment: Experiment, state: StudyState, watcher: Watcher) -> Experiment:
+def _with_recorded_limits(
+    experiment: Experiment, given: Collection[str], state: StudyState, watcher: Watcher
+) -> Experiment:
     """The experiment with the study's recorded limits, which hold until the file or an option changes them.
+
+    Args:
+        experiment: as it is run.
+        given: keys of its `search` section that the file or an option names.
+        state: the study so far.
+        watcher: told the limits.
 
     Raises:
         ExperimentError: what decides results differs from what the study began with.
@@ -218,7 +250,7 @@ def _with_recorded_limits(experiment: Experiment, state: StudyState, watcher: Wa
     if not state.has_begun:
         return experiment
     check_same_experiment(experiment, state)
-    recorded, given = state.experiment.search, experiment.search.model_fields_set
+    recorded = state.experiment.search
     kept = {name: getattr(recorded, name) for name in ("trials", *LIMITS) if name not in given}
     found = with_search(experiment, kept)
     limits = describe_limits(found.budget, state)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.schedulers.protocol import Scheduler
@@ -23,6 +24,17 @@ class Priced:
     """The key of its program, which a worker compiles once."""
     compile_seconds: float
     epoch_seconds: float
+    until: float = math.inf
+    """The last epoch for which this holds."""
+    then: Priced | None = None
+    """What it takes after that, where another program trains it on."""
+
+    def between(self, start: int, stop: int) -> Iterator[tuple[Priced, float]]:
+        """What the epochs after `start` up to `stop` take, and how many of them, for each program."""
+        if start < (last := min(stop, self.until)):
+            yield self, last - start
+        if self.then is not None and stop > self.until:
+            yield self.then, stop - max(start, self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,10 @@ class Spread:
     low: float
     middle: float
     high: float
+
+    def later(self, seconds: float) -> Spread:
+        """The same, with so much before it."""
+        return Spread(self.low + seconds, self.middle + seconds, self.high + seconds)
 
 
 def sweep_seconds(
@@ -90,9 +106,11 @@ def _simulated(
             own = drawn[trial]
             worker = next((one for one in idle if own.program in compiled[one]), idle[0])
             idle.remove(worker)
-            seconds = (stop - reached[trial]) * own.epoch_seconds
-            seconds += own.compile_seconds if own.program not in compiled[worker] else 0.0
-            compiled[worker].add(own.program)
+            seconds = 0.0
+            for part, epochs in own.between(reached[trial], stop):
+                seconds += epochs * part.epoch_seconds
+                seconds += part.compile_seconds if part.program not in compiled[worker] else 0.0
+                compiled[worker].add(part.program)
             heapq.heappush(running, (now + seconds, worker, trial, stop))
         if not running:
             return now

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 from harness.engine.memory import worker_memory
 from harness.experiment.experiment import Experiment
-from harness.experiment.parameters import program_key
+from harness.experiment.parameters import body_key, in_epoch, program_key, unfreezes
 from harness.machine import visible_gpus
 from harness.records import Dataset, Params, Precision
 from harness.sweeping.costs import Ask, Costs
 from harness.sweeping.forecast import Forecast
+from harness.sweeping.parts import make_scheduler
+from harness.sweeping.unfreezing import unfreezing_epoch
 from harness.sweeping.worker_rates import known_rates, measured_rates, usual_rates
 
 MOSTLY = 3.0
@@ -30,8 +32,12 @@ class StudyForecast:
     """Whether the rates are those of this machine, and not those of a usual processor."""
     on_gpu: bool = False
     """Whether GPUs train: a usual processor's rates say nothing of them."""
+    unfreeze_at: int | None = None
+    """The last epoch in which configurations train their heads alone; with Hyperband, that of most trials."""
     _compiled: set[tuple[int, str]] = field(default_factory=set)
     """Workers, and the keys of programs that they have compiled."""
+    _features: set[tuple[str, int]] = field(default_factory=set)
+    """Features that have been computed: what decides the body, and the view of the images."""
 
     @property
     def is_measured(self) -> bool:
@@ -45,7 +51,10 @@ class StudyForecast:
             self.forecast.rates, self.rates_known = found, True
 
     def seconds_to(self, params: Params, start: int, stop: int) -> float | None:
-        """Seconds in which a worker trains from one epoch to another; with compiling if it starts at 0.
+        """Seconds in which a worker trains from one epoch to another.
+
+        With compiling, if it starts at 0 or unfreezes a backbone; with computing features, if it starts at
+        0 and no trial has been trained on them yet.
 
         Args:
             params: complete parameters.
@@ -55,36 +64,71 @@ class StudyForecast:
         Returns:
             None if the cost of the configuration is not known.
         """
-        cost = self.costs.of(params)
-        if cost is None:
-            return None
-        compiling = 0.0 if start else self.forecast.compile_seconds(params, cost)
-        return compiling + (stop - start) * self.forecast.epoch_seconds(params, cost)
+        seconds = 0.0
+        for first, last in self._stages(params, start, stop):
+            here = in_epoch(params, first, self.unfreeze_at)
+            cost = self.costs.of(here)
+            if cost is None:
+                return None
+            if first == 1 or here != in_epoch(params, first - 1, self.unfreeze_at):
+                seconds += self.forecast.compile_seconds(here, cost)
+            seconds += (last - first + 1) * self.forecast.epoch_seconds(here, cost)
+        return seconds if start else seconds + self.features_seconds(params)
+
+    def _stages(self, params: Params, start: int, stop: int) -> list[tuple[int, int]]:
+        """First and last epoch of each part between two epochs that one program trains."""
+        at = self.unfreeze_at
+        if at is None or not unfreezes(params) or not start < at < stop:
+            return [(start + 1, stop)]
+        return [(start + 1, at), (at + 1, stop)]
+
+    def first_epoch(self, params: Params, epoch: int) -> int:
+        """The first epoch that is trained by the same program as this one."""
+        at = self.unfreeze_at
+        return 1 if at is None or epoch <= at or not unfreezes(params) else at + 1
+
+    def features_seconds(self, params: Params) -> float:
+        """Seconds in which a worker computes the features of a configuration; 0 if they are there."""
+        head = in_epoch(params, 1, self.unfreeze_at)
+        cost = self.costs.known(head)
+        missing = [view for body, view in _features(head) if (body, view) not in self._features]
+        return self.forecast.features_seconds(cost, missing) if cost is not None and missing else 0.0
+
+    def features_are_there(self, params: Params) -> None:
+        """The features that the configuration is trained on have been computed, and lie in the cache."""
+        self._features.update(_features(params))
 
     def memory_bytes(self, params: Params) -> float | None:
         """Bytes of a worker that trains the configuration; None if its cost is not known."""
         cost = self.costs.of(params)
-        return None if cost is None else self.forecast.memory_bytes(cost, int(params["batch_size"]))
+        return None if cost is None else self.forecast.memory_bytes(params, cost)
 
-    def learn(self, worker: int, params: Params, seconds: float) -> None:
-        """An epoch took so long on this worker, with compiling if it is the program's first one there.
+    def learn(self, worker: int, params: Params, epoch: int, seconds: float) -> None:
+        """An epoch, 1-based, took so long on this worker, with compiling if it is its program's first there.
 
         Nobody is asked: only configurations whose cost was looked up before are learned from. A first epoch
         that is mostly compiling tells nothing of epochs.
         """
+        params = in_epoch(params, epoch, self.unfreeze_at)
         cost = self.costs.known(params)
         if cost is None:
             return
-        epoch = self.forecast.epoch_seconds(params, cost)
+        expected = self.forecast.epoch_seconds(params, cost)
         compiling = self.forecast.compile_seconds(params, cost)
         compiled = worker, program_key(params)
         if compiled in self._compiled:
             self.forecast.learn(params, cost, seconds)
-        elif epoch > MOSTLY * compiling:
+        elif expected > MOSTLY * compiling:
             self.forecast.learn(params, cost, seconds - compiling)
         else:
-            self.forecast.learn_compiling(cost, seconds - epoch)
+            self.forecast.learn_compiling(cost, seconds - expected)
         self._compiled.add(compiled)
+
+
+def _features(params: Params) -> list[tuple[str, int]]:
+    """The features that a configuration is trained on, by body and view; of pixels none."""
+    body = body_key(params)
+    return [] if body is None else [(body, view) for view in range(int(params["views"]))]
 
 
 def study_forecast(
@@ -105,7 +149,6 @@ def study_forecast(
     """
     counts = dataset.counts
     images = counts.get("train", 0), counts.get("validation", 0)
-    height, width, channels = dataset.image_shape
     known, gpus = known_rates(workers, precision), len(visible_gpus())
     memory = worker_memory(workers, gpus, experiment.search.worker_memory, experiment.search.data_memory)
     return StudyForecast(
@@ -114,11 +157,12 @@ def study_forecast(
             train_images=images[0],
             validation_images=images[1],
             epoch_images=experiment.training.epoch_images,
-            image_bytes=min(memory.data, sum(images) * height * width * channels),
+            data_memory=memory.data,
         ),
         Costs(ask, dataset),
         workers,
         precision,
         known is not None,
         gpus > 0,
+        unfreezing_epoch(experiment, make_scheduler(experiment).cycles(0)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.experiment.parameters import unfreezes
 from harness.records import Params
 from harness.study.trial import Trial
 from harness.sweeping.admission import SAFETY
@@ -62,11 +63,17 @@ class Underway:
             self.has_whole = True
 
     def seconds_to(self, trial: int, start: int, stop: int) -> float | None:
-        """Seconds from one epoch of a trial to another: by its own epochs, else by what is known of costs."""
-        own = self._seconds.get(trial)
-        if own is not None:
+        """Seconds from one epoch of a trial to another: by its own epochs, else by what is known of costs.
+
+        Where its later epochs are dearer than those before, what is known of costs comes first.
+        """
+        own, params = self._seconds.get(trial), self._params.get(trial)
+        alike = params is None or not unfreezes(params)
+        if own is not None and alike:
             return SAFETY * (stop - start) * own
-        known = self.costs.seconds_to(self._params[trial], start, stop) if trial in self._params else None
+        known = self.costs.seconds_to(params, start, stop) if params is not None else None
+        if known is None and own is not None:
+            known = (stop - start) * own
         return None if known is None else SAFETY * known
 
     def whole_is_possible(self, left: TimeLeft) -> bool:

@@ -39,6 +39,22 @@ def batch_indices(
     return subset[_in_batches(order, int(params["batch_size"]))]
 
 
+def in_views(indices: BatchIndices, images: int, views: int, seed: int, epoch: int) -> BatchIndices:
+    """One of its views, drawn at random, in the place of every image: int32, of the same shape.
+
+    Args:
+        indices: int32 (steps, batch), of images.
+        images: how many there are, N; the view v of image i has the index v·N + i.
+        views: of every image.
+        seed: the trial's.
+        epoch: 1-based.
+    """
+    if views == 1:
+        return indices
+    drawn = np.random.default_rng([seed, epoch, views]).integers(views, size=indices.shape, dtype=np.int32)
+    return indices + np.int32(images) * drawn
+
+
 def shuffled_batches(images: int, batch_size: int, seed: int, epoch: int) -> BatchIndices:
     """A random order of all images, as equal batches: int32 (steps, at most batch_size).
 

@@ -3,9 +3,10 @@
 Every epoch has a file of its own, written aside, read back, synced and renamed; its SHA-256 travels in
 the event log. The coordinator, which knows what the log holds, removes all but the last two.
 
-The file is a line that names the format, a line of JSON (epoch, number of weights, and dtype and shape of
-every array), and the arrays' bytes one after the other, C-contiguous. It is written after every epoch, so it
-must cost little.
+The file is a line that names the format, a line of JSON (epoch, and name, dtype and shape of every array),
+and the arrays' bytes one after the other, C-contiguous. It is written after every epoch, so it must cost
+little. Files of format 1, which versions before 0.4.0 wrote, have no names: their arrays stand in the order
+in which a program names them.
 """
 
 from __future__ import annotations
@@ -14,25 +15,21 @@ import errno
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.errors import StudyError
 from harness.paths.study import checkpoint_name
 from harness.records import Checkpoint
 from harness.study_files import StudyFiles
+from harness.train.state import State
 
-MAGIC = b"harness checkpoint 1\n"
-
-Arrays = list[npt.NDArray[Any]]
+MAGIC, WITHOUT_NAMES = b"harness checkpoint 2\n", b"harness checkpoint 1\n"
 
 
-def save(
-    files: StudyFiles, trial: int, epoch: int, attempt: int, weights: Arrays, optimizer: Arrays
-) -> Checkpoint:
+def save(files: StudyFiles, trial: int, epoch: int, attempt: int, state: State) -> Checkpoint:
     """Write a trial's state after `epoch`; durable when this returns.
 
     Args:
@@ -40,14 +37,13 @@ def save(
         trial: whose state it is.
         epoch: 1-based.
         attempt: the one that writes, so that two that overlap never write the same file.
-        weights: of the network.
-        optimizer: the optimizer's variables.
+        state: all that is needed to go on.
 
     Raises:
         OSError: the disk is full, for example; nothing is left behind.
     """
     name = checkpoint_name(trial, epoch, attempt)
-    content = _encode(epoch, weights, optimizer)
+    content = _encode(epoch, state)
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
@@ -58,11 +54,17 @@ def save(
     return Checkpoint(file=name, sha256=hashlib.sha256(content).hexdigest(), epoch=epoch)
 
 
-def load(files: StudyFiles, checkpoint: Checkpoint) -> tuple[Arrays, Arrays]:
-    """The weights and the optimizer's variables in a checkpoint of a study.
+def load(files: StudyFiles, checkpoint: Checkpoint, names: Sequence[str]) -> State:
+    """The state in a checkpoint of a study.
+
+    Args:
+        files: of the study.
+        checkpoint: as it was recorded.
+        names: of the state that the caller expects, in its order, for a file without names.
 
     Raises:
-        StudyError: the file is missing, damaged, or not the one that was recorded.
+        StudyError: the file is missing, damaged, or not the one that was recorded; or it has no names, and
+            not as many arrays as are expected.
     """
     file = files.shown(checkpoint.file)
     try:
@@ -74,34 +76,38 @@ def load(files: StudyFiles, checkpoint: Checkpoint) -> tuple[Arrays, Arrays]:
     if hashlib.sha256(content).hexdigest() != checkpoint.sha256:
         raise StudyError(f"The checkpoint {file} is damaged or not the recorded one: its SHA-256 differs.")
     try:
-        epoch, weights, optimizer = _decode(content)
+        epoch, state = _decode(content, names)
     except (ValueError, KeyError, TypeError) as error:
-        raise StudyError(f"The checkpoint {file} cannot be read: {error}") from error
+        raise StudyError(f"The checkpoint {file} cannot be read: {error}.") from error
     if epoch != checkpoint.epoch:
         raise StudyError(f"The checkpoint {file} is of epoch {epoch}, not {checkpoint.epoch}.")
-    return weights, optimizer
+    return state
 
 
-def _encode(epoch: int, weights: Arrays, optimizer: Arrays) -> bytes:
-    arrays = [np.asarray(array, order="C") for array in (*weights, *optimizer)]
+def _encode(epoch: int, state: State) -> bytes:
+    arrays = {name: np.asarray(array, order="C") for name, array in state.items()}
     header = {
         "epoch": epoch,
-        "weights": len(weights),
-        "arrays": [[array.dtype.str, array.shape] for array in arrays],
+        "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()],
     }
     # One copy of everything; array by array, or in a zip file, it would take several times the time.
-    return b"".join([MAGIC, json.dumps(header).encode(), b"\n", *(array.data for array in arrays)])
+    return b"".join([MAGIC, json.dumps(header).encode(), b"\n", *(array.data for array in arrays.values())])
 
 
-def _decode(content: bytes) -> tuple[int, Arrays, Arrays]:
+def _decode(content: bytes, names: Sequence[str]) -> tuple[int, State]:
     magic, line, data = content.split(b"\n", 2)
-    if magic + b"\n" != MAGIC:
-        raise ValueError("it is of another version of harness")
     header = json.loads(line)
-    arrays: Arrays = []
+    described = header["arrays"]
+    if magic + b"\n" == WITHOUT_NAMES:
+        if len(described) != len(names):
+            raise ValueError(f"it has {len(described)} arrays and no names, and the network {len(names)}")
+        described = [[name, *known] for name, known in zip(names, described, strict=True)]
+    elif magic + b"\n" != MAGIC:
+        raise ValueError("it is of another version of harness")
+    state: State = {}
     place = 0
-    for name, shape in header["arrays"]:
-        array = np.frombuffer(data, np.dtype(name), math.prod(shape), place).reshape(shape)
-        arrays.append(array)
+    for name, dtype, shape in described:
+        array = np.frombuffer(data, np.dtype(dtype), math.prod(shape), place).reshape(shape)
+        state[name] = array
         place += array.nbytes
-    return int(header["epoch"]), arrays[: header["weights"]], arrays[header["weights"] :]
+    return int(header["epoch"]), state

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
 
-from harness.model.network import ImageShape, build
+from harness.experiment.parameters import body_key, unfreezes
+from harness.model.network import ImageShape, build, build_body, build_head
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Cost, Params
 from harness.train.layer_cost import LayerCost, layer_cost, size
@@ -21,7 +22,7 @@ def cost(params: Params, image_shape: Sequence[int], classes: int) -> dict[str, 
     """The figures of `harness.records.Cost` for a configuration's network, which is built for it.
 
     Args:
-        params: complete parameters.
+        params: complete parameters; where they unfreeze a part of a body, the whole network counts.
         image_shape: height, width, channels.
         classes: how many.
 
@@ -30,8 +31,25 @@ def cost(params: Params, image_shape: Sequence[int], classes: int) -> dict[str, 
     """
     height, width, channels = image_shape
     shape: ImageShape = (height, width, channels)
+    if body_key(params) is not None and not unfreezes(params):
+        return asdict(_cost_on_body(params, shape, classes))
     statistics = PixelStatistics((127.5,) * channels, (64.0,) * channels)  # they change no shape
     return asdict(network_cost(build(params, shape, classes, statistics)))
+
+
+def _cost_on_body(params: Params, image_shape: ImageShape, classes: int) -> Cost:
+    """What a head costs that is trained on features, and the body that makes them."""
+    body = build_body(params, image_shape)
+    before = network_cost(body)
+    head = network_cost(build_head(params, int(body.output_shape[1]), classes))
+    return replace(
+        head,
+        parameters=before.parameters + head.parameters,
+        body_forward=before.forward,
+        body_bytes=before.written_bytes,
+        body_largest_bytes=before.largest_bytes,
+        body_operations=before.operations,
+    )
 
 
 def network_cost(network: keras.Model) -> Cost:

@@ -7,6 +7,7 @@ import traceback
 import tensorflow as tf
 
 from harness.clock import now_ms
+from harness.errors import HarnessError
 from harness.model.plugin import PluginError
 from harness.records import FailureKind, Segment, SegmentFailed
 from harness.train.measure import InfeasibleError
@@ -36,7 +37,8 @@ def _classify(error: BaseException) -> tuple[FailureKind, str]:
         return "infeasible", str(error)
     if isinstance(error, WriteError):
         return "crash", str(error)
-    if isinstance(error, PluginError):
+    if isinstance(error, (PluginError, HarnessError)):
+        # The user's own network is at fault, or weights are not to be had.
         return "user_code", str(error)
     first_line = str(error).strip().split("\n", 1)[0]
     return "user_code", f"{type(error).__name__}: {first_line}"

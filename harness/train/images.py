@@ -1,18 +1,19 @@
-"""The training images as a worker holds them: resident, or streamed in chunks from the prepared arrays."""
+"""What is trained on as a worker holds it, pixels or features: resident, or streamed in chunks from disk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from harness.data.arrays import Arrays, Images, ImagesOnDisk
+from harness.data.arrays import Arrays
 from harness.train.batching import BatchIndices
+from harness.train.features import FeaturesOnDisk
 
 CHUNK_BYTES = 64 << 20
 """Images that are gathered at a time when a set is streamed; the next ones are gathered meanwhile."""
@@ -23,11 +24,29 @@ class Chunk:
     """Consecutive batches of an epoch."""
 
     images: tf.Tensor
-    """uint8 (N, H, W, C)."""
+    """Pixels uint8 (N, H, W, C), or features float32 (N, F)."""
     labels: tf.Tensor
     """int32 (N,)."""
     indices: BatchIndices
     """int32 (steps, batch), which of these images make each batch."""
+
+
+class OnDisk(Protocol):
+    """Pixels or features of which none is read yet: `ImagesOnDisk` and `FeaturesOnDisk`."""
+
+    def __len__(self) -> int:
+        """How many images, N."""
+
+    def __getitem__(self, wanted: slice | npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+        """Those of the images: their pixels uint8 (n, H, W, C), or their features float32 (n, F)."""
+
+    @property
+    def image_bytes(self) -> int:
+        """What one of them takes in memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """What all of them would take in memory."""
 
 
 class TrainingImages(Protocol):
@@ -40,7 +59,7 @@ class TrainingImages(Protocol):
 class ResidentImages:
     """All images in memory (on a GPU: in its memory): an epoch is one chunk."""
 
-    def __init__(self, images: Images, labels: npt.NDArray[np.int32]) -> None:
+    def __init__(self, images: npt.NDArray[Any], labels: npt.NDArray[np.int32]) -> None:
         self._images, self._labels = tf.constant(images), tf.constant(labels)
 
     def chunks(self, indices: BatchIndices) -> Iterator[Chunk]:
@@ -51,16 +70,14 @@ class ResidentImages:
 class StreamedImages:
     """Images on disk, of which some batches are in memory at a time; every batch is the same as resident."""
 
-    def __init__(
-        self, images: ImagesOnDisk, labels: npt.NDArray[np.int32], chunk_bytes: int = CHUNK_BYTES
-    ) -> None:
+    def __init__(self, images: OnDisk, labels: npt.NDArray[np.int32], chunk_bytes: int = CHUNK_BYTES) -> None:
         self._images, self._labels = images, labels
         self._chunk_bytes = chunk_bytes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gather")
 
     def chunks(self, indices: BatchIndices) -> Iterator[Chunk]:
         """As many chunks as needed, the next one gathered while one is trained on."""
-        batch_bytes = indices.shape[1] * int(np.prod(self._images.pool.shape[1:]))
+        batch_bytes = indices.shape[1] * self._images.image_bytes
         steps = max(1, self._chunk_bytes // batch_bytes)
         parts = [indices[start : start + steps] for start in range(0, len(indices), steps)]
         coming = self._thread.submit(self._gather, parts[0])
@@ -83,24 +100,55 @@ class SplitImages:
     train: TrainingImages
     train_labels: npt.NDArray[np.int32]
     """The classes of the training images, int32 (N,)."""
-    validation: Images | ImagesOnDisk
+    validation: npt.NDArray[Any] | OnDisk
     """The validation images, in memory or read batch by batch."""
     validation_labels: npt.NDArray[np.int32]
+    nbytes: int
+    """Bytes that all of them would take in memory."""
+    resident_bytes: int
+    """Bytes that those of them take that are in memory."""
+    views: int = 1
+    """Of every training image: row v·N + i of what `train` holds is the view v of image i."""
 
 
-def split_images(arrays: Arrays, resident_bytes: int) -> SplitImages:
-    """Training and validation images, resident as far as they take no more than `resident_bytes` together.
+def split_images(arrays: Arrays, most_bytes: int) -> SplitImages:
+    """Pixels of training and validation images, resident as far as they take no more than `most_bytes`."""
+    (train, labels), (validation, validation_labels) = arrays.on_disk("train"), arrays.on_disk("validation")
+    resident, kept = _fitting(train, validation, most_bytes)
+    return SplitImages(
+        train=ResidentImages(*arrays.train()) if resident else StreamedImages(train, labels),
+        train_labels=labels,
+        validation=arrays.validation()[0] if kept else validation,
+        validation_labels=validation_labels,
+        nbytes=train.nbytes + validation.nbytes,
+        resident_bytes=resident * train.nbytes + kept * validation.nbytes,
+    )
+
+
+def split_features(
+    train: FeaturesOnDisk, validation: FeaturesOnDisk, arrays: Arrays, most_bytes: int
+) -> SplitImages:
+    """Features of training and validation images, resident as far as they take no more than `most_bytes`."""
+    labels, validation_labels = arrays.on_disk("train")[1], arrays.on_disk("validation")[1]
+    views = len(train.stores)
+    tiled = np.tile(labels, views)
+    resident, kept = _fitting(train, validation, most_bytes)
+    return SplitImages(
+        train=ResidentImages(train[:], tiled) if resident else StreamedImages(train, tiled),
+        train_labels=labels,
+        validation=validation[:] if kept else validation,
+        validation_labels=validation_labels,
+        nbytes=train.nbytes + validation.nbytes,
+        resident_bytes=resident * train.nbytes + kept * validation.nbytes,
+        views=views,
+    )
+
+
+def _fitting(train: OnDisk, validation: OnDisk, most_bytes: int) -> tuple[bool, bool]:
+    """Whether training images, and validation images beside them, fit into memory.
 
     The training images come first: they are read more often, and in random order.
     """
-    images, labels = arrays.on_disk("train")
-    resident = images.nbytes <= resident_bytes
-    train: TrainingImages = ResidentImages(*arrays.train()) if resident else StreamedImages(images, labels)
-    left = resident_bytes - (images.nbytes if resident else CHUNK_BYTES)
-    validation, validation_labels = arrays.on_disk("validation")
-    return SplitImages(
-        train=train,
-        train_labels=labels,
-        validation=arrays.validation()[0] if validation.nbytes <= left else validation,
-        validation_labels=validation_labels,
-    )
+    resident = train.nbytes <= most_bytes
+    left = most_bytes - (train.nbytes if resident else CHUNK_BYTES)
+    return resident, validation.nbytes <= left

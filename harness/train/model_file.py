@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.clock import now_ms
-from harness.data.arrays import Arrays
+from harness.data.arrays import Arrays, Images
 from harness.data.reference import reference_rows, reference_split
 from harness.paths.study import model_name, predictions_name
 from harness.records import ModelSaved, Segment
@@ -25,7 +26,9 @@ class ModelSnapshot:
     """A network at the end of its training, apart from the program that goes on with other trials."""
 
     network: keras.Model
-    """The stock layers with softmax; whoever writes the file gives them the weights."""
+    """The stock layers with softmax."""
+    trained: keras.Model
+    """Those of them that are trained; whoever writes the file gives them the weights."""
     weights: list[npt.NDArray[Any]]
     split: str
     """Which split the reference comes from."""
@@ -34,24 +37,28 @@ class ModelSnapshot:
     """The model's probabilities for the images at `indices`, float32 (n, K)."""
 
 
-def snapshot(program: Program, arrays: Arrays, validation: Logits) -> ModelSnapshot:
+def snapshot(
+    program: Program, arrays: Arrays, validation: Logits, predict: Callable[[Images], Logits]
+) -> ModelSnapshot:
     """What is to be saved of the program's present state.
 
     Args:
         program: in the state to be saved.
         arrays: the data set.
         validation: logits of the whole validation split, float32 (N, K); of length 0 without one.
+        predict: gives the logits of raw images, uint8 (n, H, W, C).
     """
     split = reference_split(len(validation))
     if split == "train":
         images = arrays.on_disk("train")[0]
         indices = reference_rows(len(images))
-        logits = program.predict(images[indices])
+        logits = predict(images[indices])
     else:
         indices = reference_rows(len(validation))
         logits = validation[indices]
     return ModelSnapshot(
         network=program.stock_network,
+        trained=program.stock_part,
         weights=program.network.get_weights(),
         split=split,
         indices=indices,
@@ -72,8 +79,8 @@ def save_model(segment: Segment, files: StudyFiles, epoch: int, trained: ModelSn
         OSError: the disk is full, for example.
     """
     model = trained.network
-    model.set_weights(trained.weights)
-    for layer in model.layers:
+    trained.trained.set_weights(trained.weights)
+    for layer in trained.trained.layers:
         if "model" not in segment.params and isinstance(layer, keras.layers.Dropout):
             layer.rate = float(segment.params["dropout"])
 

@@ -1,5 +1,8 @@
 """The compiled program of one program key: a network, an optimizer, one epoch and a prediction.
 
+Of a network with a body that is not trained, the program has the head alone and is fed features. Where some
+of the body is trained, it has the whole network, and is fed pixels.
+
 Tracing a network costs seconds, so everything that is only a number (learning rates, dropout, L1,
 L2, weight decay, label smoothing, augmentation strength) enters as a tensor or variable, and the
 program is used again for every trial with the same key. About a second of an epoch is one call: a loop
@@ -20,18 +23,20 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from harness.data.arrays import Images, ImagesOnDisk
-from harness.experiment.parameters import multiply_adds
-from harness.model.network import ImageShape, build, with_probabilities
+from harness.experiment.parameters import known_parameter, multiply_adds
+from harness.model.network import ImageShape
 from harness.model.optimizers import OPTIMIZERS
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params, Precision
 from harness.train.batching import BatchIndices
-from harness.train.images import Chunk
+from harness.train.body import FrozenBody
+from harness.train.images import Chunk, OnDisk
+from harness.train.networks import networks
 from harness.train.pulses import Beat, Pace, unheard
-from harness.train.reusable import computing_with, drawer, seed_generators, with_tunable_dropout
+from harness.train.reusable import seed_generators
+from harness.train.state import State, assign, named_variables
 from harness.train.step import TENSOR_PARAMETERS, StepKind, epoch_function
-from harness.train.update_rule import update_rule
+from harness.train.update_rule import Group, update_rule, weight_groups
 
 EVALUATION_BATCH = {"CPU": 512, "GPU": 4096}
 """The most images that are predicted at a time, by kind of device."""
@@ -62,6 +67,7 @@ class Program:
         statistics: PixelStatistics,
         microbatches: int = 1,
         precision: Precision = "float32",
+        body: FrozenBody | None = None,
     ) -> None:
         """Build the network; it is traced when it is first used.
 
@@ -74,25 +80,30 @@ class Program:
             precision: what layers compute with in training, as in Micikevicius et al. 2018
                 (arXiv:1710.03740). Weights, optimizer, loss and predictions are float32 in any case, and so
                 is the model that is saved; bfloat16 has float32's range and needs no scaling of the loss.
+            body: has weights that come from elsewhere; None: there are none. The program is fed the features
+                that it makes, in the place of images, unless a part of it is to be trained too.
         """
         self._rate = tf.Variable(0.0, trainable=False, name="dropout_rate")
-        stock = build(params, image_shape, num_classes, statistics)
-        self.network = self._evaluated = with_tunable_dropout(stock, self._rate)
-        if precision != "float32":
-            with computing_with(precision):
-                mixed = build(params, image_shape, num_classes, statistics)
-                self.network = with_tunable_dropout(mixed, self._rate)
-        self._stock = with_probabilities(stock)
-        self.optimizer = OPTIMIZERS[str(params["optimizer"])](params)
-        self.optimizer.build(self.network.trainable_variables)
-        self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
+        made = networks(params, image_shape, num_classes, statistics, precision, body, self._rate)
+        self._made, self.network, self._evaluated = made, made.trained, made.evaluated
+        self._groups = weight_groups(
+            self.network, made.unfrozen, lambda: OPTIMIZERS[str(params["optimizer"])](params)
+        )
+        optimizers = {_slots_of(group): group.optimizer for group in self._groups}
+        self._optimizer_start = [
+            (variable, variable.numpy())
+            for optimizer in optimizers.values()
+            for variable in optimizer.variables
+        ]
         self._averages = [
             tf.Variable(variable, trainable=False)
             for variable in self.network.trainable_variables
             if float(params["ema"]) > 0
         ]
         """Exponential moving averages of the weights, if the configuration wants them."""
-        self._draw = drawer(params, image_shape, num_classes, statistics, self.network)
+        constant = [layer for layer in made.body_layers if not layer.trainable]
+        self._variables = named_variables(self.network, optimizers, self._averages, constant)
+        self._optional = self._of_body()
         self._num_classes = num_classes
         self._pace = Pace()
         # XLA pays on a GPU only: on a CPU oneDNN's kernels are several times faster. It gets the network and
@@ -102,8 +113,11 @@ class Program:
         layers = list(self.network._flatten_layers())
         compilable = all(layer.supports_jit for layer in layers)
         fuse = _fused if on_gpu and compilable else lambda function: function
-        rule = update_rule(params, self.optimizer, self._averages)
+        rule = update_rule(params, self._groups, self.network.trainable_variables, self._averages)
         work = multiply_adds(params, image_shape) or 0.0
+        inputs = tf.TensorSpec(
+            (None, *made.stock.input_shape[1:]), tf.uint8 if self.takes_pixels else tf.float32
+        )
         self._evaluation_batch = _evaluation_batch("GPU" if on_gpu else "CPU", self._evaluated, work)
         loops = any(isinstance(layer, keras.layers.RNN) for layer in layers)
         self._rewritten = on_gpu or loops or "model" in params
@@ -111,7 +125,7 @@ class Program:
             epoch_function(StepKind.of(params, num_classes, microbatches), self.network, rule, fuse),
             autograph=False,
             input_signature=[
-                tf.TensorSpec((None, *image_shape), tf.uint8),
+                inputs,
                 tf.TensorSpec((None,), tf.int32),
                 tf.TensorSpec((None, None), tf.int32),
                 tf.TensorSpec((None,), tf.float32),
@@ -124,10 +138,7 @@ class Program:
             ],
         )
         self._read = tf.function(
-            lambda: [
-                tf.identity(variable)
-                for variable in [*self.network.weights, *self.optimizer.variables, *self._averages]
-            ],
+            lambda: [tf.identity(variable) for variable in self._variables.values()],
             autograph=False,
             input_signature=[],
         )
@@ -144,15 +155,18 @@ class Program:
             lambda images: self._evaluated(tf.cast(images, tf.float32), training=False),
             autograph=False,
             jit_compile=False,
-            input_signature=[tf.TensorSpec((None, *image_shape), tf.uint8)],
+            input_signature=[inputs],
         )
 
     def reset(self, seed: int, dropout: float) -> None:
-        """Start a trial: fresh weights drawn from `seed`, a fresh optimizer, this dropout rate."""
-        self._draw(seed)
+        """Start a trial: fresh weights drawn from `seed`, a fresh optimizer, this dropout rate.
+
+        Weights that come from elsewhere are those again.
+        """
+        self._made.draw(seed)
         for average, weight in zip(self._averages, self.network.trainable_variables, strict=False):
             average.assign(weight)
-        for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
+        for variable, value in self._optimizer_start:
             variable.assign(value)
         self._rate.assign(dropout)
 
@@ -178,7 +192,12 @@ class Program:
         _rewrite_graphs(self._rewritten)
         for index, generator in enumerate(seed_generators(self.network)):
             generator.state.assign([seed, index])
-        numbers = {name: tf.constant(float(params[name]), tf.float32) for name in TENSOR_PARAMETERS}
+        model = str(params["model"]) if "model" in params else None
+        numbers = {
+            # A plug-in's own parameter may have the name of one that only families have.
+            name: tf.constant(float(params[name]) if known_parameter(name, model) else 0.0, tf.float32)
+            for name in TENSOR_PARAMETERS
+        }
         weights = np.ones(self._num_classes, np.float32) if class_weights is None else class_weights
         loss, correct = tf.constant(0.0), tf.constant(0)
         steps = images = 0
@@ -204,8 +223,13 @@ class Program:
             yield chunk.indices[first:last]
             first = last
 
-    def predict(self, images: Images | ImagesOnDisk, beat: Beat = unheard) -> npt.NDArray[np.float32]:
-        """Logits, float32 (N, num_classes), for uint8 images (N, H, W, C); `beat` hears of every batch."""
+    def predict(self, images: npt.NDArray[Any] | OnDisk, beat: Beat = unheard) -> npt.NDArray[np.float32]:
+        """Logits, float32 (N, num_classes); `beat` hears of every batch.
+
+        Args:
+            images: uint8 (N, H, W, C), or the features that a body has made of them, float32 (N, F).
+            beat: called with the share that is done.
+        """
         _rewrite_graphs(self._rewritten)
         if self._evaluated is not self.network:
             self._align()
@@ -231,24 +255,59 @@ class Program:
             for variable, value in zip(variables, trained, strict=True):
                 variable.assign(value)
 
-    def state(self) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
-        """The weights, and the optimizer's variables followed by the averages; not to be written to."""
+    @property
+    def names(self) -> list[str]:
+        """The names of the state's arrays, in their order."""
+        return list(self._variables)
+
+    def state(self) -> State:
+        """Weights, the optimizer's variables and averages, by name; not to be written to."""
         # One call: reading variables one by one takes as long as a training step of a small network.
         # Nor is it copied: what was read stays, and a variable that changes moves to another place.
         _rewrite_graphs(self._rewritten)
         values = [np.asarray(value) for value in self._read()]
-        return values[: len(self.network.weights)], values[len(self.network.weights) :]
+        return dict(zip(self._variables, values, strict=True))
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether it is fed raw pixels, and not the features that a body makes of them."""
+        return self._made.takes_pixels
 
     @property
     def stock_network(self) -> keras.Model:
-        """Stock layers and a softmax, for saving: who saves sets weights and dropout rates first."""
-        return self._stock
+        """Stock layers and a softmax, from raw pixels on, for saving: who saves sets dropout rates, and the
+        weights of `stock_part`, first."""
+        return self._made.whole
 
-    def restore(self, weights: list[npt.NDArray[Any]], rest: list[npt.NDArray[Any]]) -> None:
-        """Go on from what `state` returned; raises ValueError if the shapes do not fit."""
-        self.network.set_weights(weights)
-        for variable, value in zip([*self.optimizer.variables, *self._averages], rest, strict=True):
-            variable.assign(value)
+    @property
+    def stock_part(self) -> keras.Model:
+        """The layers of `stock_network` that are trained: they have the weights that `network` has."""
+        return self._made.stock
+
+    def restore(self, state: State) -> None:
+        """Go on from what `state` returned; call `reset` before.
+
+        What a trial trained before its body was unfrozen has nothing of the body: this stays as it is.
+
+        Raises:
+            UnfitError: it is the state of another network.
+        """
+        assign(self._variables, state, self._optional)
+
+    def _of_body(self) -> frozenset[str]:
+        """The names of what belongs to weights of a body that are trained."""
+        trained = self.network.trainable_variables
+        head = self._groups[0]
+        own = {id(trained[place]) for place in head.places}
+        own |= {id(variable) for variable in head.optimizer.variables}
+        own |= {id(self._averages[place]) for place in head.places if self._averages}
+        others = {id(variable) for variable in self.network.non_trainable_variables}
+        return frozenset(name for name, one in self._variables.items() if id(one) not in own | others)
+
+
+def _slots_of(group: Group) -> str:
+    """What the names of a group's slots begin with."""
+    return "" if group.depth is None else f"unfrozen_{group.depth}/"
 
 
 def _evaluation_batch(device: str, network: keras.Model, work: float) -> int:

@@ -63,6 +63,10 @@ class Heart:
         """The pulses that follow are of this epoch."""
         self._epoch, self._began = epoch, time.monotonic()
 
+    def computing(self, share: float) -> None:
+        """So many of the features are computed; raises CutOffError if the segment is to stop."""
+        self._beat("features", share)
+
     def training(self, share: float) -> None:
         """So much of the epoch's training is done; raises CutOffError if the segment is to stop."""
         self._beat("training", share)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from harness.model.network import ImageShape, build
-from harness.model.preprocessing import PixelStatistics
-from harness.records import Params, Precision
+from harness.records import Precision
 from harness.seeds import seed_from
 
 
@@ -63,24 +61,37 @@ def seed_generators(network: keras.Model) -> list[keras.random.SeedGenerator]:
 
 
 def drawer(
-    params: Params,
-    image_shape: ImageShape,
-    num_classes: int,
-    statistics: PixelStatistics,
     network: keras.Model,
+    fresh: Callable[[], keras.Model],
+    *,
+    redrawn: bool,
+    kept: Sequence[keras.Layer] = (),
 ) -> Callable[[int], None]:
     """A function that gives the network fresh weights, the same for the same seed.
 
     Each weight of a stock layer is drawn by its layer's own initializer. A network with weights that
     come from elsewhere (a plug-in's own layers) is built anew under the seed instead, which is slower.
+
+    Args:
+        network: whose weights are drawn.
+        fresh: builds it anew.
+        redrawn: whether its layers' initializers say all of its weights.
+        kept: its layers whose weights are not drawn: they get those that they have now.
     """
-    slots = _initializers(network)
-    if slots is not None and "model" not in params:
-        return lambda seed: _redraw(slots, seed)
+    slots = _initializers(network, kept)
+    values = [(weight, weight.numpy()) for layer in kept for weight in layer.trainable_weights]
+
+    def redraw(seed: int) -> None:
+        _redraw(slots or [], seed)
+        for weight, value in values:
+            weight.assign(value)
+
+    if slots is not None and redrawn:
+        return redraw
 
     def rebuild(seed: int) -> None:
         keras.utils.set_random_seed(seed)
-        network.set_weights(build(params, image_shape, num_classes, statistics).get_weights())
+        network.set_weights(fresh().get_weights())
 
     return rebuild
 
@@ -89,10 +100,13 @@ _Slot = tuple[keras.Variable, Any, str]
 """A weight, its initializer, and a name for its random stream."""
 
 
-def _initializers(network: keras.Model) -> list[_Slot] | None:
-    """Every weight with its initializer; None if one cannot be found."""
+def _initializers(network: keras.Model, kept: Sequence[keras.Layer]) -> list[_Slot] | None:
+    """Every weight but those of the layers `kept`, with its initializer; None if one cannot be found."""
     slots: list[_Slot] = []
+    without = {id(inner) for layer in kept for inner in layer._flatten_layers()}
     for index, layer in enumerate(network._flatten_layers(include_self=False)):
+        if id(layer) in without:
+            continue
         for variable in layer._trainable_variables + layer._non_trainable_variables:
             own = variable.name.replace("recurrent_kernel", "recurrent")
             initializer = getattr(layer, f"{own}_initializer", None)

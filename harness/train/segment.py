@@ -11,28 +11,28 @@ from functools import partial
 import numpy as np
 
 from harness.clock import now_ms
-from harness.errors import StudyError
+from harness.data.arrays import Arrays, ImagesOnDisk
 from harness.model.schedules import learning_rates
 from harness.records import (
-    CheckpointDamaged,
     EpochEnded,
     Evaluation,
+    FeaturesReady,
     ModelMeasured,
     Segment,
     SegmentEnded,
     TrainingEnded,
 )
 from harness.seeds import seed_from
-from harness.study_files import study_files
-from harness.train import checkpoint as checkpoints
-from harness.train.batching import batch_indices, class_weights
+from harness.train.batching import batch_indices, class_weights, in_views
+from harness.train.images import SplitImages
 from harness.train.measure import check_limits, measure
 from harness.train.metrics import Logits, evaluation, summary
 from harness.train.model_file import snapshot
 from harness.train.program import Program
 from harness.train.pulses import PULSE_SECONDS, CutOffError, Heart
-from harness.train.worker_cache import Resident, WorkerCache
-from harness.train.writing import Observe, write_checkpoint, write_model
+from harness.train.stage import Stage, following, take_up
+from harness.train.worker_cache import WorkerCache
+from harness.train.writing import Observe, keep_features, write_checkpoint, write_model
 
 
 class DivergedError(Exception):
@@ -43,6 +43,8 @@ class DivergedError(Exception):
 class _Trained:
     """How far a segment has come."""
 
+    stage: Stage
+    """What has trained it there."""
     epoch: int
     """The last whole epoch."""
     logits: Logits
@@ -75,20 +77,21 @@ def run_segment(
     """
     began = time.monotonic()
     arrays = cache.open(segment.dataset)
-    program = cache.program(segment)
-    start = _take_up(program, cache, segment, observe)
-    _measure(program, segment, observe)
+    stage, start = take_up(segment, cache, observe)
+    _measure(stage, segment, observe)
     heart = Heart(segment, observe, should_stop)
-    trained = _train(program, cache, segment, start, heart, observe, should_stop)
+    trained = _train(stage, cache, segment, start, heart, observe, should_stop)
+    stage = trained.stage
     save_model: Callable[[], None] | None = None
     evaluations: list[Evaluation] = []
     if trained.over:
-        with program.averaged():
-            evaluations = _evaluations(program, segment, cache, trained.logits, heart)
-            model = snapshot(program, arrays, trained.logits)
+        with stage.program.averaged():
+            predict = partial(stage.predict, beat=heart.testing)
+            evaluations = _evaluations(segment, arrays, trained.logits, predict)
+            model = snapshot(stage.program, arrays, trained.logits, stage.predict)
         save_model = partial(write_model, segment, trained.epoch, model, observe, should_stop)
     elif not trained.cut_off:
-        cache.resident = _identity(segment, trained.epoch)
+        cache.resident = stage.resident(trained.epoch)
     cache.measure_program()
     ended = SegmentEnded(
         trial=segment.trial,
@@ -117,47 +120,16 @@ def run_segment(
     return cache.files
 
 
-def _take_up(program: Program, cache: WorkerCache, segment: Segment, observe: Observe) -> int:
-    """Bring the program to where the trial is; returns the epochs it has been trained for."""
-    resident, cache.resident = cache.resident, None
-    if segment.checkpoint is not None and resident == _identity(segment, segment.checkpoint.epoch):
-        return segment.checkpoint.epoch
-    for checkpoint in (segment.checkpoint, segment.earlier_checkpoint):
-        if checkpoint is None:
-            continue
-        program.reset(seed_from(segment.seed, "weights"), dropout=float(segment.params["dropout"]))
-        try:
-            program.restore(*checkpoints.load(study_files(segment.study_folder), checkpoint))
-        except (StudyError, ValueError) as error:
-            observe(
-                CheckpointDamaged(
-                    trial=segment.trial,
-                    attempt=segment.attempt,
-                    checkpoint=checkpoint,
-                    message=f"{error} An earlier state is used, and what came after it is trained again.",
-                    time=now_ms(),
-                )
-            )
-        else:
-            return checkpoint.epoch
-    program.reset(seed_from(segment.seed, "weights"), dropout=float(segment.params["dropout"]))
-    return 0
-
-
-def _measure(program: Program, segment: Segment, observe: Observe) -> None:
+def _measure(stage: Stage, segment: Segment, observe: Observe) -> None:
     """Find out what must be known of the network; raises InfeasibleError if it is beyond a limit."""
     if segment.measure:
-        measured = measure(program, segment.measure)
+        measured = measure(stage.program, stage.predict_one, segment.measure)
         observe(ModelMeasured(trial=segment.trial, attempt=segment.attempt, measured=measured, time=now_ms()))
         check_limits(measured, segment.limits)
 
 
-def _identity(segment: Segment, epoch: int) -> Resident:
-    return segment.study_folder, segment.trial, epoch, segment.microbatches
-
-
 def _train(
-    program: Program,
+    stage: Stage,
     cache: WorkerCache,
     segment: Segment,
     start: int,
@@ -166,12 +138,34 @@ def _train(
     should_stop: Callable[[], bool],
 ) -> _Trained:
     """Train epoch by epoch from `start`, until the segment or the training is over, or it is to stop."""
-    trained = _Trained(start, np.zeros((0, len(segment.dataset.classes)), np.float32))
+    trained = _Trained(stage, start, np.zeros((0, len(segment.dataset.classes)), np.float32))
     losses = list(segment.past_losses[:start])
     last = min(segment.stop, segment.granted or segment.stop)
+
+    def ready(digest: str, computed: int, seconds: float) -> None:
+        assert stage.body is not None
+        observe(
+            FeaturesReady(
+                trial=segment.trial,
+                attempt=segment.attempt,
+                body=stage.body.name,
+                digest=digest,
+                views=int(segment.params["views"]),
+                computed=computed,
+                seconds=seconds,
+                time=now_ms(),
+            )
+        )
+
+    assert cache.arrays is not None
+    keep = keep_features(segment, cache.arrays.folder, observe, should_stop)
     try:
         while trained.epoch < last and not trained.over and not should_stop():
-            metrics, trained.logits = _train_epoch(program, cache, segment, trained.epoch + 1, heart)
+            trained.stage = stage = following(stage, segment, cache, trained.epoch)
+            images = cache.images(stage.segment, stage.body, heart.computing, keep, ready)
+            metrics, trained.logits = _train_epoch(
+                stage.program, images, stage.segment, trained.epoch + 1, heart
+            )
             trained.epoch += 1
             # An epoch is told when the one before is safe, so that a kill costs one epoch at most.
             _wait_for(trained.checkpoint, heart)
@@ -192,7 +186,7 @@ def _train(
             trained.over = stopped_early or trained.epoch == segment.max_epochs
             if not trained.over:
                 write = partial(
-                    write_checkpoint, segment, trained.epoch, program.state(), observe, should_stop
+                    write_checkpoint, segment, trained.epoch, stage.program.state(), observe, should_stop
                 )
                 trained.checkpoint = cache.writer.submit(write)
     except CutOffError:
@@ -213,22 +207,22 @@ def _wait_for(file: Future[None] | None, heart: Heart) -> None:
 
 
 def _train_epoch(
-    program: Program, cache: WorkerCache, segment: Segment, epoch: int, heart: Heart
+    program: Program, images: SplitImages, segment: Segment, epoch: int, heart: Heart
 ) -> tuple[dict[str, float], Logits]:
     """Train one epoch and evaluate; its metrics by name, and the logits of the validation split.
 
     Raises:
         CutOffError: the segment is to stop.
     """
-    assert cache.images is not None
     params = segment.params
     began = time.monotonic()
     heart.begin(epoch)
-    labels = cache.images.train_labels
+    labels = images.train_labels
     indices = batch_indices(labels, params, segment.seed, epoch, segment.epoch_images)
+    indices = in_views(indices, len(labels), images.views, segment.seed, epoch)
     rates = learning_rates(params, epoch, segment.max_epochs, len(indices), segment.cycles)
     totals = program.train_epoch(
-        cache.images.train.chunks(indices),
+        images.train.chunks(indices),
         rates,
         seed_from(segment.seed, epoch),
         params,
@@ -237,9 +231,9 @@ def _train_epoch(
     )
     trained = time.monotonic()
     metrics = {"loss": totals.loss, "accuracy": totals.accuracy}
-    labels = cache.images.validation_labels
+    labels = images.validation_labels
     with program.averaged():
-        logits = program.predict(cache.images.validation, heart.validating)
+        logits = program.predict(images.validation, heart.validating)
     if len(labels):
         metrics |= {f"val_{name}": value for name, value in summary(logits, labels).items()}
     metrics |= {
@@ -256,16 +250,14 @@ def _no_longer_improves(losses: list[float], patience: int) -> bool:
 
 
 def _evaluations(
-    program: Program, segment: Segment, cache: WorkerCache, validation: Logits, heart: Heart
+    segment: Segment, arrays: Arrays, validation: Logits, predict: Callable[[ImagesOnDisk], Logits]
 ) -> list[Evaluation]:
-    assert cache.arrays is not None
-    assert cache.images is not None
     found = []
     classes = segment.dataset.classes
     if len(validation):
-        found.append(evaluation("validation", validation, cache.images.validation_labels, classes))
+        found.append(evaluation("validation", validation, arrays.on_disk("validation")[1], classes))
     if segment.evaluate_test:
-        images, labels = cache.arrays.on_disk("test")
+        images, labels = arrays.on_disk("test")
         if len(images):
-            found.append(evaluation("test", program.predict(images, heart.testing), labels, classes))
+            found.append(evaluation("test", predict(images), labels, classes))
     return found

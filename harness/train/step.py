@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from harness.experiment.parameters import CATALOG
+from harness.experiment.parameters import CATALOG, applies
 from harness.model.augmentation import augment, mix
 from harness.records import Params
 from harness.train.update_rule import Numbers, Piece, Update, apply_rule
@@ -38,12 +38,17 @@ class StepKind:
     def of(cls, params: Params, num_classes: int, microbatches: int) -> StepKind:
         """The kind of step that complete parameters ask for."""
         return cls(
-            str(params["augmentation"]),
-            str(params["mixing"]),
+            _kind("augmentation", params),
+            _kind("mixing", params),
             params["balance"] == "focal",
             num_classes,
             microbatches,
         )
+
+
+def _kind(name: str, params: Params) -> str:
+    """How pixels are changed; not at all where the network is not fed pixels."""
+    return str(params[name]) if applies(name, params) else "none"
 
 
 def epoch_function(

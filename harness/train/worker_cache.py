@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import gc
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 import psutil
 
 from harness.data.arrays import Arrays, ImagesOnDisk, load
-from harness.experiment.parameters import program_key
+from harness.data.feature_store import Keep
+from harness.experiment.parameters import body_key, program_key, unfreezes
 from harness.model.preprocessing import PixelStatistics
-from harness.records import Dataset, Segment
-from harness.train.images import SplitImages, split_images
+from harness.records import Dataset, Precision, Segment
+from harness.train.body import FrozenBody
+from harness.train.features import cached_features
+from harness.train.images import SplitImages, split_features, split_images
 from harness.train.program import Program
+from harness.train.pulses import Beat
 from harness.train.writing import Writer
 
 STATISTICS_IMAGES = 4096
 """Images that are counted at a time."""
-Resident: TypeAlias = tuple[str, int, int, int]
-"""Study folder, trial, epoch and microbatches of the state that a program is in."""
+MOST_BODIES = 4
+"""Bodies that are kept in memory at a time."""
+PIXELS = "pixels"
+"""What pixels in memory are known by."""
+Ready: TypeAlias = Callable[[str, int, float], None]
+Resident: TypeAlias = tuple[str, int, int, str]
+"""Study folder, trial and epoch of the state that a program is in, and the program's key."""
 
 
 @dataclass(slots=True)
@@ -41,8 +53,11 @@ class WorkerCache:
     """The trial that the program used last still holds, as it was at the end of its segment."""
     data_key: tuple[str, str] | None = None
     arrays: Arrays | None = None
-    images: SplitImages | None = None
-    statistics: PixelStatistics | None = None
+    _images: dict[str, SplitImages] = field(default_factory=dict)
+    """What is in memory: pixels, and features by their digest, those used last at the end."""
+    _bodies: dict[str, FrozenBody] = field(default_factory=dict)
+    """By what decides them, the one used last at the end."""
+    _statistics: PixelStatistics | None = None
     writer: Writer = field(default_factory=Writer)
     files: Future[None] | None = None
     """What is still being written of the segment before."""
@@ -52,19 +67,81 @@ class WorkerCache:
         key = (dataset.digest, dataset.split)
         if self.data_key != key or self.arrays is None:
             self.arrays = load(dataset)
-            self.images = split_images(self.arrays, self.data_memory)
-            self.statistics = _statistics(self.arrays.on_disk("train")[0])
+            self._images.clear()
+            self._bodies.clear()
+            self._statistics = None
             self.programs.clear()
             self.sizes.clear()
             self.resident = None
             self.data_key = key
         return self.arrays
 
-    def program(self, segment: Segment) -> Program:
+    def body(self, segment: Segment) -> FrozenBody | None:
+        """The part of the segment's network whose weights come from elsewhere; None if there is none.
+
+        Raises:
+            HarnessError: its weights are not to be had, or are not those that the study began with.
+        """
+        if body_key(segment.params) is None:
+            return None
+        key = f"{body_key(segment.params)} {segment.weights}"
+        body = self._bodies.pop(key, None)
+        if body is None:
+            while len(self._bodies) >= MOST_BODIES:
+                del self._bodies[next(iter(self._bodies))]
+            body = FrozenBody(segment.params, segment.dataset.image_shape, segment.weights)
+        self._bodies[key] = body
+        return body
+
+    def images(
+        self, segment: Segment, body: FrozenBody | None, beat: Beat, keep: Keep, ready: Ready
+    ) -> SplitImages:
+        """What the segment trains on and is evaluated with: pixels, or features that a body makes of them.
+
+        They are pixels where the body is trained as well. What is in memory takes no more than `data_memory`
+        bytes; what was used longest ago makes room.
+
+        Args:
+            segment: on the open data set.
+            body: of its network.
+            beat: called while features are computed; what it raises ends that.
+            keep: decides what happens where the disk has no room for features.
+            ready: told how many images' features this process has computed, and the seconds, where it has
+                looked for them.
+        """
+        assert self.arrays is not None
+        if body is None or unfreezes(segment.params):
+            return self._held(PIXELS) or self._hold(PIXELS, partial(split_images, self.arrays))
+        views = int(segment.params["views"])
+        digest = body.digest(f"{segment.dataset.digest} {segment.dataset.split}", views)
+        if (known := self._held(digest)) is not None:
+            return known
+        began = time.monotonic()
+        train, validation, computed = cached_features(self.arrays, body, views, beat, keep)
+        ready(digest, computed, time.monotonic() - began)
+        return self._hold(digest, partial(split_features, train, validation, self.arrays))
+
+    def _held(self, name: str) -> SplitImages | None:
+        found = self._images.pop(name, None)
+        if found is not None:
+            self._images[name] = found
+        return found
+
+    def _hold(self, name: str, split: Callable[[int], SplitImages]) -> SplitImages:
+        """Take images into memory, of which `split` makes as many resident as the bytes it is given allow."""
+        wanted = split(0).nbytes
+        while self._images and self._resident_bytes() + min(wanted, self.data_memory) > self.data_memory:
+            del self._images[next(iter(self._images))]
+        self._images[name] = split(self.data_memory - self._resident_bytes())
+        return self._images[name]
+
+    def _resident_bytes(self) -> int:
+        return sum(images.resident_bytes for images in self._images.values())
+
+    def program(self, segment: Segment, body: FrozenBody | None) -> Program:
         """The compiled program for this configuration on the open data set, made on first use."""
-        assert self.statistics is not None
-        dataset = segment.dataset
-        key = f"{program_key(segment.params)}/{segment.microbatches}/{segment.precision}"
+        before = "" if body is None else body.key
+        dataset, key = segment.dataset, f"{cache_key(segment)} {before}"
         program = self.programs.pop(key, None)
         if program is None:
             while self.programs and sum(self.sizes.values()) > self.programs_memory:
@@ -77,12 +154,20 @@ class WorkerCache:
                 segment.params,
                 dataset.image_shape,
                 len(dataset.classes),
-                self.statistics,
+                self.statistics(),
                 microbatches=segment.microbatches,
-                precision=segment.precision,
+                precision=precision_of(segment),
+                body=body,
             )
         self.programs[key] = program
         return program
+
+    def statistics(self) -> PixelStatistics:
+        """Of the open data set's training images, which are counted when this is first asked for."""
+        assert self.arrays is not None
+        if self._statistics is None:
+            self._statistics = _count_pixels(self.arrays.on_disk("train")[0])
+        return self._statistics
 
     def measure_program(self) -> None:
         """After the first segment of the program used last: what it has added to the process."""
@@ -91,7 +176,19 @@ class WorkerCache:
             self.sizes[last] = max(0, psutil.Process().memory_info().rss - self._before)
 
 
-def _statistics(images: ImagesOnDisk) -> PixelStatistics:
+def cache_key(segment: Segment) -> str:
+    """What decides the program of a segment on the open data set."""
+    return f"{program_key(segment.params)}/{segment.microbatches}/{precision_of(segment)}"
+
+
+def precision_of(segment: Segment) -> Precision:
+    """What the layers of the segment's program compute with."""
+    # Heads are small: for them coarser numbers would save nothing.
+    on_features = body_key(segment.params) is not None and not unfreezes(segment.params)
+    return "float32" if on_features else segment.precision
+
+
+def _count_pixels(images: ImagesOnDisk) -> PixelStatistics:
     """Mean and standard deviation of every channel of the training images (uint8, N×H×W×C)."""
     channels = images.pool.shape[3]
     counts = np.zeros((channels, 256), np.int64)

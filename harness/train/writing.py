@@ -6,15 +6,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from harness.clock import now_ms
+from harness.data.feature_store import Keep
 from harness.paths import when_there_is_room
 from harness.paths.study import TRIALS, trial_folder
 from harness.records import CheckpointSaved, DiskFull, ModelSaved, Segment, WorkerEvent
 from harness.study_files import StudyFiles, study_files
 from harness.train import checkpoint as checkpoints
 from harness.train.model_file import ModelSnapshot, save_model
+from harness.train.pulses import CutOffError
+from harness.train.state import State
 
 ROOM_SECONDS = 2.0
 """How often a worker looks whether there is room on a full disk."""
@@ -41,13 +45,13 @@ class Writer:
 def write_checkpoint(
     segment: Segment,
     epoch: int,
-    state: tuple[checkpoints.Arrays, checkpoints.Arrays],
+    state: State,
     observe: Observe,
     should_stop: Callable[[], bool],
 ) -> None:
     """Write the trial's state after `epoch`, once there is room for it, and tell it."""
     files = study_files(segment.study_folder)
-    write = partial(checkpoints.save, files, segment.trial, epoch, segment.attempt, *state)
+    write = partial(checkpoints.save, files, segment.trial, epoch, segment.attempt, state)
     saved = _written(write, segment, files, observe, should_stop)
     observe(CheckpointSaved(trial=segment.trial, attempt=segment.attempt, checkpoint=saved, time=now_ms()))
 
@@ -59,6 +63,24 @@ def write_model(
     files = study_files(segment.study_folder)
     write: Callable[[], ModelSaved] = partial(save_model, segment, files, epoch, trained)
     observe(_written(write, segment, files, observe, should_stop))
+
+
+def keep_features(segment: Segment, folder: Path, observe: Observe, should_stop: Callable[[], bool]) -> Keep:
+    """Writes features once there is room for them; raises CutOffError if the sweep ends before.
+
+    Args:
+        segment: that needs them.
+        folder: of the prepared data.
+        observe: told that the disk is full.
+        should_stop: whether the sweep ends.
+    """
+
+    def wait(error: OSError) -> None:
+        if should_stop():
+            raise CutOffError from error
+        _tell_full(segment, str(folder), error, observe)
+
+    return partial(when_there_is_room, wait=wait)
 
 
 def _written(
@@ -74,19 +96,22 @@ def _written(
         if should_stop():
             where = files.shown(trial_folder(segment.trial))
             raise WriteError(f"The sweep ended while {where} had no room: {error.strerror}.") from error
-        observe(
-            DiskFull(
-                trial=segment.trial,
-                attempt=segment.attempt,
-                message=(
-                    f"The sweep waits: {error.strerror} ({files.shown(TRIALS)}). Make room and it goes on."
-                ),
-                time=now_ms(),
-            )
-        )
-        time.sleep(ROOM_SECONDS)
+        _tell_full(segment, files.shown(TRIALS), error, observe)
 
     try:
         return when_there_is_room(write, wait)
     except OSError as error:
         raise WriteError(f"A file of the trial could not be written: {error}") from error
+
+
+def _tell_full(segment: Segment, where: str, error: OSError, observe: Observe) -> None:
+    """Say that the disk is full, and give somebody time to make room."""
+    observe(
+        DiskFull(
+            trial=segment.trial,
+            attempt=segment.attempt,
+            message=f"The sweep waits: {error.strerror} ({where}). Make room and it goes on.",
+            time=now_ms(),
+        )
+    )
+    time.sleep(ROOM_SECONDS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.analysis.status import status
 from harness.analysis.tables import leaderboard
+from harness.experiment.parameters import complete
 from harness.records import (
     EpochEnded,
     LogRecord,
@@ -124,3 +125,14 @@ def test_a_study_without_trials_has_the_columns_of_one_with_trials() -> None:
     empty, full = leaderboard(state("maximize", [])), leaderboard(state("maximize", [("complete", 0.5)]))
     assert len(empty) == 0
     assert list(empty.columns) == list(full.columns)
+
+
+def test_a_leaderboard_takes_a_plug_ins_own_parameters_as_they_are() -> None:
+    searched = experiment(model="mine:build", space={"views": ["one", "two"], "stem": [1, 2]})
+    events: list[Any] = [study_started(searched, trials=2)]
+    for number, (views, stem) in enumerate([("one", 1), ("two", 2)]):
+        params = complete({"views": views, "stem": stem}, searched.model)
+        events.append(TrialStarted(trial=number, params=params, sampled={}, seed=0, time=2000))
+    found = leaderboard(fold(LogRecord(seq, event) for seq, event in enumerate(events, start=1)))
+    assert list(found["views"]) == ["one", "two"]
+    assert list(found["stem"]) == [1, 2]

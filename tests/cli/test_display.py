@@ -110,3 +110,21 @@ def test_whoever_says_something_to_a_closed_terminal_goes_on(monkeypatch: pytest
         PlainDisplay().note("nor this")
         reached = True
     assert reached
+
+
+def test_without_a_terminal_no_line_of_progress_is_printed_twice(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for something tells again and again that nothing is done yet."""
+    now = 1000.0
+    monkeypatch.setattr("harness.cli.display.plain.time.monotonic", lambda: now)
+    display = PlainDisplay()
+    for done in (0, 0, 0, 1, 1, 2, 2):
+        now += 60
+        display.progress("measuring", done, 2)
+    display.progress("decoding", 0, 2)
+    display.progress("decoding", 2, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "measuring: 0 of 2", "measuring: 1 of 2", "measuring: 2 of 2", "decoding: 0 of 2", "decoding: 2 of 2"
+    ]  # fmt: skip

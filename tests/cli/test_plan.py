@@ -7,7 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from harness.cli import main
 from harness.data.prepare import prepare
@@ -118,3 +120,52 @@ def test_a_plug_in_that_fails_is_planned_all_the_same(capsys: pytest.CaptureFixt
     assert "unknown" in found["forecast"]
     if "raise" in code:
         assert "no such thing" in found["forecast"]["unknown"]
+
+
+def draw(folder: str, width: int, height: int) -> None:
+    for label in ("cat", "dog"):
+        Path(folder, label).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.random.default_rng(number).integers(0, 255, (height, width, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(Path(folder, label, f"{number}.png"))
+
+
+@pytest.mark.parametrize("name", ["cifar10", "quickstart"])
+def test_a_built_in_experiment_for_small_pictures_names_what_writes_one_for_larger(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw("my photographs", 120, 60)
+    said = (
+        f"The experiment {name} was made for small pictures, and these have 48×96 pixels. "
+        "`harness init 'my photographs'` writes an experiment that fits them."
+    )
+    _, err = plan(capsys, name, "--dataset", "my photographs")
+    assert err.splitlines().count(said) == 1
+    out, _ = plan(capsys, name, "--dataset", "my photographs", "--json")
+    assert json.loads(out)["data"]["notes"] == []
+
+
+def test_sizes_that_fit_and_files_of_ones_own_need_no_such_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    draw("large", 50, 49)
+    draw("small", 48, 20)
+    Path("mine.yaml").write_text("name: mine\nspace: {depth: 2}\n")
+    for arguments in (
+        ["cifar10", "--dataset", "small"],
+        ["cifar10", "--dataset", "large", "--set", "dataset.image_size=32"],
+        ["imbalanced", "--dataset", "large"],
+        ["mine.yaml", "--dataset", "large"],
+        ["plugin", "--dataset", "large"],
+        ["cifar10"],
+    ):
+        _, err = plan(capsys, *arguments)
+        assert "harness init" not in err, arguments
+    _, err = plan(capsys, "cifar10", "--dataset", "large")
+    assert "harness init large" in err
+
+
+def test_a_plan_without_an_augmentation_says_what_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = plan(capsys, "cifar10", "--set", "space.augmentation=none")
+    assert "augmentation_strength" not in out
+    assert "left out augmentation_strength: no effect beside the augmentation that --set gives" in err

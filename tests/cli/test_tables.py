@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -15,12 +16,15 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from harness.cli.tables.columns import Column, column, fit
+from harness.cli.tables.trial import print_trial
 from harness.experiment.load import dump, load
+from harness.experiment.parameters import complete
 from harness.paths import StudyPaths
 from harness.records import (
     Dataset,
     EpochEnded,
     Evaluation,
+    Params,
     SegmentEnded,
     SegmentStarted,
     StudyEnded,
@@ -29,6 +33,7 @@ from harness.records import (
     TrialStarted,
 )
 from harness.study.event_log import EventLog
+from harness.study.trial import Trial
 
 CLASSES = tuple(
     f"{name} with a long name" for name in ("airplane", "automobile", "bird", "cat", "deer", "dog")
@@ -222,3 +227,27 @@ def test_whatever_the_table_it_fits_and_nothing_is_left_out_without_need(
         gone = [one for one in table if one.name in left_out]
         kept = [one.importance for one in table if one.name not in left_out]
         assert max(kept, default=0) <= max(one.importance for one in gone)
+
+
+@pytest.mark.parametrize(
+    ("params", "there", "left_out"),
+    [
+        (complete({"family": "pretrained"}), {"backbone", "views"}, {"depth", "augmentation", "momentum"}),
+        (
+            complete({"family": "cnn", "optimizer": "momentum"}),
+            {"depth", "augmentation", "momentum"},
+            {"backbone", "focal_gamma", "cell"},
+        ),
+        (complete({"filters": 3}, "mine:build"), {"filters", "augmentation"}, set()),
+    ],
+)
+def test_a_trial_is_shown_with_the_parameters_that_have_an_effect(
+    params: Params, there: set[str], left_out: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = Trial(number=0, params=params, sampled={}, seed=0, started_ms=0)
+    print_trial(trial, "val_accuracy", as_json=False)
+    shown = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line}
+    assert there <= shown
+    assert not left_out & shown
+    print_trial(trial, "val_accuracy", as_json=True)
+    assert json.loads(capsys.readouterr().out)["params"] == params

@@ -174,3 +174,38 @@ def test_how_the_source_is_taken_is_told_before_anything_is_decoded() -> None:
     )
     assert order[0] in found.warnings
     assert order[1] == "decoding images"
+
+
+def test_larger_pictures_are_other_data_and_the_usual_ones_are_found_again(decoding: list[str]) -> None:
+    for label in ("a", "b"):
+        for index in range(4):
+            path = Path("photos", label, f"{index}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (300, 150), (index, 90 * (label == "b"), 0)).save(path)
+    usual, larger = prepared("photos"), prepared("photos", longest_side=224)
+    assert (usual.image_shape, larger.image_shape) == ((48, 96, 3), (112, 224, 3))
+    assert usual.digest != larger.digest
+    assert len(decoding) == 2
+    assert prepared("photos", longest_side=96) == usual
+    assert prepared("photos", longest_side=224) == larger
+    assert prepared("photos", image_size=32).image_shape == (32, 32, 3)
+    assert len(decoding) == 3
+    assert prepared("photos", image_size=32, longest_side=224) == prepared("photos", image_size=32)
+    assert len(decoding) == 3, "an explicit size is all that decides"
+    assert prepared("photos", longest_side=1024).image_shape == (150, 300, 3), "nothing is enlarged"
+
+
+def test_pictures_that_are_small_anyway_are_the_same_data(shades: Path) -> None:
+    assert prepared(shades).digest == prepared(shades, longest_side=224).digest
+    assert prepared(shades).folder == prepared(shades, longest_side=224).folder
+
+
+def test_arrays_are_not_made_smaller_and_say_so() -> None:
+    x = np.arange(12 * 40 * 100).reshape(12, 40, 100).astype(np.uint8)
+    np.savez("large.npz", x=x, y=np.arange(12) % 2)
+    assert prepared("large.npz").warnings == ()
+    found = prepared("large.npz", longest_side=64)
+    assert found.image_shape == (40, 100, 1)
+    assert "arrays are taken as they are, with 40×100 pixels" in found.warnings[-1]
+    assert prepared("large.npz", longest_side=224).warnings == ()
+    assert prepared("large.npz", longest_side=64, image_size=20).warnings == ()

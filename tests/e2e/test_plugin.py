@@ -71,6 +71,20 @@ def test_a_wrong_network_stops_the_sweep_at_once_with_one_message(kind: str) -> 
     assert sum(states.values()) == 1
 
 
+def test_a_network_may_have_parameters_that_families_have_too() -> None:
+    own = "  unfreeze_rate: [slow]\n  views: {type: float, low: 0.5, high: 0.9}\n  stem: 2\n"
+    Path("own.yaml").write_text(EXPERIMENT + own)
+    Path("own_network.py").write_text(
+        f"{START}    assert params['unfreeze_rate'] == 'slow' and 0.5 <= params['views'] <= 0.9\n{BODY}"
+        "    x = keras.layers.Dense(params['stem'])(x)\n"
+        "    return keras.Model(inputs, keras.layers.Dense(num_classes)(x))\n"
+    )
+    done = harness("sweep", "own.yaml", "--trials", "1", "--study", "own", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    (trial,) = json.loads(harness("leaderboard", "own", "--json").stdout)
+    assert trial["state"] == "complete"
+
+
 def test_the_example_is_searched_tracked_and_exported() -> None:
     root = Path(__file__).parent.parent.parent
     shutil.copytree(root / "experiments", "experiments")

@@ -170,7 +170,12 @@ def test_a_resumed_study_keeps_its_limits_until_it_is_told_otherwise() -> None:
 
     used = epochs()
     log = Path(".harness/studies/s/events.jsonl").read_bytes()
-    for again in (["resume", "s"], ["sweep", "--study", "s", *QUICK]):
+    auto = ["--set", "training.precision=auto"]  # which takes what the study began with
+    for again in (
+        ["resume", "s"],
+        ["sweep", "--study", "s", *QUICK],
+        ["sweep", "--study", "s", *QUICK, *auto],
+    ):
         done = harness(*again)
         assert f"limits  epochs 4 ({used} used)" in done.stderr
         assert "the budget of 4 epochs is used up" in done.stderr

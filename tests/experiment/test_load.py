@@ -85,6 +85,7 @@ def test_overrides_reach_every_key() -> None:
         (GOOD + "dataset: {color: gray}\n", "did you mean grey?"),
         (GOOD + "training: {epochs: ten}\n", "mine.yaml:5: training.epochs: 'ten' is not allowed"),
         (GOOD + "training: {epochs: 0}\n", "training.epochs: 0 is not allowed"),
+        (GOOD + "training: {epochs: 3, unfreeze_at: 3}\n", "unfreeze_at is 3, but 3 epochs leave none"),
         (GOOD.replace("mine", "../mine", 1), "is not a name"),
         (
             GOOD.replace("depth", "depht"),
@@ -169,7 +170,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_a_folder_is_not_an_experiment() -> None:
     Path("pictures").mkdir()
-    with pytest.raises(ExperimentError, match="harness sweep --dataset pictures"):
+    with pytest.raises(ExperimentError, match="`harness sweep pictures` also runs it"):
         load("pictures")
 
 
@@ -313,3 +314,52 @@ def test_starts_that_never_fitted_and_those_that_were_typed_are_mistakes(
 ) -> None:
     with pytest.raises(ExperimentError, match=named):
         load(written(text), overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "training: {epochs: 1}\nspace: {family: pretrained, unfreeze: [0, 2]}\n",
+            "space.unfreeze: it has no",
+        ),
+        (
+            "training: {unfreeze_at: 2}\nspace: {family: pretrained}\n",
+            "training.unfreeze_at: it has no effect",
+        ),
+        ("training: {unfreeze_at: 2}\nspace: {depth: 2}\n", "training.unfreeze_at: it has no effect"),
+        ("training: {unfreeze_at: 2}\nspace: {family: pretrained, unfreeze: 1}\n", ""),
+        ("space: {family: pretrained, unfreeze: {type: int, low: 0, high: 3}}\n", ""),
+    ],
+)
+def test_an_unfreezing_that_cannot_happen_is_told(text: str, told: str) -> None:
+    advice = load(written("name: mine\n" + text)).advice
+    assert len(advice) == bool(told)
+    assert all(told in sentence for sentence in advice)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "family"),
+    [
+        ([], "cnn"),
+        (["space.stages=2"], "resnet"),
+        (["space.cell=lstm"], "rnn"),
+        (["space.convs=2"], "cnn"),
+        (["space.family=resnet", "space.stages=2"], "resnet"),
+    ],
+)
+def test_one_training_is_of_a_family_that_has_what_is_given(overrides: list[str], family: str) -> None:
+    trained = single(load("families", overrides))
+    params, _ = resolve(trained.space, lambda name, _: pytest.fail(f"{name} is searched"))
+    assert params["family"] == family
+    for override in overrides:
+        name, _, value = override.removeprefix("space.").partition("=")
+        assert str(params[name]) == value
+    assert trained.advice == ()
+
+
+def test_what_has_no_effect_on_the_family_that_is_trained_is_told() -> None:
+    trained = single(load("families", ["space.stages=2", "space.cell=lstm"]))
+    assert "stages" not in trained.space.parameters
+    assert "cell" not in trained.space.parameters
+    assert [sentence.partition(":")[0] for sentence in trained.advice] == ["space.stages", "space.cell"]

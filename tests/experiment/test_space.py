@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ExperimentError
+from harness.experiment.describe import describe
 from harness.experiment.distributions import Choice, Constant, Distribution, FloatRange, IntRange
 from harness.experiment.drawing import defaults
 from harness.experiment.parameters import CATALOG, LEARNING_RATES, applies, complete, program_key
@@ -180,6 +181,20 @@ def test_mistakes_are_named_with_their_place(changes: dict[str, Any], message: s
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["augmentation", "mixing_strength", "unfreeze_rate"])
+def test_what_needs_a_backbone_that_is_trained_has_no_effect_without_one(name: str) -> None:
+    value = {"augmentation": "flip", "mixing_strength": 0.3, "unfreeze_rate": 0.2}[name]
+    head: dict[str, Any] = {"family": "pretrained", name: value}
+    with pytest.raises(
+        ExperimentError, match=f"space.{name}: has no effect on pretrained while unfreeze is 0"
+    ):
+        parse_space(head)
+    for unfreeze in (2, [0, 2], {"type": "int", "low": 0, "high": 4}):
+        parse_space(head | {"unfreeze": unfreeze})
+    assert not applies(name, complete(head | {"mixing": "cutmix", "augmentation": "flip"}))
+    assert applies(name, complete(head | {"mixing": "cutmix", "augmentation": "flip", "unfreeze": 1}))
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ExperimentError) as caught:
         parse_space({"dropuot": 0, "depth": 9, "optimizer": "adm"})
@@ -201,6 +216,40 @@ def test_a_plug_in_keeps_its_own_parameters_and_its_name() -> None:
     assert (full["family"], full["model"], full["optimizer"]) == ("plugin", "mine:build", "sgd")
     assert program_key(full) != program_key(full | {"filters": 99})
     assert program_key(full) == program_key(full | {"learning_rate": 1.0})
+
+
+OWN = {
+    "backbone": ["mine", "yours"],
+    "image_size": {"type": "float", "low": 0.5, "high": 2.0},
+    "head_width": {"type": "int", "low": 1, "high": 100_000},
+    "views": [True, False],
+    "stem": {"type": "int", "low": 1, "high": 2},
+    "depth": 99,
+    "unfreeze": "late",
+    "unfreeze_rate": ["slow", "fast"],
+}
+"""Parameters that families have too, with values that none of them allows."""
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_plug_in_may_have_parameters_that_families_have_too(name: str) -> None:
+    space = parse_space({name: OWN[name]}, "mine:build")
+    for params in (resolve(space, sampler(0))[0], defaults(space)):
+        full = complete(params, space.model)
+        assert full[name] == params[name]
+        assert complete({}, space.model).keys() == full.keys()
+        assert program_key(full) != program_key(full | {name: "other"})
+    assert describe(space)[0]["about"] == "the plug-in's own"
+    with pytest.raises(ExperimentError):
+        parse_space({name: OWN[name]})
+
+
+def test_a_plug_ins_other_parameters_are_what_they_are_in_families() -> None:
+    for entries in ({"dropout": 2.0}, {"batch_size": "many"}, {"optimizer": "adm"}):
+        with pytest.raises(ExperimentError):
+            parse_space(entries, "mine:build")
+        with pytest.raises(ExperimentError):
+            complete(entries, "mine:build")
 
 
 def test_signatures_ignore_numbers_but_not_structure() -> None:

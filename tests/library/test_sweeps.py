@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,12 @@ from PIL import Image
 
 import harness
 from harness.deploy.checksums import verify_bundle
+from harness.engine import default_workers
+from harness.experiment.rates import DEFAULT_RATES
 from harness.paths import StudyPaths
+from harness.records import Answer
 from harness.study.event_log import read
+from harness.sweeping.worker_rates import measured_rates
 from tests.conftest import keep_tables
 
 pytestmark = pytest.mark.slow
@@ -111,6 +117,32 @@ def test_a_script_without_a_guard_sweeps_a_folder_that_processes_decode() -> Non
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "imported\n('cat', 'dog') True\n"
+
+
+def test_a_study_on_a_folder_goes_on_with_the_experiment_that_it_began_with() -> None:
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        Path("pets", name).mkdir(parents=True)
+        for number in range(20):
+            Image.fromarray(rng.integers(0, 255, (40, 40), np.uint8)).save(f"pets/{name}/{number}.png")
+    options: dict[str, Any] = {
+        "epochs": 1,
+        "timeout": "none",
+        "set": {"scheduler.kind": "none", "training.precision": "float32"},
+    }
+    begun = harness.sweep(harness.load("pets", trials=1, **options), name="s")
+    # By now the machine turns out to be slow, for which smaller images fit.
+    slow = Answer(question="rates", found=asdict(DEFAULT_RATES["float32"].times(1e5)))
+    assert measured_rates(default_workers(50), "float32", lambda _, __: slow)
+    later = harness.load("pets", trials=2, **options)
+    assert later.dataset.image_size != begun.experiment.dataset.image_size
+    study = harness.sweep(later, name="s")
+    assert len(study.trials) == 2
+    assert study.experiment.dataset == begun.experiment.dataset
+    for number in range(2):
+        shutil.copytree("pets", f"others/{number}")
+    with pytest.raises(harness.HarnessError, match="searches on"):
+        harness.sweep(harness.load("others"), name="s")
 
 
 def test_in_a_thread_until_it_is_told_to_stop() -> None:

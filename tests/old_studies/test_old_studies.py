@@ -26,6 +26,8 @@ pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parent
 ARCHIVES = sorted(FOLDER.glob("*.tar.xz"))
 NEWEST = ARCHIVES[-1]
+WITHOUT_STEMS = FOLDER / "later" / "0.3.0.tar.xz"
+"""With the study `photographs` of the last version whose networks began at the full size of any image."""
 FULL = os.environ.get("HARNESS_TESTS") == "full"
 
 Command = Callable[..., str]
@@ -120,6 +122,24 @@ def test_a_complete_study_is_verified_and_exported(
     metadata = json.loads((bundle / "metadata.json").read_text(encoding="utf-8"))
     best = json.loads(command("leaderboard", "several", "--json"))[0]
     assert metadata["provenance"]["trial"] == best["trial"]
+
+
+def test_a_study_of_large_pictures_goes_on_with_the_networks_that_it_began_with(
+    command: Command, own_workplace: Path
+) -> None:
+    """Its paused trials go on from their checkpoints, and new ones are like them; so they are ever after."""
+    unpack(WITHOUT_STEMS, own_workplace)
+    before = {row["trial"]: row for row in json.loads(command("leaderboard", "photographs", "--json"))}
+    again = ["sweep", "photographs.yaml", "--study", "photographs", "--ordered", "--trials", "5"]
+    command(*again, "--max-epochs-total", "9", "--workers", "1")
+    command("resume", "photographs", "--max-epochs-total", "none", "--workers", "1")
+    _, state = open_study("photographs")
+    assert len(state.trials) == 5 > len(before)
+    assert {trial.params["stem"] for trial in state.trials.values()} == {"none"}
+    assert {trial.state for trial in state.trials.values()} == {"complete", "pruned"}
+    for number, row in before.items():
+        assert state.trials[number].sampled["depth"] == row["depth"]
+    command("verify", "photographs")
 
 
 @pytest.mark.skipif(not FULL, reason="`make test-full` does")

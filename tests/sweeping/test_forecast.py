@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ from harness.experiment.rates import (
     fitted,
     training_step,
 )
-from harness.records import Answer, Cost, Dataset, Question
+from harness.records import Answer, Cost, Dataset, Params, Question, Scalar
 from harness.schedulers.full import FullTraining
 from harness.schedulers.halving import Asha
 from harness.sweeping.costs import Costs
@@ -48,8 +48,9 @@ def test_more_of_anything_never_takes_less(cost: Cost, name: str, factor: float)
     ours = forecast()
     assert ours.epoch_seconds(PARAMS, more) >= ours.epoch_seconds(PARAMS, cost) > 0
     assert ours.compile_seconds(PARAMS, more) >= ours.compile_seconds(PARAMS, cost) > 0
-    assert ours.memory_bytes(more, 64) >= ours.memory_bytes(cost, 64) > 0
-    assert ours.memory_bytes(cost, 128) >= ours.memory_bytes(cost, 64)
+    assert ours.memory_bytes(PARAMS, more) >= ours.memory_bytes(PARAMS, cost) > 0
+    larger = complete({"family": "cnn", "batch_size": 128})
+    assert ours.memory_bytes(larger, cost) >= ours.memory_bytes(PARAMS, cost)
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000))
@@ -101,6 +102,56 @@ def test_what_is_seen_corrects_the_program_and_all_others(factor: float, epochs:
     assert ours.epoch_seconds(PARAMS, COST) == pytest.approx(factor * ours.from_rates(PARAMS, COST))
 
 
+HEAD_COST = Cost(
+    pixels=1280, forward=8e3, backward=8e3, written_bytes=40, kept_bytes=40, largest_bytes=5e3,
+    operations=2, iterations=0, loops=0, parameters=4e6, trained=8e3,
+    body_forward=4e8, body_bytes=2.5e7, body_largest_bytes=6e6, body_operations=100,
+)  # fmt: skip
+
+
+def head(**given: Scalar) -> Params:
+    return complete({"family": "pretrained"} | given)
+
+
+def test_a_head_takes_the_memory_of_its_features_and_of_the_body_that_computes_them() -> None:
+    without = forecast()
+    holding = replace(without, data_memory=1e9)
+    for views in (1, 2):
+        held = holding.memory_bytes(head(views=views), HEAD_COST) - without.memory_bytes(
+            head(views=views), HEAD_COST
+        )
+        assert held == pytest.approx(4 * 1280 * (2000 * views + 200))
+    pixels = holding.memory_bytes(PARAMS, COST) - without.memory_bytes(PARAMS, COST)
+    assert pixels == pytest.approx(3072 * 2200)
+    limited = replace(without, data_memory=1e6)
+    assert limited.memory_bytes(head(), HEAD_COST) - without.memory_bytes(head(), HEAD_COST) == pytest.approx(
+        1e6
+    )
+    larger = replace(HEAD_COST, body_largest_bytes=2 * HEAD_COST.body_largest_bytes)
+    assert without.memory_bytes(head(), larger) > without.memory_bytes(head(), HEAD_COST) + 16 * 5e6
+
+
+def test_features_that_are_there_take_no_time() -> None:
+    def ask(_: Question, __: float) -> Answer:
+        return Answer(question="cost", found=asdict(HEAD_COST))
+
+    ours = StudyForecast(forecast(), Costs(ask, DATASET), 1, "float32")
+    whole = ours.seconds_to(head(views=2), 0, 1)
+    both = ours.features_seconds(head(views=2))
+    assert whole is not None
+    assert whole > both > 0
+    ours.features_are_there(head(views=1, head_width=8))
+    assert ours.features_seconds(head(views=1)) == 0
+    # The images have been seen, their mirror images have not.
+    assert ours.features_seconds(head(views=2)) == pytest.approx(both * 2000 / 4200, rel=0.01)
+    later = ours.seconds_to(head(views=2), 0, 1)
+    assert later == pytest.approx(whole - both + ours.features_seconds(head(views=2)))
+    ours.features_are_there(head(views=2))
+    assert ours.features_seconds(head(views=2)) == 0
+    assert ours.costs.of(head(image_size=96)) is not None
+    assert ours.features_seconds(head(image_size=96)) > 0
+
+
 @given(st.lists(st.tuples(st.integers(1, 4), seconds), min_size=1, max_size=30), st.randoms())
 def test_the_order_of_what_is_seen_does_not_matter(seen: list[tuple[int, float]], rng: random.Random) -> None:
     """As long as all of it is remembered."""
@@ -137,7 +188,7 @@ def test_proportions_are_measured_where_works_differ_enough() -> None:
     expected = DEFAULT_RATES["float32"]
     truth = replace(expected, multiply_adds=expected.multiply_adds / 3, operations=2 * expected.operations)
     light, heavy = (
-        replace(COST, forward=1e4, backward=1e4, written_bytes=1e4, trained=1e3),
+        replace(COST, forward=1e4, backward=1e4, written_bytes=1e4, kept_bytes=1e4, trained=1e3),
         replace(COST, forward=1e9),
     )
     known = [training_step(PARAMS, cost, 8) for cost in (light, heavy, replace(heavy, operations=1))]
@@ -173,7 +224,8 @@ def test_equal_networks_are_asked_for_once() -> None:
     for params in ({"depth": 2}, {"depth": 2, "optimizer": "sgd", "dropout": 0.4, "batch_size": 128}):
         assert ours.seconds_to(complete(params), 0, 3) is not None
     assert len(asked) == 1
-    assert ours.memory_bytes(complete({"depth": 3})) == ours.forecast.memory_bytes(COST, 64)
+    other = complete({"depth": 3})
+    assert ours.memory_bytes(other) == ours.forecast.memory_bytes(other, COST)
     assert len(asked) == 2
 
 
@@ -198,15 +250,79 @@ def test_what_nobody_can_tell_is_unknown_and_is_not_asked_for_again_and_again() 
 def test_the_first_epoch_on_a_worker_compiles() -> None:
     ours, _ = counted({2: FOUND})
     params = complete({"depth": 2})
-    ours.learn(0, params, 100.0)  # its cost is not known yet
+    ours.learn(0, params, 1, 100.0)  # its cost is not known yet
     epoch, whole = ours.seconds_to(params, 1, 2), ours.seconds_to(params, 0, 1)
     assert epoch is not None
     assert whole is not None
     for worker in (0, 1):
-        ours.learn(worker, params, whole)
-        ours.learn(worker, params, epoch)
+        ours.learn(worker, params, 1, whole)
+        ours.learn(worker, params, 2, epoch)
     assert ours.seconds_to(params, 0, 1) == pytest.approx(whole, rel=1e-6)
     assert ours.seconds_to(params, 1, 2) == pytest.approx(epoch, rel=1e-6)
+
+
+TUNED = complete({"family": "pretrained", "unfreeze": 2})
+HEAD = TUNED | {"unfreeze": 0}
+
+
+def unfreezing(unfreeze_at: int | None) -> StudyForecast:
+    """A head that costs nearly nothing, on features that cost something, and a whole network that does."""
+    head = replace(
+        COST, pixels=1e3, forward=1e4, backward=2e4, written_bytes=1e3, kept_bytes=1e3, operations=3,
+        trained=1e4, body_forward=4e7, body_operations=50,
+    )  # fmt: skip
+
+    def ask(question: Question, _: float) -> Answer:
+        cost = COST if question.arguments["params"]["unfreeze"] else head
+        return Answer(
+            question="cost", found={field.name: getattr(cost, field.name) for field in fields(Cost)}
+        )
+
+    return StudyForecast(forecast(), Costs(ask, DATASET), 1, "float32", unfreeze_at=unfreeze_at)
+
+
+@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 9))
+def test_seconds_add_up_wherever_a_backbone_is_unfrozen(start: int, middle: int, at: int) -> None:
+    ours = unfreezing(at)
+    start, middle = min(start, middle), max(start, middle)
+    parts = [ours.seconds_to(TUNED, *part) for part in ((start, middle), (middle, 10)) if part[0] < part[1]]
+    assert ours.seconds_to(TUNED, start, 10) == pytest.approx(sum(parts))
+
+
+def test_epochs_are_dearer_once_the_backbone_is_unfrozen() -> None:
+    ours = unfreezing(4)
+    assert ours.seconds_to(TUNED, 0, 4) == pytest.approx(ours.seconds_to(HEAD, 0, 4))
+    assert ours.features_seconds(TUNED) == ours.features_seconds(HEAD) > 0
+    assert ours.seconds_to(TUNED, 4, 6) > 10 * ours.seconds_to(TUNED, 2, 4)
+    assert ours.seconds_to(TUNED, 5, 6) < ours.seconds_to(TUNED, 4, 5), "it compiles in the first of them"
+    never = unfreezing(None)
+    assert never.seconds_to(TUNED, 0, 9) == pytest.approx(never.seconds_to(HEAD, 0, 9))
+    assert ours.memory_bytes(TUNED) > ours.memory_bytes(HEAD)
+
+
+def test_epochs_before_and_after_the_unfreezing_are_learned_from_apart() -> None:
+    ours = unfreezing(1)
+    before, after = ours.seconds_to(HEAD, 1, 2), ours.seconds_to(TUNED, 2, 3)
+    ours.features_are_there(HEAD)
+    compiling = {epoch: ours.seconds_to(TUNED, epoch - 1, epoch) for epoch in (1, 2)}
+    ours.learn(0, TUNED, 1, compiling[1])
+    ours.learn(0, TUNED, 1, before)
+    ours.learn(0, TUNED, 2, compiling[2])
+    for epoch in (3, 4):
+        ours.learn(0, TUNED, epoch, 2 * after)
+    assert ours.seconds_to(HEAD, 1, 2) == pytest.approx(before)
+    assert ours.seconds_to(TUNED, 2, 3) == pytest.approx(2 * after)
+    assert ours.features_seconds(TUNED) == 0
+
+
+def test_the_length_of_a_sweep_whose_last_epochs_are_dearer() -> None:
+    """Two of four trials are trained by two programs, each of which is compiled once."""
+    dear = Priced("whole", 3.0, 10.0)
+    found = sweep_seconds(
+        lambda: FullTraining(10), [Priced("head", 1.0, 0.5, until=8, then=dear)], trials=4, workers=1,
+        objectives=1, rng=random.Random(0),
+    )  # fmt: skip
+    assert found.middle == pytest.approx(4 * (8 * 0.5 + 2 * 10) + 1 + 3)
 
 
 def test_the_length_of_a_sweep_of_full_trainings() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.experiment.parameters import complete
-from harness.records import Answer
+from harness.records import Answer, Params
 from harness.sweeping.forecast_costs import UNSURE, ForecastCosts
 from tests.sweeping.test_forecast import FOUND, counted
 
@@ -19,8 +19,8 @@ def test_a_forecast_is_halved_until_something_was_measured() -> None:
     as_forecast, careful = forecast.seconds_to(PARAMS, 1, 3), costs.seconds_to(PARAMS, 1, 3)
     assert as_forecast is not None
     assert careful == pytest.approx(UNSURE * as_forecast)
-    forecast.learn(0, PARAMS, 1000.0)
-    forecast.learn(0, PARAMS, as_forecast)
+    forecast.learn(0, PARAMS, 1, 1000.0)
+    forecast.learn(0, PARAMS, 2, as_forecast)
     assert costs.seconds_to(PARAMS, 1, 3) == forecast.seconds_to(PARAMS, 1, 3)
 
 
@@ -29,7 +29,7 @@ def test_of_a_gpu_nobody_knows_anything_until_something_was_measured() -> None:
     forecast.on_gpu = True
     costs = ForecastCosts(forecast, SHAPE)
     assert costs.seconds_to(PARAMS, 0, 1) is None
-    forecast.learn(0, PARAMS, 1000.0)
+    forecast.learn(0, PARAMS, 1, 1000.0)
     assert costs.seconds_to(PARAMS, 1, 2) == forecast.seconds_to(PARAMS, 1, 2)
 
 
@@ -47,10 +47,20 @@ def test_memory_is_asked_for_only_where_it_could_matter() -> None:
     assert len(asked) == 1
 
 
-def test_a_network_of_ones_own_is_looked_at_only_with_a_time_limit() -> None:
+@pytest.mark.parametrize(
+    "own", [complete({"depth": 2}, "mine:build"), complete({"family": "pretrained", "depth": 2})]
+)
+def test_a_network_that_nobody_can_estimate_is_looked_at_only_with_a_time_limit(own: Params) -> None:
     forecast, asked = counted({2: FOUND})
-    costs, own = ForecastCosts(forecast, SHAPE), complete({"depth": 2}, "mine:build")
+    costs = ForecastCosts(forecast, SHAPE)
     assert costs.memory_bytes(own) is None
     assert asked == []
     assert costs.seconds_to(own, 0, 1) is not None
     assert costs.memory_bytes(own) == forecast.memory_bytes(own)
+
+
+def test_a_backbone_that_is_unfrozen_is_looked_at_in_any_case() -> None:
+    forecast, asked = counted({2: FOUND})
+    tuned = complete({"family": "pretrained", "unfreeze": 2, "image_size": 224, "depth": 2})
+    assert ForecastCosts(forecast, (224, 224, 3)).memory_bytes(tuned) == forecast.memory_bytes(tuned)
+    assert len(asked) == 1

@@ -80,6 +80,20 @@ def test_a_segment_goes_on_from_the_last_checkpoint_and_knows_the_one_before(epo
     assert segment.attempt == 3
 
 
+@pytest.mark.parametrize(
+    ("sections", "cycles", "epoch"),
+    [
+        ({}, (1, 3, EPOCHS), 3),
+        ({}, (EPOCHS,), EPOCHS // 2),
+        ({"training": {"epochs": 1}}, (1,), 1),
+        ({"training": {"epochs": EPOCHS, "unfreeze_at": 7}}, (1, 3, EPOCHS), 7),
+    ],
+    ids=["the promotion to the last rung", "half of the epochs", "one epoch", "as the file says"],
+)
+def test_a_backbone_is_unfrozen_at(sections: dict[str, Any], cycles: tuple[int, ...], epoch: int) -> None:
+    assert next_segment(plan(**sections), trial(), 1, cycles).unfreeze_at == epoch
+
+
 def test_where_there_is_no_validation_split_the_training_loss_is_remembered() -> None:
     known = trial(0.1, 0.2, checkpoints=[saved(2)])
     for metrics in known.epochs.values():

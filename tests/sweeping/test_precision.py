@@ -138,6 +138,17 @@ def test_a_processor_without_the_instructions_and_an_ordered_study_take_float32(
     assert foreseen(chosen()) == "auto: float32 (this processor has no instructions for bfloat16)"
 
 
+def test_heads_alone_take_float32_and_an_unfrozen_backbone_is_measured(told: Told) -> None:
+    heads = {"family": "pretrained", "dropout": {"type": "float", "low": 0.0, "high": 0.5}}
+    assert settled(chosen(space=heads), fold([]), told.note).training.precision == "float32"
+    for unfreeze, most in (([0, 4], 4), ({"type": "int", "low": 0, "high": 3}, 3)):
+        searched = chosen(space=heads | {"unfreeze": unfreeze})
+        assert settled(searched, fold([]), told.note).training.precision == "auto"
+        engine = AnsweringEngine(Answer(question="precisions", found=FAST))
+        assert ask(engine, told, searched) == "bfloat16"
+        assert engine.asked[-1].arguments["params"]["unfreeze"] == most
+
+
 def test_on_a_gpu_flags_decide_nothing(told: Told, able: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     able.write_text("flags: sse2\n")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")

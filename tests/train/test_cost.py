@@ -130,6 +130,7 @@ CONFIGURATIONS = {
     "resnet": {"depth": 2, "width": 32},
     "rnn": {"depth": 2, "width": 32},
     "baseline": {},
+    "pretrained": {"head_width": 64},
 }
 
 
@@ -142,7 +143,33 @@ def test_the_estimate_of_a_family_agrees_with_its_graph(family: str) -> None:
     ratio = found.forward / (multiply_adds(params, (32, 32, 3)) or found.forward)
     assert 0.65 < ratio < 1.25
     assert found.forward < found.backward < 2 * found.forward
-    assert found.trained <= found.parameters < found.forward
+    assert found.trained <= found.parameters
+    if found.body_forward:  # of a head every weight is used once, as well as the biases
+        assert found.trained == pytest.approx(found.forward, rel=0.01)
+        assert found.body_forward > found.parameters > 10 * found.trained
+        assert found.pixels == 1280  # what the head sees of an image
+        assert found.body_bytes > found.body_largest_bytes > 4 * 160 * 160 * 3
+    else:
+        assert found.parameters < found.forward
+
+
+@pytest.mark.parametrize("family", ["cnn", "resnet"])
+@pytest.mark.parametrize("stem", ["auto", "none", "stride2", "stride4"])
+@pytest.mark.parametrize("shape", [(96, 72, 3), (160, 160, 3), (64, 32, 1)])
+def test_estimates_know_stems(family: str, stem: str, shape: tuple[int, int, int]) -> None:
+    params = complete({"family": family, "stem": stem, **CONFIGURATIONS[family], "width": 16})
+    asked = Question(name="cost", arguments={"params": params, "image_shape": [*shape], "classes": 10})
+    found = Cost.of(answer(asked).found)
+    assert 0.65 < found.forward / (multiply_adds(params, shape) or 0) < 1.25
+
+
+@pytest.mark.parametrize("family", ["cnn", "resnet"])
+def test_a_stem_makes_large_images_affordable(family: str) -> None:
+    params = complete({"family": family})
+    full = multiply_adds(params | {"stem": "none"}, (96, 96, 3)) or 0.0
+    assert (multiply_adds(params, (96, 96, 3)) or 0.0) < 0.5 * full
+    assert multiply_adds(params, (48, 48, 3)) == multiply_adds(params | {"stem": "none"}, (48, 48, 3))
+    assert network_key(params) != network_key(params | {"stem": "stride2"})
 
 
 def test_a_plug_in_is_asked_for_its_network() -> None:
@@ -187,3 +214,19 @@ def test_equal_keys_of_networks_mean_equal_costs(family: str) -> None:
     larger = {"cnn": "depth", "resnet": "depth", "rnn": "depth"}.get(family)
     if larger:
         assert network_key(params | {larger: 3}) != network_key(params | {larger: 2})
+
+
+def test_of_an_unfrozen_backbone_the_whole_network_counts_with_what_is_trained_of_it() -> None:
+    shape, found = [64, 64, 3], {}
+    for unfreeze in (0, 2, 1000):
+        params = complete({"family": "pretrained", "image_size": 64, "unfreeze": unfreeze})
+        told = answer(Question(name="cost", arguments={"params": params, "image_shape": shape, "classes": 3}))
+        assert told.error is None
+        found[unfreeze] = Cost.of(told.found)
+    head, some, every = found.values()
+    assert some.body_forward == every.body_forward == 0
+    assert some.parameters == every.parameters == head.parameters
+    assert some.forward == every.forward == pytest.approx(head.forward + head.body_forward)
+    assert head.trained < some.trained < every.trained < every.parameters, "batch norms are not trained"
+    assert some.backward < some.forward < every.backward <= 2 * every.forward
+    assert head.kept_bytes < some.kept_bytes < every.kept_bytes

@@ -48,6 +48,8 @@ def train(program: Program, chosen: Params, images: Any, labels: Any, epochs: ra
     return losses
 
 
+SMALL = {"image_size": 32}
+"""Where a family resizes images: to no more than is needed."""
 CONFIGURATIONS = [
     {"dropout": 0.3, "augmentation": "strong", "optimizer": "adam", "l2": 1e-3},
     {"dropout": 0.2, "batch_norm": False, "head": "flatten", "optimizer": "momentum", "l1": 1e-5},
@@ -86,7 +88,7 @@ def test_a_warm_program_repeats_a_fresh_one_to_the_last_bit(changes: Params, dig
 
     elsewhere = Program(chosen, SHAPE, CLASSES, STATISTICS)
     elsewhere.reset(1, float(chosen["dropout"]))
-    elsewhere.restore(*state)
+    elsewhere.restore(state)
     second_half = train(elsewhere, chosen, images, labels, range(3, 5))
 
     assert first_half + second_half == expected
@@ -207,7 +209,9 @@ def test_training_with_every_augmentation_learns(augmentation: str, digits: Any)
 def test_every_optimizer_trains_every_family(family: str, optimizer: str, digits: Any) -> None:
     """With the default learning rate the loss falls over three epochs."""
     images, labels = digits[0][:512], digits[1][:512]
-    chosen = complete({"family": family, "optimizer": optimizer, "depth": 1, "width": 16, "stages": 2})
+    chosen = complete(
+        {"family": family, "optimizer": optimizer, "depth": 1, "width": 16, "stages": 2, **SMALL}
+    )
     assert chosen["learning_rate"] == LEARNING_RATES[optimizer].default
     program = Program(chosen, SHAPE, CLASSES, STATISTICS)
     program.reset(1, float(chosen["dropout"]))
@@ -278,14 +282,17 @@ def test_in_bfloat16_weights_and_predictions_are_float32_and_the_state_is_interc
     for program in (plain, mixed):
         program.reset(3, dropout=0.2)
     assert mixed.network.layers[-1].compute_dtype == "bfloat16"
-    assert all(np.array_equal(a, b) for a, b in zip(plain.state()[0], mixed.state()[0], strict=True))
+    assert plain.state().keys() == mixed.state().keys()
+    assert all(np.array_equal(one, mixed.state()[name]) for name, one in plain.state().items())
     expected = train(plain, chosen, images, labels, range(1, 4))
     found = train(mixed, chosen, images, labels, range(1, 4))
     assert found != expected
     assert found == pytest.approx(expected, rel=0.1)
-    weights, rest = mixed.state()
+    state = mixed.state()
+    weights = [array for name, array in state.items() if name.startswith("weights/")]
+    assert len(weights) == len(mixed.network.weights)
     assert {array.dtype for array in weights} == {np.dtype(np.float32)}
-    plain.restore(weights, rest)
+    plain.restore(state)
     assert np.array_equal(mixed.predict(images), plain.predict(images))
     with mixed.averaged(), plain.averaged():
         assert np.array_equal(mixed.predict(images), plain.predict(images))
@@ -298,15 +305,16 @@ def test_a_state_that_was_read_does_not_change_with_the_training(digits: Any, op
     program = Program(chosen, SHAPE, CLASSES, STATISTICS)
     program.reset(3, dropout=0.2)
     train(program, chosen, images, labels, range(1, 2))
-    weights, rest = program.state()
-    copies = [array.copy() for array in weights + rest]
+    state = program.state()
+    copies = {name: array.copy() for name, array in state.items()}
     train(program, chosen, images, labels, range(2, 3))
     program.reset(4, dropout=0.2)
-    assert all(np.array_equal(one, copy) for one, copy in zip(weights + rest, copies, strict=True))
-    program.restore(weights, rest)
-    again = [array for part in program.state() for array in part]
+    assert all(np.array_equal(state[name], copy) for name, copy in copies.items())
+    program.restore(state)
+    again = program.state()
+    assert again.keys() == copies.keys()
     train(program, chosen, images, labels, range(2, 3))
-    assert all(np.array_equal(one, copy) for one, copy in zip(again, copies, strict=True))
+    assert all(np.array_equal(again[name], copy) for name, copy in copies.items())
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,11 @@ from hypothesis import strategies as st
 from harness.data.prepare import prepare
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
-from harness.records import (
-    Checkpoint,
-    CheckpointSaved,
-    Dataset,
-    EpochEnded,
-    ModelSaved,
-    Pulse,
-    Segment,
-    SegmentEnded,
-    WorkerEvent,
-)
+from harness.records import Dataset, EpochEnded, Pulse
 from harness.train import pulses
 from harness.train.pulses import GROWTH, PULSE_SECONDS, Pace
-from harness.train.segment import run_segment
 from harness.train.worker_cache import WorkerCache
+from tests.train.one_worker import Worker
 
 EPOCHS = 3
 PARAMS = complete(
@@ -47,59 +36,10 @@ def always_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulses, "QUIET_SECONDS", 0.0)
 
 
-class Worker:
-    """Runs segments of one trial, and can be stopped at a pulse."""
-
-    def __init__(self, dataset: Dataset, folder: Path) -> None:
-        self.dataset, self.folder = dataset, folder
-        self.cache = WorkerCache()
-        self.told: list[WorkerEvent] = []
-
-    def run(
-        self, stop_when: Callable[[WorkerEvent], bool] = lambda _: False, **changes: object
-    ) -> SegmentEnded:
-        """Run a segment until something is told on which it is to stop."""
-        stopped: list[bool] = []
-
-        def observe(event: WorkerEvent) -> None:
-            self.told.append(event)
-            if stop_when(event):
-                stopped.append(True)
-
-        values: dict[str, object] = {
-            "study_folder": str(self.folder), "trial": 0, "attempt": 1, "params": PARAMS, "seed": 5,
-            "start": 0, "stop": EPOCHS, "max_epochs": EPOCHS, "dataset": self.dataset,
-        }  # fmt: skip
-        segment = Segment(**values | changes)  # type: ignore[arg-type]
-        run_segment(segment, self.cache, observe, lambda: bool(stopped)).result()
-        ended = self.told[-1]
-        assert isinstance(ended, SegmentEnded)
-        return ended
-
-    def of_kind(self, kind: type) -> list[WorkerEvent]:
-        return [event for event in self.told if isinstance(event, kind)]
-
-    @property
-    def latest(self) -> Checkpoint | None:
-        saved = [event.checkpoint for event in self.told if isinstance(event, CheckpointSaved)]
-        return saved[-1] if saved else None
-
-    def numbers(self) -> list[tuple[int, float, float, float]]:
-        return [
-            (one.epoch, one.metrics["loss"], one.metrics["accuracy"], one.metrics["val_loss"])
-            for one in self.told
-            if isinstance(one, EpochEnded)
-        ]
-
-    def weights(self) -> bytes:
-        (saved,) = [event for event in self.told if isinstance(event, ModelSaved)]
-        return (self.folder / saved.file).with_name("reference.npz").read_bytes()
-
-
 @pytest.fixture(scope="module")
 def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Worker:
     """A trial whose every epoch is one pulse, after those by which its pace is found."""
-    worker = Worker(dataset, tmp_path_factory.mktemp("whole"))
+    worker = Worker(dataset, tmp_path_factory.mktemp("whole"), PARAMS, EPOCHS)
     worker.run()
     return worker
 
@@ -108,7 +48,7 @@ def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Worker:
 def test_an_epoch_in_pulses_of_one_step_is_the_same_to_the_last_bit(
     whole: Worker, dataset: Dataset, tmp_path: Path
 ) -> None:
-    worker = Worker(dataset, tmp_path)
+    worker = Worker(dataset, tmp_path, PARAMS, EPOCHS)
     assert worker.run().over
     assert worker.numbers() == whole.numbers()
     assert worker.weights() == whole.weights()
@@ -127,7 +67,7 @@ def test_an_epoch_in_pulses_of_one_step_is_the_same_to_the_last_bit(
 def test_a_trial_that_is_stopped_within_an_epoch_goes_on_to_the_last_bit(
     whole: Worker, dataset: Dataset, tmp_path: Path, phase: str, epoch: int, fresh: bool
 ) -> None:
-    worker = Worker(dataset, tmp_path)
+    worker = Worker(dataset, tmp_path, PARAMS, EPOCHS)
     ended = worker.run(lambda one: isinstance(one, Pulse) and (one.phase, one.epoch) == (phase, epoch))
     assert (ended.epoch, ended.over) == (epoch - 1, False)
     latest = worker.latest
@@ -143,7 +83,7 @@ def test_a_trial_that_is_stopped_within_an_epoch_goes_on_to_the_last_bit(
 def test_a_segment_ends_with_the_last_epoch_that_is_granted(
     whole: Worker, dataset: Dataset, tmp_path: Path
 ) -> None:
-    worker = Worker(dataset, tmp_path)
+    worker = Worker(dataset, tmp_path, PARAMS, EPOCHS)
     ended = worker.run(granted=2)
     assert (ended.epoch, ended.over) == (2, False)
     assert worker.latest is not None

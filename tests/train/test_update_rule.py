@@ -8,7 +8,7 @@ import pytest
 from harness.experiment.parameters import CATALOG, OPTIMIZERS, complete, program_key
 from harness.model.optimizers import OPTIMIZERS as MADE
 from harness.train.step import TENSOR_PARAMETERS
-from harness.train.update_rule import OPTIONAL, update_rule
+from harness.train.update_rule import OPTIONAL, Group, update_rule
 
 NUMBERS = [name for name, one in CATALOG.items() if one.kind in ("int", "float") and one.low <= 0]
 
@@ -22,10 +22,10 @@ def test_every_optional_piece_is_known_to_the_catalog() -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_configurations_with_different_pieces_share_no_program(name: str) -> None:
     without, small, large = (complete({"optimizer": "momentum"}) | {name: value} for value in (0, 0.25, 0.75))
-    optimizer = keras.optimizers.SGD()
+    group = Group(keras.optimizers.SGD(), (), None)
     # as the program does: averages for whoever wants them
     pieces = [
-        len(update_rule(one, optimizer, [None] if one["ema"] else [])) for one in (without, small, large)
+        len(update_rule(one, [group], [], [None] if one["ema"] else [])) for one in (without, small, large)
     ]
     if pieces[0] != pieces[1]:
         assert program_key(without) != program_key(small)

@@ -20,7 +20,7 @@ def work(job: Job, numbers: Any, everybody: Any) -> None:
     prepare_tensorflow(threads_of(job))
     from benchmarks.arms.bare_loop import BareLoop
 
-    loop = BareLoop(job.dataset)
+    loop = BareLoop(job.dataset, job.precision)
     everybody.wait()
     while (number := numbers.get()) is not None:
         params = job.configurations[number]

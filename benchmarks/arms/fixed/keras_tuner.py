@@ -14,9 +14,9 @@ from benchmarks.arms.keras_tuner_processes import is_part_of_a_run, run_tuners
 def tune(job: Job) -> None:
     import keras_tuner
 
-    from benchmarks.arms.keras_fit import Telling, compiled, pipelines, set_threads
+    from benchmarks.arms.keras_fit import Telling, compiled, pipelines, set_up
 
-    set_threads(job)
+    set_up(job)
 
     class Listed(keras_tuner.HyperModel):
         def _params(self, hp: Any) -> Any:

@@ -31,9 +31,9 @@ def storage() -> JournalStorage:
 def work(job: Job) -> None:
     import mlflow
 
-    from benchmarks.arms.keras_fit import fit, set_threads
+    from benchmarks.arms.keras_fit import fit, set_up
 
-    set_threads(job)
+    set_up(job)
     mlflow.set_experiment(STUDY)
     versions = [f"{name}=={_version(name)}" for name in ("tensorflow", "keras")]
 

@@ -17,14 +17,14 @@ def trainable(config: dict[str, Any], job: Job) -> None:
 
     import keras
 
-    from benchmarks.arms.keras_fit import fit, set_threads
+    from benchmarks.arms.keras_fit import fit, set_up
 
     class Reporting(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
             if epoch + 1 < job.epochs:
                 tune.report({"val_accuracy": float((logs or {})["val_accuracy"])})
 
-    set_threads(job)
+    set_up(job)
     params = job.configurations[config["configuration"]]
     tell("began", params)
     network, history = fit(params, job, [Reporting()])

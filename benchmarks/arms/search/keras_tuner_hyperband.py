@@ -13,11 +13,11 @@ ITERATIONS = 1000
 def tune(job: Job) -> None:
     import keras_tuner
 
-    from benchmarks.arms.keras_fit import Telling, compiled, pipelines, set_threads
+    from benchmarks.arms.keras_fit import Telling, compiled, pipelines, set_up
     from benchmarks.arms.searching import REDUCTION, resolved
     from harness.experiment.distributions import Choice, Distribution, IntRange
 
-    set_threads(job)
+    set_up(job)
 
     def params_of(hp: Any) -> Any:
         def suggest(name: str, among: Distribution) -> Any:

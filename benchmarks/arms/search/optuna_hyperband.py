@@ -32,11 +32,11 @@ def work(job: Job, worker: int) -> None:
     import keras
     from optuna_integration import KerasPruningCallback
 
-    from benchmarks.arms.keras_fit import fit, set_threads
+    from benchmarks.arms.keras_fit import fit, set_up
     from benchmarks.arms.searching import resolved
     from harness.sweeping.samplers.suggesting import suggest
 
-    set_threads(job)
+    set_up(job)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def objective(trial: optuna.Trial) -> float:

@@ -11,10 +11,10 @@ def work(job: Job, worker: int) -> None:
 
     import keras
 
-    from benchmarks.arms.keras_fit import fit, set_threads
+    from benchmarks.arms.keras_fit import fit, set_up
     from benchmarks.arms.searching import drawn, resolved
 
-    set_threads(job)
+    set_up(job)
     rng = random.Random(f"{job.seed} {worker}")
     while True:  # until the benchmark ends it
         params = resolved(job, lambda _, among: drawn(rng, among))

@@ -17,13 +17,13 @@ from harness.experiment.distributions import Choice, Distribution, IntRange
 def trainable(config: dict[str, Any], job: Job) -> None:
     import keras
 
-    from benchmarks.arms.keras_fit import fit, set_threads
+    from benchmarks.arms.keras_fit import fit, set_up
 
     class Reporting(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
             tune.report({"val_accuracy": float((logs or {})["val_accuracy"])})
 
-    set_threads(job)
+    set_up(job)
     keras.backend.clear_session()
     params = resolved(job, lambda name, _: config[name])
     tell("began", params)

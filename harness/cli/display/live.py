@@ -16,6 +16,7 @@ from harness.cli.display.text import (
     best_line,
     clock,
     epoch_text,
+    features_text,
     headline,
     params_text,
     pulse_text,
@@ -25,6 +26,7 @@ from harness.cli.display.text import (
 )
 from harness.records import (
     EpochEnded,
+    FeaturesReady,
     LogRecord,
     Pulse,
     SegmentEnded,
@@ -108,6 +110,8 @@ class LiveDisplay:
             running = self._workers.get(worker) if worker is not None else None
             if worker is not None and running is not None and running[0] == event.trial:
                 self._workers[worker] = None  # unless it has gone on with another trial
+        elif isinstance(event, FeaturesReady) and (text := features_text(event)):
+            self.note(text)
         elif isinstance(event, TrialEnded) and event.state == "failed":
             self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
 

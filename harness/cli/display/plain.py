@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 from harness.cli import printable
 from harness.cli.display.lasting import LastingStream
-from harness.cli.display.text import best_text, count, epoch_text, headline, pulse_text, score_text, summary
-from harness.records import EpochEnded, LogRecord, Pulse, SegmentEnded, TrialEnded
+from harness.cli.display.text import (
+    best_text,
+    count,
+    epoch_text,
+    features_text,
+    headline,
+    pulse_text,
+    score_text,
+    summary,
+)
+from harness.records import EpochEnded, FeaturesReady, LogRecord, Pulse, SegmentEnded, TrialEnded
 
 if TYPE_CHECKING:
     from harness.study.state import StudyState
@@ -31,11 +40,14 @@ class PlainDisplay:
         self._pulses: dict[int, tuple[int, float]] = {}
         """By trial, the epoch of which a line was printed last, and its seconds by then."""
         self._last_progress = 0.0
+        self._progress = ("", 0, 0)
+        """What was printed last of such a step."""
 
     def progress(self, label: str, done: int, total: int) -> None:
-        """Print how far a long step of the preparation is, every few seconds and at its end."""
-        if done >= total or time.monotonic() - self._last_progress > PROGRESS_LINE_SECONDS:
-            self._last_progress = time.monotonic()
+        """Print how far a long step of the preparation is, every few seconds and at its end; never twice."""
+        due = done >= total or time.monotonic() - self._last_progress > PROGRESS_LINE_SECONDS
+        if due and (label, done, total) != self._progress:
+            self._last_progress, self._progress = time.monotonic(), (label, done, total)
             self.note(f"{label}: {done:,} of {total:,}")
 
     def note(self, message: str) -> None:
@@ -70,6 +82,8 @@ class PlainDisplay:
                 self._tell(event)
         elif isinstance(event, TrialEnded) and event.state == "complete" and event.trial in self._segments:
             self._tell(self._segments[event.trial])  # only now does it count for the best
+        elif isinstance(event, FeaturesReady) and (text := features_text(event)):
+            self.note(text)
         elif isinstance(event, TrialEnded) and event.state == "failed":
             self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
 

@@ -8,7 +8,7 @@ from harness.study.refused import refusals
 from harness.study.state import best, best_of
 
 if TYPE_CHECKING:
-    from harness.records import Pulse
+    from harness.records import FeaturesReady, Pulse
     from harness.study.state import StudyState
     from harness.study.trial import Trial
     from harness.sweeping.plan import SweepPlan, SweepResult
@@ -26,7 +26,20 @@ def pulse_text(pulse: Pulse) -> str:
     if pulse.phase == "writing":
         return "its checkpoint is written"
     share = f"{100 * pulse.share:.0f} %"
+    if pulse.phase == "features":
+        return f"computing features {share}"
     return share if pulse.phase == "training" else f"{pulse.phase} {share}"
+
+
+def features_text(event: FeaturesReady) -> str | None:
+    """What a worker has computed of the features that trials are trained on; None if it was nothing."""
+    if not event.computed:
+        return None
+    rate = event.computed / max(event.seconds, 1e-3)
+    return (
+        f"features  {event.body}: {event.computed:,} images computed in {event.seconds:.1f} s "
+        f"({rate:,.0f} images/s)"
+    )
 
 
 def headline(state: StudyState, plan: SweepPlan, workers: int) -> str:

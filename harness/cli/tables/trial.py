@@ -9,6 +9,7 @@ from harness.cli.tables.columns import column, print_columns
 from harness.cli.tables.evaluation import print_evaluation
 from harness.cli.tables.json_text import print_json
 from harness.cli.tables.lines import figure, print_pairs
+from harness.experiment.parameters import applies
 
 if TYPE_CHECKING:
     from harness.study.trial import Trial
@@ -37,7 +38,7 @@ def print_trial(trial: Trial, objective: str, *, as_json: bool) -> None:
     Args:
         trial: to be shown.
         objective: the metric by which trials are ranked; its column is always shown.
-        as_json: everything, for programs.
+        as_json: everything, for programs; without it, parameters without effect on the trial are left out.
     """
     if as_json:
         found = asdict(trial)
@@ -55,7 +56,14 @@ def print_trial(trial: Trial, objective: str, *, as_json: bool) -> None:
         }
     )
     print()
-    print_pairs({name: figure(value) for name, value in trial.params.items()})
+    params = trial.params
+    print_pairs(
+        {
+            name: figure(value)
+            for name, value in params.items()
+            if "family" not in params or applies(name, params)
+        }
+    )
     if trial.epochs:
         print()
         _print_epochs(trial.epochs, objective)

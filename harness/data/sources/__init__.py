@@ -34,6 +34,12 @@ def is_there(source: str) -> bool:
     return any(kind.claims(source) for kind in SOURCES.values())
 
 
+def is_folder_or_archive(source: str) -> bool:
+    """Whether a data set so named is a folder of images, or an archive of one."""
+    kind = next((kind for kind in SOURCES.values() if kind.claims(source)), None)
+    return kind in (SOURCES["folder"], SOURCES["archive"])
+
+
 def kind_of_source(source: str) -> SourceKind:
     """The kind of the data set that `dataset.source` names.
 

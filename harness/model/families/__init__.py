@@ -12,6 +12,7 @@ FAMILIES: dict[str, Family] = registered(
         "resnet": "resnet:FAMILY",
         "rnn": "rnn:FAMILY",
         "baseline": "baseline:FAMILY",
+        "pretrained": "pretrained:FAMILY",
     },
 )
 """By the value of the parameter `family`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.model.families.cost import stacked_convolutions
 from harness.model.families.family import Family
 from harness.model.families.parameters import DROPOUT, MAX_FILTERS, depth, width
+from harness.model.families.stem import STEM, stem, stem_cost
 from harness.model.parameter import Parameter
 from harness.records import Params
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def features(x: keras.KerasTensor, params: Params) -> keras.KerasTensor:
-    """`depth` blocks of `convs` convolutions, each with optional batch norm and ReLU; pooling; dropout.
+    """A stem, then `depth` blocks: `convs` convolutions, optional batch norm, ReLU; pooling; dropout.
 
     The number of filters starts at `width` and doubles after each pooling, up to 512. Pooling stops
     before a side of the feature map would fall below 2 pixels, so that any depth fits any image.
@@ -26,6 +27,7 @@ def features(x: keras.KerasTensor, params: Params) -> keras.KerasTensor:
 
     filters = int(params["width"])
     batch_norm = bool(params["batch_norm"])
+    x = stem(x, params, batch_norm=batch_norm)
     for block in range(1, int(params["depth"]) + 1):
         for conv in range(1, int(params["convs"]) + 1):
             name = f"{block}" if params["convs"] == 1 else f"{block}_{conv}"
@@ -45,7 +47,8 @@ def features(x: keras.KerasTensor, params: Params) -> keras.KerasTensor:
 def multiply_adds(params: Params, image_shape: tuple[int, int, int]) -> float:
     """What one image costs in the convolutions."""
     blocks = [int(params["convs"])] * int(params["depth"])
-    return stacked_convolutions(image_shape, int(params["width"]), int(params["kernel_size"]), blocks)
+    before, shape = stem_cost(params, image_shape)
+    return before + stacked_convolutions(shape, int(params["width"]), int(params["kernel_size"]), blocks)
 
 
 FAMILY = Family(
@@ -63,6 +66,7 @@ FAMILY = Family(
             "What turns the last feature map into a vector.",
             choices=("flatten", "global"),
         ),
+        STEM,
         DROPOUT,
     ),
     features=features,

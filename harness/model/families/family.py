@@ -18,6 +18,29 @@ Estimate: TypeAlias = Callable[[Params, tuple[int, int, int]], float]
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """The part between pixels and features of networks whose first layers were trained elsewhere.
+
+    Its weights are not trained, so that its features can be computed once and serve many trials; those of its
+    last blocks may be trained later.
+    """
+
+    parameters: tuple[str, ...]
+    """The parameters that decide it."""
+    build: Builder
+    """From raw pixels (N, H, W, C) in 0…255 and complete parameters to features (N, F): stock layers only;
+    scaling is done inside."""
+    load: Callable[[keras.Model, Params], None]
+    """Gives the layers of a model that `build` was used in their weights, found by the layers' names; raises
+    HarnessError if they are not to be had."""
+    unfrozen: Callable[[keras.Model, Params], list[list[keras.Layer]]]
+    """The layers of a network that `build` was used in that are trained after all, once the layers behind the
+    body have been: block by block, the last one first. None if the parameters want none."""
+    fingerprint: Callable[[Params], str]
+    """The SHA-256 (hex) of those weights; raises HarnessError if they are not to be had."""
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A kind of network.
 
@@ -34,6 +57,13 @@ class Family:
     """From scaled pixels (N, H, W, C) and complete parameters to the features (N, F) from which a dense layer
     makes the logits. Only stock layers, so that a saved model loads without harness. L1, L2 and weight decay
     are not part of the network: the training step applies them."""
+    longest_side: str | None = None
+    """The parameter by which its networks ask for a size of pictures: the pixels of the longer side. Where an
+    experiment does not say a size itself, pictures are prepared with the largest value in its space, and at
+    least 96. None: any size will do."""
     multiply_adds: Estimate | None = None
     """From complete parameters and height, width and channels, roughly what one image costs on its way
-    through the network, by its largest layers. None: nobody knows."""
+    through the network, by its largest layers, without the body. None: nobody knows."""
+    body: Body | None = None
+    """What comes before `features`, which gets the body's features (N, F) instead of scaled pixels. None:
+    all of the network is trained."""

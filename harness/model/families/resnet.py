@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.model.families.cost import stacked_convolutions
 from harness.model.families.family import Family
 from harness.model.families.parameters import DROPOUT, MAX_FILTERS, depth, width
+from harness.model.families.stem import STEM, stem, stem_cost
 from harness.model.parameter import Parameter
 from harness.records import Params
 
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 def features(x: keras.KerasTensor, params: Params) -> keras.KerasTensor:
     """Pre-activation residual network (He et al. 2016, arXiv:1603.05027).
 
-    `stages` of `depth` blocks with two 3×3 convolutions each; every stage but the first halves the size
-    and doubles the filters, as long as 2 pixels are left.
+    A stem; then `stages` of `depth` blocks with two 3×3 convolutions each; every stage but the first halves
+    the size and doubles the filters, as long as 2 pixels are left.
     """
     import keras
 
     from harness.model.families.layers import can_halve, convolution, norm
 
     filters = int(params["width"])
-    x = convolution(x, filters, 3, "stem", bias=False)
+    x = convolution(stem(x, params, batch_norm=True), filters, 3, "stem", bias=False)
     for stage in range(1, int(params["stages"]) + 1):
         halve = stage > 1 and can_halve(x)
         filters = min(2 * filters, MAX_FILTERS) if halve else filters
@@ -55,9 +56,10 @@ def _residual(
 
 
 def multiply_adds(params: Params, image_shape: tuple[int, int, int]) -> float:
-    """What one image costs in the blocks' convolutions."""
+    """What one image costs in the stem's and the blocks' convolutions."""
     blocks = [2 * int(params["depth"])] * int(params["stages"])
-    return stacked_convolutions(image_shape, int(params["width"]), 3, blocks)
+    before, shape = stem_cost(params, image_shape)
+    return before + stacked_convolutions(shape, int(params["width"]), 3, blocks)
 
 
 FAMILY = Family(
@@ -66,6 +68,7 @@ FAMILY = Family(
         depth("residual blocks in a stage"),
         width("filters of the first stage"),
         Parameter("stages", "int", 3, "Stages, each at half the size.", 1, 5),
+        STEM,
         DROPOUT,
     ),
     features=features,

@@ -1,0 +1,151 @@
+"""What a data set is like, from names and headers: no image is decoded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median_low
+
+from harness.data.class_checks import check_classes
+from harness.data.sentences import as_text, counted
+from harness.data.source import POOLS, ArraySource, ImageFiles
+from harness.data.sources import find_source
+from harness.data.store import Store
+from harness.errors import DataError
+from harness.experiment.dataset_config import DatasetConfig
+from harness.paths import cache
+
+SAMPLE = 500
+"""Headers that are read at most."""
+MOSTLY = 0.5
+"""The share of images from which a size is that of the data set; else it is the median of both sides."""
+
+_CHANNELS = {"grey": 1, "rgb": 3}
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A data set as it is found."""
+
+    config: DatasetConfig
+    """How it was read: the source, and what the user says of it."""
+    name: str
+    """Of the folder or file, without its suffix."""
+    counts: dict[str, int]
+    """Images by the splits that the source brings: `train`, and maybe `validation` and `test`."""
+    class_counts: dict[str, int]
+    """Training images by class name, before any is held out."""
+    size: Size
+    """The commonest size if most images have it, else the median of heights and of widths."""
+    smallest: Size
+    """The smallest height and the smallest width."""
+    largest: Size
+    channels: int
+    """1 if all are grey, or are to be, else 3."""
+    headers: int
+    """Images whose header was read."""
+    notes: tuple[str, ...] = ()
+    """Sentences about how the source is taken."""
+
+    @property
+    def images(self) -> int:
+        """Images of all splits."""
+        return sum(self.counts.values())
+
+    @property
+    def fewest(self) -> tuple[str, int]:
+        """The rarest class, and its training images."""
+        return min(self.class_counts.items(), key=lambda item: item[1])
+
+    @property
+    def most(self) -> tuple[str, int]:
+        """The commonest class, and its training images."""
+        return max(self.class_counts.items(), key=lambda item: item[1])
+
+    @property
+    def whole(self) -> Size:
+        """The size of a typical image, or the one that the user wants them to have: none is made larger."""
+        given = self.config.image_size
+        return self.size if given is None else (given, given) if isinstance(given, int) else given
+
+
+def survey(config: DatasetConfig) -> Survey:
+    """Look at a data set: count, and read the headers of some of its images.
+
+    An archive is unpacked to the cache, and a data set that is known by name downloaded, as a sweep does it.
+
+    Args:
+        config: the `dataset` section of an experiment.
+
+    Raises:
+        DataError: it is missing or broken, or cannot be trained on.
+    """
+    source = find_source(config, Store(cache()).unpacked)
+    if isinstance(source, ImageFiles):
+        return _of_files(source, config)
+    return _of_arrays(source, config)
+
+
+def _of_files(source: ImageFiles, config: DatasetConfig) -> Survey:
+    from harness.data.decode import Header, UnreadableError, read_header
+
+    by_class = Counter(file.label for file in source.files if file.pool == "train")
+    pools = Counter(file.pool for file in source.files)
+    check_classes(source.name, source.classes, by_class, pools.keys())
+    headers: list[Header] = []
+    unreadable: list[str] = []
+    for file in source.files[:: -(-len(source.files) // SAMPLE)]:
+        try:
+            headers.append(read_header(file.path.read_bytes(), config.max_pixels))
+        except (UnreadableError, OSError) as error:
+            unreadable.append(f"{file.name}: {error}")
+    if not headers:
+        raise DataError(f"None of the images of {source.name} can be read. The first: {unreadable[0]}.")
+    notes = [*source.warnings]
+    if unreadable:
+        looked = counted(len(headers) + len(unreadable), "image")
+        notes.append(
+            f"Of {looked} that were looked at, {len(unreadable):,} cannot be read, so that a sweep leaves "
+            f"such ones out. The first is {unreadable[0]}."
+        )
+    return Survey(
+        config=config,
+        name=source.name,
+        counts={pool: pools[pool] for pool in POOLS if pools[pool]},
+        class_counts={name: by_class[label] for label, name in enumerate(source.classes)},
+        channels=_CHANNELS.get(config.color) or (1 if all(header.grey for header in headers) else 3),
+        headers=len(headers),
+        notes=tuple(map(as_text, notes)),
+        **_sizes([(header.height, header.width) for header in headers]),
+    )
+
+
+def _of_arrays(source: ArraySource, config: DatasetConfig) -> Survey:
+    arrays = source.read()
+    labels = Counter(arrays.pools["train"][1].tolist())
+    check_classes(arrays.name, arrays.classes, labels, set(arrays.pools))
+    _, height, width, channels = arrays.pools["train"][0].shape
+    return Survey(
+        config=config,
+        name=source.name,
+        counts={pool: len(arrays.pools[pool][1]) for pool in POOLS if pool in arrays.pools},
+        class_counts={name: labels[label] for label, name in enumerate(arrays.classes)},
+        channels=_CHANNELS.get(config.color) or int(channels),
+        headers=0,
+        notes=tuple(map(as_text, (*source.warnings, *arrays.warnings))),
+        **_sizes([(int(height), int(width))]),
+    )
+
+
+def _sizes(sizes: Sequence[Size]) -> dict[str, Size]:
+    heights, widths = [height for height, _ in sizes], [width for _, width in sizes]
+    commonest, times = Counter(sizes).most_common(1)[0]
+    middle = median_low(heights), median_low(widths)
+    return {
+        "size": commonest if times >= MOSTLY * len(sizes) else middle,
+        "smallest": (min(heights), min(widths)),
+        "largest": (max(heights), max(widths)),
+    }
