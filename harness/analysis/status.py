@@ -6,7 +6,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from harness.study.going_on import command_to_go_on
 from harness.study.limits import used_up
+from harness.study.openings import openings_in_words
 from harness.study.refused import refusals
 from harness.study.state import StudyState, best
 
@@ -38,6 +40,10 @@ class Status:
     """Who runs it now, in words; None if nobody does."""
     next: str | None
     """The command with which the study goes on; None while it runs, and when it is complete."""
+    test_openings: int
+    """How many models of the study were evaluated on the test images."""
+    test_set: str
+    """The same in words."""
     refused: list[str]
     """Sentences on configurations that were suggested and not begun."""
     failures: dict[str, str]
@@ -55,7 +61,6 @@ def status(state: StudyState, running: str | None = None) -> Status:
     trials = state.trials.values()
     complete = state.is_complete
     limit = used_up(state.experiment.budget, state, state.elapsed_seconds)
-    resume = f"harness resume {state.name}{f' {limit.raised_by}' if limit else ''}"
     return Status(
         study=state.name,
         experiment=state.experiment.name,
@@ -72,7 +77,9 @@ def status(state: StudyState, running: str | None = None) -> Status:
         ended=state.ended.reason if state.ended else None,
         complete=complete and not running,
         running=running,
-        next=None if complete or running else resume,
+        next=None if complete or running else command_to_go_on(state, limit),
+        test_openings=len(state.openings),
+        test_set=openings_in_words(state),
         refused=refusals(state),
         failures={
             str(trial.number): f"{trial.failure}: {trial.reason}"

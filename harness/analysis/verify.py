@@ -17,6 +17,8 @@ from harness.records import (
     StudyStarted,
     TrialEnded,
 )
+from harness.study.going_on import command_to_go_on
+from harness.study.openings import openings_in_words
 from harness.study.state import StudyState, fold
 from harness.tracking.tracker import Audit, Findings
 
@@ -65,9 +67,9 @@ def verify(
         ),
         _check(
             "V3",
-            "every complete trial has one finished run and its model, which is unchanged and loads",
+            "every complete trial has one finished run, its model, which loads, and its predictions",
             models,
-            _model_files(paths, state, load_error),
+            [*_model_files(paths, state, load_error), *_predictions(paths, state)],
             mended_by_sync=True,
         ),
         _check(
@@ -78,6 +80,7 @@ def verify(
         ),
         _check("V5", "all agree on states and on the best trial", states, mended_by_sync=True),
         Check("V6", "at most one epoch was trained twice for each interruption", tuple(_repeats(records))),
+        Check("V7", _about_openings(state), tuple(_openings(paths, state))),
     ]
 
 
@@ -128,6 +131,15 @@ def _model_files(paths: StudyPaths, state: StudyState, load_error: Callable[[Pat
     return problems
 
 
+def _predictions(paths: StudyPaths, state: StudyState) -> list[str]:
+    """What is wrong with the stored predictions of complete trials; earlier versions stored none."""
+    kept = [one.model for one in state.trials.values() if one.state == "complete" and one.model is not None]
+    found = [
+        _wrong(paths.folder / one.predictions, one.predictions_sha256) for one in kept if one.predictions
+    ]
+    return [problem for problem in found if problem]
+
+
 def _wrong(file: Path, sha256: str) -> str:
     if not file.is_file():
         return f"{file} is missing"
@@ -141,7 +153,7 @@ def _leftovers(paths: StudyPaths, state: StudyState, *, locked: bool, workers: S
     if locked:
         problems.append("a coordinator holds the study's lock")
     if state.ended is None:
-        problems.append(f"the last session was cut off; go on with: harness resume {paths.folder.name}")
+        problems.append(f"the last session was cut off; go on with: {command_to_go_on(state)}")
     return problems
 
 
@@ -154,6 +166,32 @@ def _needless_checkpoints(paths: StudyPaths, state: StudyState) -> list[Path]:
         for checkpoint in trial.checkpoints
     }
     return sorted(found - needed)
+
+
+def _about_openings(state: StudyState) -> str:
+    """How often the test set was opened, and how it should have been."""
+    how = ", in full and with the model that the trial has" if state.openings else ""
+    return f"{openings_in_words(state)}{how}"
+
+
+def _openings(paths: StudyPaths, state: StudyState) -> list[str]:
+    """What is wrong with the evaluations on test images."""
+    problems: list[str] = []
+    for number, opening in state.openings.items():
+        trial = state.trials[number]
+        if trial.model is not None and trial.model.sha256 != opening.model_sha256:
+            problems.append(f"the test set was opened for another model than the one that trial {number} has")
+        if opening.evaluation is None:
+            problems.append(
+                f"the test set was opened for trial {number}, but what was found is missing; finish it with: "
+                f"harness confirm {paths.folder.name} {number} --as-is"
+            )
+        elif sum(map(sum, opening.evaluation.confusion)) != opening.images:
+            problems.append(f"the evaluation of trial {number} is not of all {opening.images:,} test images")
+    digests = {one.test_digest for one in state.openings.values() if one.test_digest}
+    if len(digests) > 1:
+        problems.append("the test set was opened for trials with different test images")
+    return problems
 
 
 def _repeats(records: Sequence[LogRecord]) -> list[str]:

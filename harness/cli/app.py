@@ -24,6 +24,7 @@ class Command:
 
 COMMANDS = (
     Command(SEARCH, "harness.cli.init"),
+    Command(SEARCH, "harness.cli.audit"),
     Command(SEARCH, "harness.cli.sweep"),
     Command(SEARCH, "harness.cli.resume"),
     Command(SEARCH, "harness.cli.train"),
@@ -33,9 +34,11 @@ COMMANDS = (
     Command(LOOK, "harness.cli.show"),
     Command(LOOK, "harness.cli.report"),
     Command(LOOK, "harness.cli.ui"),
+    Command(SHIP, "harness.cli.confirm"),
     Command(SHIP, "harness.cli.export"),
     Command(CARE, "harness.cli.sync"),
     Command(CARE, "harness.cli.verify"),
+    Command(CARE, "harness.cli.reproduce"),
 )
 """Every command, in the order of `harness --help`: one file and one line each."""
 

@@ -29,7 +29,6 @@ def run_and_report(
     study: str | None,
     workers: int | Literal["auto"] | None,
     resume: bool = False,
-    evaluate_test: bool = False,
     recheck: bool = False,
 ) -> SweepResult:
     """Run, print the summary to stderr, and exit with the code that the outcome has.
@@ -57,12 +56,13 @@ def run_and_report(
             study=study,
             resume=resume,
             workers=workers,
-            evaluate_test=evaluate_test,
             recheck=recheck,
             stop=stop,
             began=began,
         )
     display.ended(result)
+    for sentence in _worth(result):
+        display.note(sentence)
     found = verdict(result)
     for sentence in found.notes:
         display.note(sentence)
@@ -71,3 +71,12 @@ def run_and_report(
     if found.interrupted:
         raise typer.Exit(INTERRUPTED)
     return result
+
+
+def _worth(result: SweepResult) -> list[str]:
+    """What the best score is worth, as far as it is known."""
+    from harness.analysis.noise import noise_of
+    from harness.analysis.noise_text import noise_sentences
+    from harness.paths import StudyPaths
+
+    return noise_sentences(noise_of(StudyPaths.of(result.state.name).folder, result.state))

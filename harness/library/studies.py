@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+from harness.library.progress import LOGGER
 from harness.paths import StudyPaths
-from harness.records import Params
+from harness.records import Evaluation, Params
 from harness.study.choosing import choose_trial
 from harness.study.opening import open_study as open_folder
 from harness.study.state import StudyState
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from harness.deploy.export import Bundle
     from harness.deploy.trained import TrainedModel
     from harness.experiment.experiment import Experiment
+    from harness.reproducing.reproduce import Reproduction
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -93,6 +96,53 @@ class TrialResult:
         target = bundle_folder(self._paths, self._trial) if folder is None else Path(folder)
         return export_model(self._model(), target, replace=replace)
 
+    def reproduce(self, *, tolerance: float = 1e-3) -> Reproduction:
+        """Train the trial again from its record, and compare every epoch and the final model's weights.
+
+        It is trained in a process and a folder of its own; the study stays as it is.
+
+        Args:
+            tolerance: how far metrics (those above 1 by this share) and weights may be apart and still count
+                as within tolerance.
+
+        Returns:
+            The comparison: its `verdict` is `identical` (to the last bit), `within tolerance` or `different`;
+            `epochs`, `weights` and `changed` say what differs, `notes` what could not be compared.
+
+        Raises:
+            HarnessError: nothing is recorded of the trial, the data is not the recorded one, or the trial
+                cannot be trained.
+        """
+        from harness.reproducing.reproduce import reproduce
+        from harness.study.event_log import read
+
+        return reproduce(self._paths, read(self._paths.log), self._trial, tolerance=tolerance)
+
+    def test(self) -> Evaluation:
+        """Open the sealed test set for this trial: evaluate its model on the test images.
+
+        Every model of the study that is evaluated so counts as one opening (`Study.test_openings` after the
+        study was opened again). Called once more, it returns what was found, and counts nothing. A worker
+        process predicts; TensorFlow is not imported here.
+
+        Returns:
+            `metrics` by name, `per_class` rows with precision, recall, F1 and support, and the `confusion`
+            matrix, whose rows are true classes.
+
+        Raises:
+            HarnessError: the trial is not complete, the study is running, its data set is gone or has no
+                test images, or no worker has answered.
+        """
+        from harness.confirmation.opening import open_test_set
+
+        opened = open_test_set(self._paths, self.number, note=LOGGER.info)
+        if opened.behind:
+            warnings.warn(
+                f"{' '.join(opened.behind)} Finish it with: harness sync {self._paths.folder.name}",
+                stacklevel=2,
+            )
+        return opened.evaluation
+
     def __repr__(self) -> str:
         score = "" if self.score is None else f", {self.score:.4f}"
         return f"<Trial {self.number} of {self._paths.folder.name}: {self.state}{score}>"
@@ -131,6 +181,11 @@ class Study:
         return self._state.is_complete
 
     @property
+    def test_openings(self) -> int:
+        """How many of its models have been evaluated on the test images (see `TrialResult.test`)."""
+        return len(self._state.openings)
+
+    @property
     def trials(self) -> list[TrialResult]:
         """Every trial, in the order in which they were started."""
         return [TrialResult(number, self._paths, self._state) for number in self._state.trials]
@@ -147,12 +202,18 @@ class Study:
     def leaderboard(self, top: int | None = None) -> pd.DataFrame:
         """Trials in rows, the best one first, with score, metrics, cost and the parameters that vary.
 
+        `tied` says whether the validation images cannot tell a trial from the best one, and `images_needed`
+        how many would; the two columns are there if the trials have left their predictions.
+
         Args:
             top: only the best so many; None for all.
         """
+        from harness.analysis.findings import Noise
+        from harness.analysis.noise import noise_of
         from harness.analysis.tables import leaderboard
 
-        return leaderboard(self._state, top=top)
+        found = noise_of(self._paths.folder, self._state)
+        return leaderboard(self._state, found if isinstance(found, Noise) else None, top=top)
 
     def __repr__(self) -> str:
         trials = len(self._state.trials)

@@ -18,6 +18,8 @@ ORIGINALS = "originals"
 """The folder of some of a data set's own files."""
 CONTENTS = "index.json"
 """What a folder of originals or of reference images holds."""
+FEATURES = "features"
+"""The folder of all networks' features, relative to prepared data."""
 REFERENCE_IMAGES = "images.npz"
 
 
@@ -67,14 +69,34 @@ def hashes_file(folder: Path, pool: str) -> Path:
     return folder / f"{pool}_hashes.npy"
 
 
-def split_file(folder: Path, key: str) -> Path:
-    """The file of the images that are trained on, named after everything that decides which they are."""
-    return folder / f"split-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+def split_name(key: str) -> str:
+    """The name of the file with the images that are trained on and validated with.
+
+    Args:
+        key: everything that decides which images they are.
+    """
+    # Earlier versions called it `split-*`, and kept the test images in it too.
+    return f"training-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+
+
+def sealed_name(split: str) -> str:
+    """The name of the file with the test images that belong to a split, which stands beside the split's."""
+    return f"sealed-{split.removeprefix('training-')}"
 
 
 def features_folder(folder: Path, key: str, pool: str, view: int) -> Path:
     """One network's features of a pool's images in one view, named after all that decides them."""
-    return folder / "features" / hashlib.sha256(key.encode()).hexdigest()[:16] / f"{pool}-{view}"
+    return view_folder(folder / FEATURES / hashlib.sha256(key.encode()).hexdigest()[:16], pool, view)
+
+
+def networks_with_features(folder: Path) -> list[Path]:
+    """A folder for each network of which prepared data has features."""
+    return sorted((folder / FEATURES).glob("*"))
+
+
+def view_folder(network: Path, pool: str, view: int) -> Path:
+    """The features of a pool's images in one view, in a network's folder."""
+    return network / f"{pool}-{view}"
 
 
 def block_name(block: int, digest: str) -> str:

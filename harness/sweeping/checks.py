@@ -7,6 +7,7 @@ from collections.abc import Callable
 from json import dumps
 from typing import Any
 
+from harness.audit.classes import IMBALANCE
 from harness.data.sources import is_folder_or_archive, is_there
 from harness.errors import ExperimentError, StudyError
 from harness.experiment.experiment import Experiment
@@ -17,10 +18,8 @@ from harness.experiment.space_conditions import families_of
 from harness.records import Dataset, Params
 from harness.study.state import StudyState
 
-DECIDE_RESULTS = ("dataset", "training", "objectives", "constraints", "scheduler", "seed")
+DECIDE_RESULTS = ("dataset", "training", "objectives", "constraints", "scheduler", "seed", "confirmation")
 """The keys of an experiment that must not change under a study's feet."""
-IMBALANCE = 3
-"""The largest class over the smallest, from which accuracy is a poor objective."""
 
 
 def check_same_experiment(experiment: Experiment, state: StudyState) -> None:
@@ -45,8 +44,9 @@ def check_same_experiment(experiment: Experiment, state: StudyState) -> None:
 def as_begun(experiment: Experiment, state: StudyState, note: Callable[[str], None]) -> Experiment:
     """The experiment as a study that goes on needs it, where its file says nothing.
 
-    Its pictures are as large as they were, whatever its space would ask for by now. And where a parameter was
-    added to harness after the study began, new trials have the value that the first ones had.
+    Its pictures are as large as they were, whatever its space would ask for by now, and are kept together as
+    they were. And where a parameter was added to harness after the study began, new trials have the value
+    that the first ones had.
 
     Args:
         experiment: whatever its file says.
@@ -55,17 +55,18 @@ def as_begun(experiment: Experiment, state: StudyState, note: Callable[[str], No
     """
     if not state.has_begun:
         return experiment
-    if "longest_side" not in experiment.dataset.model_fields_set:
-        experiment = _with_pictures_of(experiment, state.experiment.dataset.longest_side)
+    began = state.experiment.dataset
+    kept = {
+        name: getattr(began, name)
+        for name in ("longest_side", "groups")
+        if name not in experiment.dataset.model_fields_set
+    }
+    if kept:
+        experiment = changed(experiment, dataset=dump(experiment)["dataset"] | kept)
     found = _with_constants(experiment, state.kept)
     for name in found.space.parameters.keys() - experiment.space.parameters.keys():
         note(f"{name}: {state.kept[name]} (as the study began)")
     return found
-
-
-def _with_pictures_of(experiment: Experiment, longest_side: int) -> Experiment:
-    """The experiment with pictures of at most so many pixels on the longer side."""
-    return changed(experiment, dataset=dump(experiment)["dataset"] | {"longest_side": longest_side})
 
 
 def _with_constants(experiment: Experiment, values: Params) -> Experiment:
@@ -110,6 +111,30 @@ def check_data(experiment: Experiment, dataset: Dataset, state: StudyState) -> N
         raise StudyError(
             f"The data set {dataset.name} has changed since this study began (its content digest differs), "
             "so its trials could not be compared. Start a new study."
+        )
+    recorded = state.started.dataset.split_digests if state.has_begun else {}
+    differing = [part for part, digest in recorded.items() if dataset.split_digests.get(part) != digest]
+    if differing:
+        raise StudyError(
+            f"The images of the data set {dataset.name} are divided otherwise than when this study began "
+            f"(other images are in: {', '.join(differing)}), so its trials could not be compared. Their "
+            "groups, or the paths that name them, must have changed. Start a new study."
+        )
+    _check_confirmed(experiment, dataset)
+
+
+def _check_confirmed(experiment: Experiment, dataset: Dataset) -> None:
+    """Raises StudyError if the data is not what the study was run on that is confirmed."""
+    confirmed = experiment.confirmation
+    if confirmed is None:
+        return
+    parts = confirmed.split_digests
+    differing = [part for part, digest in parts.items() if dataset.split_digests.get(part) != digest]
+    if differing or confirmed.data_digest != dataset.digest:
+        where = f"other images are in: {', '.join(differing)}" if differing else "its content digest differs"
+        raise StudyError(
+            f"The data set {dataset.name} has changed since the study {confirmed.study} was run ({where}), "
+            "so its configurations cannot be confirmed on it. Put it back as it was, or start a new study."
         )
 
 

@@ -1,15 +1,16 @@
-"""The runs of a study's trials in MLflow: parameters, metrics, tables, the model, and how each ended."""
+"""The runs of a study's trials in MLflow: parameters, metrics, tables, model, predictions, how each ended."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.paths import StudyPaths
 from harness.records import (
     EpochEnded,
+    Evaluation,
     ModelMeasured,
     ModelSaved,
-    SegmentEnded,
     SegmentStarted,
     TrialEnded,
     TrialStarted,
@@ -22,6 +23,9 @@ from harness.tracking.mlflow_tables import confusion_csv, per_class_csv
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+MOST_BYTES = 2**20
+"""Stored predictions that are copied to MLflow, too."""
 
 
 class TrialRuns:
@@ -97,14 +101,24 @@ class TrialRuns:
                 return
             session.incomplete.add(event.trial)  # its metrics are linked to the model that is logged anew
         log_model(self._client, session, self._paths.folder, event)
+        predictions = self._paths.folder / event.predictions
+        if event.predictions and predictions.is_file() and predictions.stat().st_size <= MOST_BYTES:
+            self._client.log_artifact(session.runs[event.trial], str(predictions), "evaluation")
 
-    def evaluate(self, event: SegmentEnded) -> None:
-        """How the finished model classifies each split: metrics, which are the model's, and tables."""
-        run = self._session.runs[event.trial]
-        for evaluation in event.evaluations:
+    def evaluate(self, trial: int, evaluations: Sequence[Evaluation], time: int, epoch: int) -> None:
+        """How the finished model classifies each split: metrics, which are the model's, and tables.
+
+        Args:
+            trial: whose model it is.
+            evaluations: one for each split.
+            time: milliseconds since 1970.
+            epoch: after which the model was saved.
+        """
+        run = self._session.runs[trial]
+        for evaluation in evaluations:
             prefix = "test" if evaluation.split == "test" else "final_val"
             named = {f"{prefix}_{name}": value for name, value in evaluation.metrics.items()}
-            self._batches.queue(run, named, event.time, event.epoch, self._model_of(event.trial))
+            self._batches.queue(run, named, time, epoch, self._model_of(trial))
             folder = f"evaluation/{evaluation.split}"
             self._client.log_text(run, per_class_csv(evaluation), f"{folder}_per_class.csv")
             self._client.log_text(run, confusion_csv(evaluation), f"{folder}_confusion.csv")

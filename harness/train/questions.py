@@ -10,8 +10,10 @@ from harness.records import Answer, Question
 
 QUESTIONS: dict[str, str] = {
     "cost": "cost:cost",
+    "features": "features:fill",
     "precisions": "precisions:step_seconds",
     "rates": "rates:rates",
+    "test": "testing:evaluate_on_test",
     "weights": "body:find_weights",
 }
 """By name, `module:function` in `harness.train`: the function is called with the question's arguments and
