@@ -68,11 +68,23 @@ def contradicted(probabilities: Probabilities, labels: Labels) -> tuple[Labels, 
     joint = _joint(probabilities, labels)
     number = round(float(joint.sum() - np.trace(joint)))
     likely = probabilities.argmax(axis=1)
-    every = np.arange(len(labels))
-    margin = probabilities[every, labels] - probabilities[every, likely]
-    order = np.argsort(margin, kind="stable")[:number]
-    order = order[margin[order] < 0]
+    order = by_doubt(probabilities, labels)[:number]
+    order = order[likely[order] != labels[order]]
     return order, likely[order]
+
+
+def by_doubt(probabilities: Probabilities, labels: Labels) -> Labels:
+    """All images, those first whose label is most less likely than the likeliest class.
+
+    Args:
+        probabilities: out of fold, float64 (N, K).
+        labels: int64 (N,).
+
+    Returns:
+        Their positions, int64 (N,).
+    """
+    own = probabilities[np.arange(len(labels)), labels]
+    return np.argsort(own - probabilities.max(axis=1), kind="stable")
 
 
 def _joint(probabilities: Probabilities, labels: Labels) -> Probabilities:

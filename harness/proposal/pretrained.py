@@ -27,8 +27,8 @@ TRIALS = 100
 SMALL = 1000
 """Training images below which batches are small."""
 STEPS = 150
-"""Steps of the optimizer up to the first rung, about: of a thousand pictures of ten classes, the best heads
-still gain a point from 500 steps in all to 1,500."""
+"""Steps of the optimizer up to the first rung, about. With 50, and a third as many trials, one split of 1,237
+training images of ten classes had a point less in validation; the two were not measured apart."""
 LONGEST_RUNG = 9
 """Epochs up to the first rung at most."""
 REDUCTION = 3

@@ -100,9 +100,8 @@ def test_features_are_computed_once_and_the_model_is_whole() -> None:
     loaded = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
     assert loaded.stdout.split() == ["(None,", "40,", "40,", "3)", "1.0"], loaded.stderr
 
-    if FULL:
-        sweep("split", "--set", "seed=5")
-        assert computed("split") < wanted / 2, "another study only misses what its split did not hold out"
+    sweep("split", "--set", "seed=5")
+    assert computed("split") < wanted / 2, "another study only misses what its split did not hold out"
     Image.new("RGB", (36, 40), (250, 10, 10)).save("pictures/red/000.png")
     sweep("changed")
     assert computed("changed") == wanted, "a changed image is noticed"
@@ -122,6 +121,8 @@ def test_a_backbone_is_unfrozen_at_the_last_rung_and_the_study_holds_together() 
     assert (saved["trial"], 3) in epochs
     verified = harness("verify", "tuned")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    exported = harness("export", "tuned", "--out", "tuned-bundle")
+    assert exported.returncode == 0, exported.stderr
     again = harness("reproduce", str(saved["trial"]), "--study", "tuned", "--json")
     assert again.returncode == 0, again.stderr
     found = json.loads(again.stdout)

@@ -11,7 +11,7 @@ from tests.faults.support import LONG, events, harness, proven, running, state_o
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
-KILLS = 12 if LONG else 2
+KILLS = 12 if LONG else 4
 PLAIN = ["--top", "2", "--seeds", "3"]
 
 

@@ -38,10 +38,8 @@ def test_every_trial_of_a_sweep_whose_workers_were_killed() -> None:
     for event in events("s"):
         if event["kind"] == "segment_started":
             workers.setdefault(event["trial"], set()).add(event["worker"])
-    moved = [trial for trial, found in workers.items() if len(found) > 1]
-    assert moved, "no trial was moved"
-    trials = list(proven("s", 6).trials)
-    for trial in trials if LONG else sorted({1, moved[0]}):
+    assert any(len(found) > 1 for found in workers.values()), "no trial was moved"
+    for trial in proven("s", 6).trials:
         identical("s", trial)
 
 
