@@ -38,4 +38,4 @@ def train(
 
     chosen = single(load(experiment, [*(set_ or []), *options(dataset=dataset, epochs=epochs, trials=1)]))
     result = run_and_report(chosen, study=study, workers=1, evaluate_test=True, recheck=recheck)
-    print_evaluations(result.state.trials[0].evaluations, as_json=json_)
+    print_evaluations(result.state.trials[0].shown_evaluations, as_json=json_)

@@ -61,6 +61,8 @@ class Arrays:
     _indices: dict[Part, npt.NDArray[np.int64]]
     _pools: dict[Part, str]
     """Which pool each part's indices point into."""
+    _folds: npt.NDArray[np.int16] | None = None
+    """The part that each training image is dealt out to, int16 (repeats, N); None: there are no folds."""
 
     def train(self) -> tuple[Images, Labels]:
         """Training images uint8 (N, H, W, C) and labels int32 (N,)."""
@@ -71,6 +73,13 @@ class Arrays:
         pool, indices = self._pools[part], self._indices[part]
         labels: Any = _load(labels_file(self.folder, pool))
         return ImagesOnDisk(_load(images_file(self.folder, pool)), indices), labels[indices]
+
+    def held_out(self, fold: int) -> npt.NDArray[np.bool_]:
+        """Which of the training images a fold, from 0, is validated on and does not train on: bool (N,)."""
+        assert self._folds is not None
+        repeat, part = divmod(fold, int(self._folds.max()) + 1)
+        held: npt.NDArray[np.bool_] = self._folds[repeat] == part
+        return held
 
     def pool_of(self, part: Part) -> str:
         """The name of the pool that the images of a part are taken from."""
@@ -98,9 +107,10 @@ def load(dataset: Dataset) -> Arrays:
         with np.load(folder / dataset.split, allow_pickle=False) as stored:
             indices = {part: stored[part] for part in PARTS}
             pools = dict(zip(PARTS, stored["pools"].tolist(), strict=True))
+            folds = stored["folds"] if "folds" in stored else None
     except (OSError, ValueError, KeyError) as error:
         raise DataError(_gone(folder / dataset.split, error)) from error
-    return Arrays(folder, indices, pools)
+    return Arrays(folder, indices, pools, folds)
 
 
 def _load(file: Path) -> npt.NDArray[Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.folds import Parts, dealt_out, too_rare
 from harness.data.manifest import Manifest
 from harness.data.sentences import counted, listed
 from harness.data.source import Pool
@@ -43,6 +44,16 @@ class _Pools:
         self._check_enough(train, what if fraction else "")
         labels, hashes = self.labels["train"], self.hashes["train"]
         return hold_out(train, labels, hashes, fraction, seed, classes=self.classes, what=what)
+
+    def dealt_out(self, train: Indices, config: DatasetConfig, seed: int) -> Parts | None:
+        """The part of each training image, dealt out so often: int16 (repeats, N); None without folds."""
+        if config.folds is None:
+            return None
+        self._check_enough(train, "validation")
+        labels, hashes = self.labels["train"][train], self.hashes["train"][train]
+        rare = too_rare(labels, hashes, config.folds, classes=self.classes)
+        self.warnings.extend([rare] if rare else [])
+        return dealt_out(labels, hashes, config.folds, config.repeats, seed, classes=self.classes)
 
     def _check_enough(self, train: Indices, what: str) -> None:
         """Say why a class has too few images to hold some out, where these are not simply few."""
@@ -93,7 +104,10 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         train, test = pools.held_out(train, config.test_fraction, int(manifest.digest[:8], 16), "the test")
     if config.limit_train is not None:
         train = limit(train, pools.labels["train"], config.limit_train, seed, classes=pools.classes)
-    if "validation" in pools.used:
+    if config.folds is not None:
+        _refuse_own_validation(pools, config.folds)
+        where["validation"], validation = "train", np.zeros(0, np.int64)
+    elif "validation" in pools.used:
         validation = pools.used["validation"]
     else:
         where["validation"] = "train"
@@ -102,9 +116,11 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
     labels = {part: pools.labels[where[part]][indices] for part, indices in parts.items()}
     _check_classes_left(pools, labels)
     key = f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}"
+    if config.folds is not None:
+        key += f" {config.repeats} × {config.folds} folds"
     if digest != manifest.digest:
         key += " without what validation shares with test"
-    split = _write(folder, key, parts, where)
+    split = _write(folder, key, parts, where, pools.dealt_out(train, config, seed))
     counts = np.bincount(labels["train"], minlength=len(pools.classes))
     height, width, channels = manifest.image_shape
     return Dataset(
@@ -116,8 +132,21 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         image_shape=(height, width, channels),
         counts={part: len(indices) for part, indices in parts.items()},
         class_counts={name: int(count) for name, count in zip(pools.classes, counts, strict=True)},
+        folds=config.folds or 0,
+        repeats=config.repeats,
         warnings=tuple(pools.warnings),
     )
+
+
+def _refuse_own_validation(pools: _Pools, folds: int) -> None:
+    """Folds take the place of a validation split; one that the source brings must not be lost in silence."""
+    if "validation" in pools.used:
+        raise DataError(
+            f"The data set brings {counted(len(pools.used['validation']), 'validation image')} of its own, and "
+            f"dataset.folds is {folds}, which validates on parts of the training images. Leave out "
+            "dataset.folds; or have the data set's validation images trained on, too, such as by --set "
+            "'dataset.splits={train: [train, val], test: [test]}' with the names of its own splits."
+        )
 
 
 def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
@@ -192,8 +221,14 @@ def _check_classes_left(pools: _Pools, labels: dict[str, Labels]) -> None:
         )
 
 
-def _write(folder: Path, key: str, parts: dict[str, Indices], where: dict[str, Pool]) -> str:
-    """Write a split; its file's name."""
+def _write(
+    folder: Path,
+    key: str,
+    parts: dict[str, Indices],
+    where: dict[str, Pool],
+    folds: Parts | None,
+) -> str:
+    """Write a split, with the parts that its training images are dealt out to; its file's name."""
     file = split_file(folder, key)
     content = io.BytesIO()
     np.savez(
@@ -202,6 +237,7 @@ def _write(folder: Path, key: str, parts: dict[str, Indices], where: dict[str, P
         validation=parts["validation"],
         test=parts["test"],
         pools=np.array([where[part] for part in ("train", "validation", "test")]),
+        **({} if folds is None else {"folds": folds}),
     )
     # It is computed every time, so a file that differs is damaged.
     if not file.exists() or file.read_bytes() != content.getvalue():

@@ -9,6 +9,7 @@ from harness.errors import StudyError
 from harness.experiment.experiment import Experiment
 from harness.paths import StudyPaths
 from harness.schedulers import SCHEDULERS
+from harness.schedulers.fold_race import FoldRace
 from harness.schedulers.protocol import Scheduler
 from harness.study.event_log import read
 from harness.study.names import check_name
@@ -60,7 +61,11 @@ def _warm_start(sampler: Sampler, experiment: Experiment, name: str) -> str:
 
 
 def make_scheduler(experiment: Experiment) -> Scheduler:
-    """The scheduler that the experiment names."""
+    """The scheduler that the experiment names; with folds, which are the rungs then, a race over them."""
+    folds = experiment.folds
+    if folds.parts:
+        judging = experiment.scheduler.kind != "none"
+        return FoldRace(folds.number, folds.epochs, judging=judging)
     kind = SCHEDULERS[experiment.scheduler.kind]
     return kind.build(experiment.scheduler, experiment.training.epochs, experiment.objective.maximize)
 

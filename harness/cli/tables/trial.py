@@ -67,7 +67,7 @@ def print_trial(trial: Trial, objective: str, *, as_json: bool) -> None:
     if trial.epochs:
         print()
         _print_epochs(trial.epochs, objective)
-    for evaluation in trial.evaluations:
+    for evaluation in trial.shown_evaluations:
         print()
         print_evaluation(evaluation)
     if trial.traceback:
