@@ -107,7 +107,7 @@ def load(dataset: Dataset) -> Arrays:
         with np.load(folder / dataset.split, allow_pickle=False) as stored:
             indices = {part: stored[part] for part in PARTS}
             pools = dict(zip(PARTS, stored["pools"].tolist(), strict=True))
-            folds = stored["folds"] if "folds" in stored else None
+            folds = stored.get("folds")
     except (OSError, ValueError, KeyError) as error:
         raise DataError(_gone(folder / dataset.split, error)) from error
     return Arrays(folder, indices, pools, folds)

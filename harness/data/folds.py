@@ -36,9 +36,7 @@ def dealt_out(
     return np.stack([deal_out(labels, hashes, parts, own, classes=classes) for own in seeds])
 
 
-def deal_out(
-    labels: Labels, hashes: Hashes, parts: int, seed: int, *, classes: Sequence[str]
-) -> Parts:
+def deal_out(labels: Labels, hashes: Hashes, parts: int, seed: int, *, classes: Sequence[str]) -> Parts:
     """Deal images out to parts of about the same size, each with every class in its share.
 
     Identical images (equal hashes) go to the same part. Where none are identical, neither the images of a
@@ -55,14 +53,14 @@ def deal_out(
         The part of each image, from 0: int16 (N,).
 
     Raises:
-        DataError: there are fewer different images than parts; or a class has fewer than two, so that it could
-            not be trained on and judged.
+        DataError: there are fewer different images than parts; or a class has fewer than two, so that it
+            could not be trained on and judged.
     """
     _, first, group, sizes = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
     if len(first) < parts:
         raise DataError(
-            f"There are {len(first):,} different images to be dealt out to {parts} folds. Use fewer folds, or "
-            "add images."
+            f"There are {len(first):,} different images to be dealt out to {parts} folds. Use fewer folds, "
+            "or add images."
         )
     group_label = labels[first]
     chosen = np.zeros(len(first), np.int16)

@@ -7,6 +7,7 @@ import io
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -142,8 +143,8 @@ def _refuse_own_validation(pools: _Pools, folds: int) -> None:
     """Folds take the place of a validation split; one that the source brings must not be lost in silence."""
     if "validation" in pools.used:
         raise DataError(
-            f"The data set brings {counted(len(pools.used['validation']), 'validation image')} of its own, and "
-            f"dataset.folds is {folds}, which validates on parts of the training images. Leave out "
+            f"The data set brings {counted(len(pools.used['validation']), 'validation image')} of its own, "
+            f"and dataset.folds is {folds}, which validates on parts of the training images. Leave out "
             "dataset.folds; or have the data set's validation images trained on, too, such as by --set "
             "'dataset.splits={train: [train, val], test: [test]}' with the names of its own splits."
         )
@@ -231,13 +232,14 @@ def _write(
     """Write a split, with the parts that its training images are dealt out to; its file's name."""
     file = split_file(folder, key)
     content = io.BytesIO()
+    dealt: dict[str, Any] = {} if folds is None else {"folds": folds}
     np.savez(
         content,
         train=parts["train"],
         validation=parts["validation"],
         test=parts["test"],
         pools=np.array([where[part] for part in ("train", "validation", "test")]),
-        **({} if folds is None else {"folds": folds}),
+        **dealt,
     )
     # It is computed every time, so a file that differs is damaged.
     if not file.exists() or file.read_bytes() != content.getvalue():

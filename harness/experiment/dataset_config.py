@@ -81,12 +81,13 @@ class DatasetConfig(Strict):
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """The share of the training images that is held out and sealed, unless the source brings a test split."""
     folds: Annotated[int, Field(ge=2, le=20)] | None = None
-    """Parts that the images which are not test images are dealt out to: a trial is trained once for each, on the
-    others, and its score is the mean. None: one validation split."""
+    """Parts that the images which are not test images are dealt out to: a trial is trained once for each, on
+    the others, and its score is the mean. None: one validation split."""
     repeats: Annotated[int, Field(ge=1, le=20)] = 1
     """How often they are dealt out to folds, each time anew."""
     limit_train: Annotated[int, Field(ge=2)] | None = None
-    """Use only so many training images (stratified by class); with folds, so many that are not test images."""
+    """Use only so many training images (stratified by class); with folds, so many that are not test
+    images."""
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of unreadable images above which preparing is an error."""
 

@@ -1,8 +1,8 @@
 """Folds: a trial is trained several times, each time validated on other images, and then once on all of them.
 
-Its epochs are counted through: the fold f, from 0, has the epochs f·E + 1 to (f + 1)·E, E being the epochs of one
-training, and the training on all images those after the last fold. Without folds there is one training, which has
-the epochs 1 to E.
+Its epochs are counted through: the fold f, from 0, has the epochs f·E + 1 to (f + 1)·E, E being the epochs of
+one training, and the training on all images those after the last fold. Without folds there is one training,
+which has the epochs 1 to E.
 """
 
 from __future__ import annotations
@@ -81,3 +81,7 @@ class Folds:
         if len(scores) < 2:
             return None
         return stdev(scores) * math.sqrt(1 / len(scores) + 1 / (self.parts - 1))
+
+
+ONE_TRAINING = Folds(0, 1, 1)
+"""There are no folds."""

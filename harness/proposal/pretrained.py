@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.proposal.decision import LARGEST_SIDE, SHORTEST_SIDE, Decision, fitted, in_words, start_of
-from harness.proposal.frame import Division, balance, timeout
+from harness.proposal.frame import Division, balance, rungs, timeout
 from harness.proposal.means import Means, PricedBackbone
 from harness.proposal.survey import Survey
 
@@ -68,15 +68,14 @@ def decide(survey: Survey, means: Means, division: Division, limit: float | None
             f"Heads on features that are computed once: an epoch of {division.train:,} images takes a "
             f"fraction of a second, a full training is about {-(-division.train // batch) * epochs:,} steps.",
         ),
-        Decision("scheduler.kind", "asha"),
+        *rungs(division, first, REDUCTION, f"{first}, {REDUCTION * first} and {epochs}"),
         Decision(
-            "scheduler.min_epochs",
-            first,
-            f"Trials are compared after {first}, {REDUCTION * first} and {epochs} epochs; one in {REDUCTION} "
-            "goes on from each.",
+            "search.trials",
+            TRIALS,
+            "Of each fold a trial takes seconds."
+            if division.folds
+            else "A trial takes seconds, most of them less than one rung.",
         ),
-        Decision("scheduler.reduction", REDUCTION),
-        Decision("search.trials", TRIALS, "A trial takes seconds, most of them less than one rung."),
         timeout(
             max(TIMEOUT, 60.0 * -(-chosen.seconds / SHARE // 60)),
             limit,

@@ -77,7 +77,8 @@ class Segment:
     max_epochs: int
     """Epochs that the learning-rate schedule is laid out for."""
     fold: int | None = None
-    """The fold that is trained, from 0; None: the only training of the trial, or that on all of its images."""
+    """The fold that is trained, from 0; None: the only training of the trial, or that on all of its
+    images."""
     before: int = 0
     """Epochs of the trial before this training, whose own epochs are counted on from them."""
     last: int | None = None
@@ -122,4 +123,5 @@ class Evaluation:
     """`class`, `precision`, `recall`, `f1`, `support` for each class, in class order."""
     confusion: list[list[int]]
     fold: int | None = None
-    """The fold whose validation images they are, from 0; None: there are no folds, or it is about all of them."""
+    """The fold whose validation images they are, from 0; None: there are no folds, or it is about all of
+    them."""

@@ -167,8 +167,8 @@ class SegmentEnded:
     epoch: int
     """The last whole epoch."""
     over: bool
-    """Training is over: the last epoch, or no improvement for `patience` epochs. The model was saved. The end of
-    a fold is not the end of its trial's training."""
+    """Training is over: the last epoch, or no improvement for `patience` epochs. The model was saved. The end
+    of a fold is not the end of its trial's training."""
     seconds: float
     """Wall time of the segment in the worker, from receiving it to the end of its training."""
     evaluations: list[Evaluation]

@@ -1,4 +1,4 @@
-"""Folds as rungs: a trial pauses at the end of each fold, and is given the next one unless it is clearly behind."""
+"""Folds as rungs: a trial pauses at the end of each, and gets the next one unless it is clearly behind."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ UNJUDGED = 2
 BEHIND = 2.0
 """Standard errors of the difference by which a trial that is clearly behind is worse than the leader."""
 JUDGES = 4
-"""Trials with so many folds before one is judged, unless no more will start: differences between less say little of
-how much they vary."""
+"""Trials with so many folds before one is judged, unless no more will start: differences between less say
+little of how much they vary."""
 
 
 @dataclass(slots=True)
 class FoldRace:
-    """A race over folds (as Maron and Moore 1994, and Birattari et al. 2002, race over test points or instances).
+    """A race over folds (as in Maron and Moore 1994, and Birattari et al. 2002, over other test cases).
 
-    Every trial is given `UNJUDGED` folds. Then it is compared with the leader, who is the best by the mean over
-    all folds, or over those that trials have by then if nobody has all: by the mean of the differences on the
-    folds that the trial has. How much such a difference varies from fold to fold, s², is taken from all trials
-    together. What is asked is whether the trial could still be the better one by the mean over all F folds, from
-    which a mean over n of them differs with the variance s² · (1/n − 1/F). A trial that is behind by more than
-    `BEHIND` standard errors, with several objectives in each of them, is not given another fold, as long as that
-    is so.
+    Every trial is given `UNJUDGED` folds. Then it is compared with the leader, who is the best by the mean
+    over all F folds, or over those that the trial has if nobody has all: by the mean of the differences on
+    the folds that both have. How much such a difference varies from fold to fold, s², is taken from all
+    trials together. What is asked is whether the trial could still be the better one by the mean over all
+    folds, from which a mean over n of them differs with the variance s² · (1/n − 1/F). A trial that is behind
+    by more than `BEHIND` standard errors, with several objectives in each of them, is not given another fold,
+    as long as that is so.
 
-    Whoever has all folds and is not beaten in all objectives goes on to the end at once, the training on all
-    images, so that there is always a model of the best so far.
+    Whoever has all folds and is not beaten in all objectives, nor by somebody on the way on the folds that
+    that one has, goes on to the end at once: the training on all images. So there always is a model of the
+    best so far.
     """
 
     folds: int
@@ -102,7 +103,7 @@ class FoldRace:
             self._in_flight.add(trial)
 
     def promote_next(self, *, all_started: bool) -> Promotion | None:
-        """The best so far with all folds, to the end; else whoever may have another fold, those with most first."""
+        """The best with all folds, to the end; else whoever may have another fold, those with most first."""
         settled = all_started and not self._in_flight
         for trial in self._by_folds():
             had = self._waiting[trial]
@@ -127,7 +128,9 @@ class FoldRace:
         """Waiting trials: those with the most folds first, of equally many the best first."""
         ordered: list[int] = []
         for had in sorted(set(self._waiting.values()), reverse=True):
-            ordered += best_first({one: self._mean(one, had) for one, own in self._waiting.items() if own == had})
+            ordered += best_first(
+                {one: self._mean(one, had) for one, own in self._waiting.items() if own == had}
+            )
         return ordered
 
     def _mean(self, trial: int, folds: int) -> Values:
@@ -135,20 +138,33 @@ class FoldRace:
 
     def _may_go_on(self, trial: int, had: int, *, settled: bool) -> bool:
         if had == self.folds:
-            return self._is_unbeaten(trial)
+            return self._is_unbeaten(trial) and not self._is_being_overtaken(trial)
         if not self.judging or had < UNJUDGED:
             return True
         judged = sum(len(scores) >= UNJUDGED for scores in self._scores.values())
         return (settled or judged >= JUDGES) and not self._is_behind(trial, had)
 
     def _is_unbeaten(self, trial: int) -> bool:
-        """Whether no trial with all folds is at least as good in all objectives, of equals the one started first."""
+        """Whether no trial with all folds is as good in all objectives; of equals the one started first."""
         mine = self._whole[trial]
         return not any(
             all(a >= b for a, b in zip(other, mine, strict=True)) and (other != mine or number < trial)
             for number, other in self._whole.items()
             if number != trial
         )
+
+    def _is_being_overtaken(self, trial: int) -> bool:
+        """Whether a trial on its way is better on the folds that it has had, if it has had enough."""
+        for other in self._in_flight | self._waiting.keys():
+            had = len(self._scores.get(other, ()))
+            if not UNJUDGED <= had < self.folds:
+                continue
+            if other in self._waiting and self.judging and self._is_behind(other, had):
+                continue  # it waits for good
+            theirs, mine = self._mean(other, had), self._mean(trial, had)
+            if all(a > b for a, b in zip(theirs, mine, strict=True)):
+                return True
+        return False
 
     def _is_behind(self, trial: int, had: int) -> bool:
         """Whether the leader is clearly better on the folds that the trial has."""

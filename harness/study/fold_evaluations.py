@@ -1,4 +1,4 @@
-"""How a trial's folds classified their validation images, brought together: each image is in one fold of a repeat."""
+"""How a trial's folds classified their validation images, brought together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.records import Evaluation
 
 
 def together(folds: Sequence[Evaluation]) -> Evaluation:
-    """One evaluation of all folds: means of metrics, and the confusion matrix and classes of all their images."""
+    """One evaluation of all folds: the means of metrics, and the sums of confusion matrices."""
     confusion = [
         [sum(cells) for cells in zip(*rows, strict=True)]
         for rows in zip(*(one.confusion for one in folds), strict=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal
 
-from harness.experiment.folds import Folds
+from harness.experiment.folds import ONE_TRAINING, Folds
 from harness.records import Checkpoint, Evaluation, FailureKind, ModelSaved, Params
 from harness.study.fold_evaluations import together
 
@@ -43,7 +43,7 @@ class Trial:
     """The last two that are not known to be damaged, the older one first."""
     microbatches: int = 1
     """2 after memory ran out."""
-    folds: Folds = Folds(0, 1, 1)
+    folds: Folds = ONE_TRAINING
     """How its epochs are divided among its trainings."""
     space_version: int = 1
     """Which of the study's spaces it comes from."""
@@ -61,7 +61,8 @@ class Trial:
     ended_ms: int | None = None
     """Milliseconds since 1970; None while it has not ended."""
     score: float | None = None
-    """The objective at the last epoch, or its mean over the folds that have ended; None without a finite one."""
+    """The objective at the last epoch, or its mean over the folds that have ended; None without a finite
+    one."""
     standard_error: float | None = None
     """Of `score`, where it is a mean over folds."""
     reason: str = ""
@@ -122,7 +123,7 @@ class Trial:
         return self.folds.last_epochs(list(self.epochs))[: self.folds.finished(until)]
 
     def scores(self, metric: str, until: int) -> dict[int, float]:
-        """A metric by epoch, up to the epoch `until`, where it is finite; with folds, at the ends of folds."""
+        """A metric by epoch, up to the epoch `until`, where it is finite; with folds, at their ends."""
         if self.folds.parts:
             ends = [self.folds.ends(fold) for fold in range(self.folds.finished(until))]
             known = ((epoch, self._known_after(epoch).get(metric, math.nan)) for epoch in ends)

@@ -36,7 +36,7 @@ from harness.study.trial import Trial
 from harness.sweeping.dispatch import Dispatcher
 from harness.sweeping.ending import Ending
 from harness.sweeping.failures import Failure, Retry, answer, gives_up, is_charged
-from harness.sweeping.outcomes import completed_reason, ending, outcome
+from harness.sweeping.outcomes import completed_reason, ending, outcome, outcompeted_reason
 from harness.sweeping.plan import Stop, SweepPlan
 from harness.sweeping.policy import Policy
 from harness.sweeping.stopwatch import Stopwatch
@@ -290,9 +290,7 @@ class Coordinator:
         if complete:
             for trial in list(self.state.trials.values()):
                 if trial.state == "paused":
-                    self.writer.trial_ended(
-                        trial, "pruned", reason=f"outcompeted at epoch {trial.last_epoch}"
-                    )
+                    self.writer.trial_ended(trial, "pruned", reason=outcompeted_reason(trial))
         reason = self.stop.reason or ending(self.plan, self.state, exhausted=self.policy.exhausted)
         ended = StudyEnded(reason=reason, complete=complete, time=now_ms())
         self.writer.emit(ended, durable=True)

@@ -137,7 +137,8 @@ class SplitImages:
     views: int = 1
     """Of every training image: row v·M + i of what `train` holds is the view v of the image i of M."""
     members: npt.NDArray[np.int32] | None = None
-    """Which of the M images are trained on, int32 (N,), the others being a fold's validation images; None: all."""
+    """Which of the M images are trained on, int32 (N,), the others being a fold's validation images; None:
+    all."""
 
     def rows(self, indices: BatchIndices, seed: int, epoch: int) -> BatchIndices:
         """Rows of what `train` holds: one of its views, drawn at random, in the place of every image.

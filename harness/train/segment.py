@@ -60,7 +60,7 @@ class _Trained:
 def run_segment(
     segment: Segment, cache: WorkerCache, observe: Observe, should_stop: Callable[[], bool]
 ) -> Future[None]:
-    """Train, evaluate after every epoch, and leave a checkpoint or the model behind; of a whole fold, neither.
+    """Train, evaluate after every epoch, and leave a checkpoint or the model behind; of a fold, neither.
 
     Every result goes through `observe`, which is also called from another thread. When the training is
     over, `TrainingEnded` is told and the next segment may be run, while the last checkpoint or the model is

@@ -101,8 +101,8 @@ class WorkerCache:
     ) -> SplitImages:
         """What the segment trains on and is evaluated with: pixels, or features that a body makes of them.
 
-        All folds share the images in memory. They are pixels where the body is trained as well. What is in memory takes no more than `data_memory`
-        bytes; what was used longest ago makes room.
+        All folds share the images in memory. They are pixels where the body is trained as well. What is in
+        memory takes no more than `data_memory` bytes; what was used longest ago makes room.
 
         Args:
             segment: on the open data set.

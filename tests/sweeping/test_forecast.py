@@ -320,7 +320,7 @@ def test_the_length_of_a_sweep_whose_last_epochs_are_dearer() -> None:
     dear = Priced("whole", 3.0, 10.0)
     found = sweep_seconds(
         lambda: FullTraining(10), [Priced("head", 1.0, 0.5, until=8, then=dear)], trials=4, workers=1,
-        objectives=1, rng=random.Random(0),
+        objectives=1, epochs=10, rng=random.Random(0),
     )  # fmt: skip
     assert found.middle == pytest.approx(4 * (8 * 0.5 + 2 * 10) + 1 + 3)
 
@@ -329,7 +329,7 @@ def test_the_length_of_a_sweep_of_full_trainings() -> None:
     """Eight trials of ten epochs on two workers: four each, and each worker compiles once."""
     found = sweep_seconds(
         lambda: FullTraining(10), [Priced("one", 3.0, 0.5)], trials=8, workers=2, objectives=1,
-        rng=random.Random(0),
+        epochs=10, rng=random.Random(0),
     )  # fmt: skip
     assert found.low == found.middle == found.high == pytest.approx(4 * 10 * 0.5 + 3.0)
 
@@ -337,6 +337,7 @@ def test_the_length_of_a_sweep_of_full_trainings() -> None:
 def test_halving_takes_less_and_varies() -> None:
     configurations = [Priced(str(number), 1.0, float(number)) for number in range(1, 9)]
     found = sweep_seconds(
-        lambda: Asha(1, 27, 3), configurations, trials=40, workers=2, objectives=2, rng=random.Random(0)
-    )
+        lambda: Asha(1, 27, 3), configurations, trials=40, workers=2, objectives=2, epochs=27,
+        rng=random.Random(0),
+    )  # fmt: skip
     assert 0 < found.low < found.middle < found.high < 40 * 27 * 4.5 / 2

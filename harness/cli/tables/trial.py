@@ -48,7 +48,7 @@ def print_trial(trial: Trial, objective: str, *, as_json: bool) -> None:
         {
             "trial": str(trial.number),
             "state": trial.state + (f" ({trial.reason})" if trial.reason else ""),
-            "score": "–" if trial.score is None else f"{trial.score:.4f}",
+            "score": _score(trial),
             "seed": str(trial.seed),
             "attempts": str(trial.attempts),
             "seconds": f"{trial.seconds:.1f}",
@@ -66,7 +66,7 @@ def print_trial(trial: Trial, objective: str, *, as_json: bool) -> None:
     )
     if trial.epochs:
         print()
-        _print_epochs(trial.epochs, objective)
+        _print_epochs(trial, objective)
     for evaluation in trial.shown_evaluations:
         print()
         print_evaluation(evaluation)
@@ -75,7 +75,17 @@ def print_trial(trial: Trial, objective: str, *, as_json: bool) -> None:
         print(trial.traceback)
 
 
-def _print_epochs(epochs: dict[int, dict[str, float]], objective: str) -> None:
+def _score(trial: Trial) -> str:
+    if trial.score is None:
+        return "–"
+    if trial.standard_error is None:
+        return f"{trial.score:.4f}"
+    ended = trial.folds.finished(trial.reached)
+    return f"{trial.score:.4f} (mean of {ended} folds, standard error {trial.standard_error:.4f})"
+
+
+def _print_epochs(trial: Trial, objective: str) -> None:
+    epochs, folds = trial.epochs, trial.folds
     names = list(next(iter(epochs.values())))
     numbers = sorted(epochs)
     metrics = [
@@ -86,4 +96,8 @@ def _print_epochs(epochs: dict[int, dict[str, float]], objective: str) -> None:
         )
         for name in names
     ]
-    print_columns([column("epoch", map(str, numbers)), *metrics], elsewhere="--json")
+    first = [column("epoch", [str(number - folds.before(number)) for number in numbers])]
+    if folds.parts:
+        of = [folds.fold_of(number) for number in numbers]
+        first.insert(0, column("fold", ["all" if fold is None else str(fold + 1) for fold in of]))
+    print_columns([*first, *metrics], elsewhere="--json")
