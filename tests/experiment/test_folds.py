@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ExperimentError
@@ -15,6 +15,7 @@ from harness.experiment.load import dump, load, restore
 FOLDS = st.builds(Folds, st.integers(2, 8), st.integers(1, 3), st.integers(1, 30))
 
 
+@settings(deadline=None)
 @given(FOLDS)
 def test_every_epoch_belongs_to_one_training(folds: Folds) -> None:
     epochs = list(range(1, folds.all_epochs + 1))
@@ -26,6 +27,7 @@ def test_every_epoch_belongs_to_one_training(folds: Folds) -> None:
         assert folds.finished(folds.ends(fold) - 1) == fold
 
 
+@settings(deadline=None)
 @given(FOLDS, st.data())
 def test_all_images_are_trained_on_for_as_long_as_the_folds_took(folds: Folds, data: st.DataObject) -> None:
     took = [data.draw(st.integers(1, folds.epochs)) for _ in range(folds.number)]
@@ -37,6 +39,7 @@ def test_all_images_are_trained_on_for_as_long_as_the_folds_took(folds: Folds, d
     assert max(below, above) <= len(took) / 2
 
 
+@settings(deadline=None)
 @given(st.integers(1, 1000))
 def test_without_folds_there_is_one_training(epoch: int) -> None:
     assert ONE_TRAINING.before(epoch) == ONE_TRAINING.finished(epoch) == 0

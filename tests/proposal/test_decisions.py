@@ -110,7 +110,9 @@ def test_what_is_proposed_fits_the_data(survey: Survey, means: Means, limit: flo
             held_out = said
         assert (f"dataset.{key}" in found) == held_out
     given = survey.config.model_fields_set
-    few = divided(survey).validation < 300 and "validation" not in survey.counts
+    division = divided(survey)
+    few = division.validation < 300 and division.train + division.validation >= 5
+    few = few and "validation" not in survey.counts
     if not given & {"folds", "validation_fraction"}:
         assert found.get("dataset.folds") == (5 if few else None)
     if experiment.folds.parts:

@@ -111,15 +111,15 @@ def test_every_race_ends_with_its_best_trained_on_all_images(
 
 
 def test_whoever_is_clearly_behind_is_left_behind() -> None:
-    """One in four is good by ten times the noise: the others get two folds each, once there is a good leader."""
+    """One in four is better by ten times the noise: the others get the two folds that everybody gets."""
 
     def score(trial: int, fold: int) -> Values:
         noise = random.Random(f"{trial} {fold}").gauss(0, 0.01)
         return ((0.9 if trial % 4 == 0 else 0.8) + 0.05 * fold + noise,)
 
     race = Race(FoldRace(5, EPOCHS), 20, score).run()
-    assert [one for one in range(20) if len(race.scores[one]) == 5] == [0, 4, 8, 12, 16]
-    assert all(len(race.scores[one]) == 2 for one in range(20) if one % 4)
+    assert all(len(race.scores[one]) == UNJUDGED for one in range(20) if one % 4)
+    assert len(race.whole) >= 3
 
 
 def test_equals_are_not_told_apart_and_get_about_all_folds() -> None:
