@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.manifest import Manifest
+from harness.data.sealed import part_digest, sealed_arrays
 from harness.data.sentences import counted, listed
 from harness.data.source import Pool
 from harness.data.split import Indices, hold_out, limit
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import write_file
-from harness.paths.prepared import hashes_file, labels_file, split_file
+from harness.paths.prepared import hashes_file, labels_file, sealed_name, split_name
 from harness.records import Dataset
 
 Labels = npt.NDArray[np.int32]
@@ -100,6 +101,7 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         train, validation = pools.held_out(train, config.validation_fraction, seed, "validation")
     parts = {"train": train, "validation": validation, "test": test}
     labels = {part: pools.labels[where[part]][indices] for part, indices in parts.items()}
+    hashes = {part: pools.hashes[where[part]][indices] for part, indices in parts.items()}
     _check_classes_left(pools, labels)
     key = f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}"
     if digest != manifest.digest:
@@ -114,6 +116,7 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         digest=digest,
         classes=tuple(pools.classes),
         image_shape=(height, width, channels),
+        split_digests={part: part_digest(hashes[part], labels[part]) for part in parts},
         counts={part: len(indices) for part, indices in parts.items()},
         class_counts={name: int(count) for name, count in zip(pools.classes, counts, strict=True)},
         warnings=tuple(pools.warnings),
@@ -193,20 +196,20 @@ def _check_classes_left(pools: _Pools, labels: dict[str, Labels]) -> None:
 
 
 def _write(folder: Path, key: str, parts: dict[str, Indices], where: dict[str, Pool]) -> str:
-    """Write a split; its file's name."""
-    file = split_file(folder, key)
+    """Write a split, and which the test images are into a file apart; the name of the split's file."""
+    name = split_name(key)
+    pools = np.array([where[part] for part in ("train", "validation")])
+    _write_arrays(folder / name, {"train": parts["train"], "validation": parts["validation"], "pools": pools})
+    _write_arrays(folder / sealed_name(name), sealed_arrays(parts["test"], where["test"]))
+    return name
+
+
+def _write_arrays(file: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
     content = io.BytesIO()
-    np.savez(
-        content,
-        train=parts["train"],
-        validation=parts["validation"],
-        test=parts["test"],
-        pools=np.array([where[part] for part in ("train", "validation", "test")]),
-    )
+    np.savez(content, **arrays)  # type: ignore[arg-type]
     # It is computed every time, so a file that differs is damaged.
     if not file.exists() or file.read_bytes() != content.getvalue():
         write_file(file, lambda temporary: temporary.write_bytes(content.getvalue()))
-    return file.name
 
 
 def _warn_of_lookalikes(pools: _Pools) -> None:

@@ -19,6 +19,8 @@ ORIGINALS = "originals"
 CONTENTS = "index.json"
 """What a folder of originals or of reference images holds."""
 REFERENCE_IMAGES = "images.npz"
+_SPLIT = "training-"
+"""How the names of files with a split begin; those of earlier versions, `split-`, hold test images too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,18 @@ def hashes_file(folder: Path, pool: str) -> Path:
     return folder / f"{pool}_hashes.npy"
 
 
-def split_file(folder: Path, key: str) -> Path:
-    """The file of the images that are trained on, named after everything that decides which they are."""
-    return folder / f"split-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+def split_name(key: str) -> str:
+    """The name of the file with the images that are trained on and validated with.
+
+    Args:
+        key: everything that decides which images they are.
+    """
+    return f"{_SPLIT}{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+
+
+def sealed_name(split: str) -> str:
+    """The name of the file with the test images that belong to a split, which stands beside the split's."""
+    return f"sealed-{split.removeprefix(_SPLIT)}"
 
 
 def features_folder(folder: Path, key: str, pool: str, view: int) -> Path:
