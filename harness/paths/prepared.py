@@ -19,8 +19,6 @@ ORIGINALS = "originals"
 CONTENTS = "index.json"
 """What a folder of originals or of reference images holds."""
 REFERENCE_IMAGES = "images.npz"
-_SPLIT = "training-"
-"""How the names of files with a split begin; those of earlier versions, `split-`, hold test images too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +73,13 @@ def split_name(key: str) -> str:
     Args:
         key: everything that decides which images they are.
     """
-    return f"{_SPLIT}{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    # Earlier versions called it `split-*`, and kept the test images in it too.
+    return f"training-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
 
 
 def sealed_name(split: str) -> str:
     """The name of the file with the test images that belong to a split, which stands beside the split's."""
-    return f"sealed-{split.removeprefix(_SPLIT)}"
+    return f"sealed-{split.removeprefix('training-')}"
 
 
 def features_folder(folder: Path, key: str, pool: str, view: int) -> Path:

@@ -1,4 +1,4 @@
-"""What is trained on and validated with is known without any test image, and old prepared data still serves."""
+"""What is trained on and validated with is known without any test image; old prepared data still serves."""
 
 from __future__ import annotations
 

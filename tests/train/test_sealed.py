@@ -17,7 +17,7 @@ from tests.train.one_worker import Worker
 
 EPOCHS = 2
 FAMILIES: dict[str, Params] = {
-    "pixels": complete({"depth": 1, "width": 4, "scaling": "standardize", "augmentation": "shift"}),
+    "pixels": complete({"depth": 1, "width": 4, "scaling": "standardise", "augmentation": "shift"}),
     "features": complete({"family": "pretrained", "image_size": 32, "head_width": 8, "views": 2}),
 }
 
@@ -28,7 +28,7 @@ def prepared(cache: Path) -> Dataset:
 
 
 def poisoned(dataset: Dataset) -> Dataset:
-    """The same data with noise in the place of every test image, and without the file that says which they are.
+    """The same data with noise in the place of every test image, without the file that says which they are.
 
     They stand in the same array as the images that are trained on.
     """
@@ -56,8 +56,6 @@ def test_other_test_images_change_no_bit(params: Params, tmp_path: Path) -> None
         (checkpoint,) = worker.of_kind(CheckpointSaved)
         assert isinstance(checkpoint, CheckpointSaved)
         assert [one.split for one in ended.evaluations] == ["validation"]
-        told.append(
-            (worker.numbers(), worker.weights(), checkpoint.checkpoint.sha256, ended.evaluations)
-        )
+        told.append((worker.numbers(), worker.weights(), checkpoint.checkpoint.sha256, ended.evaluations))
     assert told[0] == told[1]
     assert workers[0].of_kind(ModelSaved)
