@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.group_split import hold_out_groups
+from harness.data.groups import Groups, Units, digest_of_units, units
 from harness.data.manifest import Manifest
 from harness.data.sealed import part_digest, sealed_arrays
 from harness.data.sentences import counted, listed
@@ -37,10 +39,17 @@ class _Pools:
     hashes: dict[str, Hashes]
     used: dict[str, Indices]
     """Readable images that are in no other pool."""
+    units: dict[str, Units]
+    """By pool, numbers that are equal where images must stay together: identical ones, those of a group."""
+    grouped: bool
+    """Whether there are groups."""
     warnings: list[str] = field(default_factory=list)
 
     def held_out(self, train: Indices, fraction: float, seed: int, what: str) -> tuple[Indices, Indices]:
         """What stays for training, and what is held out."""
+        if self.grouped:
+            own, units = self.labels["train"], self.units["train"]
+            return hold_out_groups(train, own, units, fraction, seed, classes=self.classes, what=what)
         self._check_enough(train, what if fraction else "")
         labels, hashes = self.labels["train"], self.hashes["train"]
         return hold_out(train, labels, hashes, fraction, seed, classes=self.classes, what=what)
@@ -76,13 +85,22 @@ class _Pools:
                 )
 
 
-def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -> Dataset:
+def divide(
+    folder: Path, manifest: Manifest, config: DatasetConfig, seed: int, groups: Groups | None = None
+) -> Dataset:
     """One split of prepared data: what the source brings, and for the rest what is held out of training.
+
+    Args:
+        folder: of the prepared data.
+        manifest: of the folder.
+        config: how much is held out.
+        seed: decides what is held out for validation.
+        groups: of the images; None if there are none.
 
     Raises:
         DataError: a class or a split has too few images.
     """
-    pools = _read(folder, manifest)
+    pools = _read(folder, manifest, groups)
     _judge_unreadable(pools, config)
     digest = _without_shared(pools, manifest.digest)
     where: dict[str, Pool] = {"train": "train", "validation": "validation", "test": "test"}
@@ -104,6 +122,8 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
     hashes = {part: pools.hashes[where[part]][indices] for part, indices in parts.items()}
     _check_classes_left(pools, labels)
     key = f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}"
+    if groups is not None:
+        key += f" groups {digest_of_units(pools.units)}"
     if digest != manifest.digest:
         key += " without what validation shares with test"
     split = _write(folder, key, parts, where)
@@ -134,11 +154,14 @@ def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
         )
 
 
-def _read(folder: Path, manifest: Manifest) -> _Pools:
+def _read(folder: Path, manifest: Manifest, groups: Groups | None) -> _Pools:
     labels: dict[str, Labels] = {p: np.load(labels_file(folder, p)) for p in manifest.pools}
     hashes: dict[str, Hashes] = {p: np.load(hashes_file(folder, p)) for p in manifest.pools}
     used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
-    pools = _Pools(manifest.classes, labels, hashes, used)
+    together = hashes if groups is None else units(hashes, groups.names, used)
+    pools = _Pools(manifest.classes, labels, hashes, used, together, groups is not None)
+    if groups is not None:
+        pools.warnings.append(groups.said)
     _warn_of_lookalikes(pools)
     _warn_of_contradictions(pools)
     return pools
@@ -150,22 +173,23 @@ def _without_shared(pools: _Pools, digest: str) -> str:
     for one, other in PAIRS:
         if one not in pools.used or other not in pools.used:
             continue
-        there = pools.hashes[other][pools.used[other]]
-        shared = np.isin(pools.hashes[one][pools.used[one]], there)
+        there = pools.units[other][pools.used[other]]
+        shared = np.isin(pools.units[one][pools.used[one]], there)
+        also = (
+            f"are also {other} images, or of a group with some,"
+            if pools.grouped
+            else f"are also {other} images"
+        )
         number = int(shared.sum())
         if not number:
             continue
         pools.used[one] = pools.used[one][~shared]
         if one == "train":
-            pools.warnings.append(
-                f"{number} training images that are also {other} images were left out of training."
-            )
+            pools.warnings.append(f"{number} training images that {also} were left out of training.")
             continue
         # Studies of the time when these images still counted cannot be compared.
         digest = hashlib.sha256(f"{digest} without {number}".encode()).hexdigest()
-        pools.warnings.append(
-            f"{number} validation images that are also test images were left out of validation."
-        )
+        pools.warnings.append(f"{number} validation images that {also} were left out of validation.")
         if not len(pools.used[one]):
             raise DataError(
                 "All validation images are test images as well, so that no choice between models would be "
