@@ -46,8 +46,8 @@ def as_begun(experiment: Experiment, state: StudyState, note: Callable[[str], No
     """The experiment as a study that goes on needs it, where its file says nothing.
 
     Its pictures are as large as they were, whatever its space would ask for by now, and are kept together as
-    they were. And where a parameter was added to harness after the study began, new trials have the value that
-    the first ones had.
+    they were. And where a parameter was added to harness after the study began, new trials have the value
+    that the first ones had.
 
     Args:
         experiment: whatever its file says.
