@@ -36,7 +36,7 @@ def harness(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         [
             sys.executable,
             "-c",
-            GUARDED if arguments[0] == "sweep" else "from harness.cli import main; main()",
+            GUARDED if arguments[0] in ("sweep", "confirm") else "from harness.cli import main; main()",
             *arguments,
         ],
         capture_output=True,
