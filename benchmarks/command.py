@@ -24,6 +24,13 @@ def trial(study: str, number: int = 0) -> dict[str, Any]:
     return found
 
 
+def on_test(study: str, number: int = 0) -> dict[str, Any]:
+    """The evaluation of a trial's model on the test images, for which the study's test set is opened."""
+    found: dict[str, Any] = json.loads(harness("confirm", study, str(number), "--as-is", "--json"))
+    evaluation: dict[str, Any] = found["test"]
+    return evaluation
+
+
 def machine() -> str:
     with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
         model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")

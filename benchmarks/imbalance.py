@@ -16,7 +16,7 @@ import statistics
 import uuid
 from pathlib import Path
 
-from benchmarks.command import harness, machine, trial
+from benchmarks.command import harness, machine, on_test
 
 REMEDIES = ("none", "class_weights", "sampling", "focal")
 TEST_SHARE = 0.2
@@ -63,9 +63,7 @@ def main() -> None:
                 "--study", study, "--json", "--set", f"seed={seed}", "--set", f"space.balance={remedy}",
                 "--set", "space.focal_gamma=2.0", "--set", "space.augmentation=shift",
             )  # fmt: skip
-            test = trial(study)["evaluations"][-1]
-            assert test["split"] == "test"
-            found[remedy].append(test["metrics"]["f1_macro"])
+            found[remedy].append(on_test(study)["metrics"]["f1_macro"])
     for remedy, scores in found.items():
         each = ", ".join(f"{score:.4f}" for score in scores)
         gain = statistics.mean(scores) - statistics.mean(found["none"])

@@ -5,7 +5,8 @@
 Each run is a command as a user would type it, with stores and caches of its own, so that images are decoded
 and features computed within it: `harness sweep FOLDER --timeout SECONDS`, and for the networks from scratch
 `harness sweep cifar10 --dataset FOLDER --timeout SECONDS`. The best trial's model is tested on the images
-that were held out, once. The seed decides the split into training and validation, and the search.
+that were held out, once, by `harness confirm measured --as-is`. The seed decides the split into training and
+validation, and the search.
 
 It is also told where a trial's time goes, by the event log: its share of the wall time, what of a worker's
 time was spent in epochs, and the seconds from a complete trial's last epoch to its model.
@@ -84,7 +85,7 @@ def sweep(arguments: list[str], seconds: int, seed: int) -> dict[str, Any]:
         )
         wall = time.monotonic() - began
         tested = subprocess.run(
-            [sys.executable, "-m", "benchmarks.arms.tested", f"{place}/home", "measured"],
+            [sys.executable, "-m", "benchmarks.arms.tested", "measured"],
             env=os.environ | stores,
             stdout=subprocess.PIPE,
             check=True,

@@ -13,21 +13,21 @@ import argparse
 import json
 import uuid
 from pathlib import Path
-from typing import Any
 
-from benchmarks.command import harness, machine, trial
+from benchmarks.command import harness, machine, on_test, trial
 
 ARMS = {"baseline": "baseline", "recipe": "cifar10-fast"}
 
 
-def run(experiment: str, dataset: str, epochs: int, images: int, precision: str) -> dict[str, Any]:
+def run(experiment: str, dataset: str, epochs: int, images: int, precision: str) -> str:
+    """Train one configuration; the study's name."""
     study = f"recipe-{uuid.uuid4().hex[:8]}"
     harness(
         "train", experiment, "--dataset", dataset, "--epochs", str(epochs), "--study", study, "--json",
         "--set", f"dataset.limit_train={images}", "--set", "dataset.validation_fraction=0.1",
         "--set", f"training.precision={precision}",
     )  # fmt: skip
-    return trial(study)
+    return study
 
 
 def main() -> None:
@@ -40,10 +40,11 @@ def main() -> None:
 
     rows = []
     for arm, experiment in ARMS.items():
-        short = run(experiment, options.dataset, 2, options.images, options.precision)
+        short = trial(run(experiment, options.dataset, 2, options.images, options.precision))
         seconds = short["epochs"]["2"]["epoch_seconds"]
         epochs = max(2, int(options.minutes * 60 / seconds))
-        full = run(experiment, options.dataset, epochs, options.images, options.precision)
+        study = run(experiment, options.dataset, epochs, options.images, options.precision)
+        full = trial(study)
         accuracies = [full["epochs"][str(epoch)]["val_accuracy"] for epoch in range(1, epochs + 1)]
         best = max(range(epochs), key=accuracies.__getitem__)
         rows.append(
@@ -54,7 +55,7 @@ def main() -> None:
                 "last": accuracies[-1],
                 "best": accuracies[best],
                 "best_epoch": best + 1,
-                "test": full["evaluations"][-1]["metrics"]["accuracy"],
+                "test": on_test(study)["metrics"]["accuracy"],
             }
         )
     print(f"{machine()}; {options.images:,} images")

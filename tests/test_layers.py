@@ -47,12 +47,16 @@ ALLOWED: dict[str, set[str]] = {
     },
     "analysis": {"experiment", "metrics", "paths", "records", "study", "tracking"},
     "deploy": {"data", "errors", "model", "paths", "records", "registry", "study"},
+    "confirmation": {
+        "clock", "data", "deploy", "engine", "errors", "paths", "records", "study", "sweeping", "tracking",
+    },
     "library": {
-        "analysis", "deploy", "errors", "experiment", "paths", "proposal", "records", "study", "sweeping",
+        "analysis", "confirmation", "deploy", "errors", "experiment", "paths", "proposal", "records", "study",
+        "sweeping",
     },
     "cli": {
-        "analysis", "data", "deploy", "engine", "errors", "experiment", "machine", "paths", "proposal",
-        "records", "study", "sweeping", "tracking",
+        "analysis", "confirmation", "data", "deploy", "engine", "errors", "experiment", "machine", "paths",
+        "proposal", "records", "study", "sweeping", "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""

@@ -56,4 +56,4 @@ def test_no_module_names_files_of_its_own(file: Path) -> None:
 
 def test_the_names_of_files_are_found_where_they_are() -> None:
     found = {name for file in (PACKAGE / "paths").glob("*.py") for name in names_in(file)}
-    assert {"events.jsonl", "model.keras", "*_images.npy", "SHA256SUMS", "split-*.npz"} <= found
+    assert {"events.jsonl", "model.keras", "*_images.npy", "SHA256SUMS", "training-*.npz"} <= found

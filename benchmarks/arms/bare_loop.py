@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from harness.data.arrays import load
+from harness.data.sealed import open_sealed
 from harness.experiment.parameters import program_key
 from harness.model.preprocessing import PixelStatistics
 from harness.model.schedules import learning_rates
@@ -27,7 +28,7 @@ class BareLoop:
         images, labels = arrays.train()
         self._images, self._labels = tf.constant(images), tf.constant(labels)
         self._order_labels = np.asarray(labels)
-        self._validation, self._test = arrays.validation(), arrays.test
+        self._validation = arrays.validation()
         self._programs: dict[str, Program] = {}
 
     def train(
@@ -58,7 +59,8 @@ class BareLoop:
         return program
 
     def test_accuracy(self, program: Program) -> float:
-        return accuracy(program, *self._test())
+        images, labels = open_sealed(self._dataset)
+        return accuracy(program, images[:], labels)
 
 
 def accuracy(program: Program, images: np.ndarray, labels: np.ndarray) -> float:

@@ -1,45 +1,33 @@
-"""The best trial of a study on the images that were held out, and where its trials' time went, as JSON."""
+"""The best trial of a study on its test images, and where its trials' time went."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from harness.data.arrays import load
-from harness.model.keras_setup import import_keras
+from benchmarks.command import on_test
+from harness.paths import StudyPaths
 from harness.records import EpochEnded, LogRecord, ModelSaved, SegmentEnded, SegmentStarted
-from harness.study.event_log import EventLog
+from harness.study.event_log import read
 from harness.study.state import StudyState, best, fold
 
 
 def main() -> None:
-    home, name = sys.argv[1:]
-    (file,) = Path(home).rglob(f"{name}/events.jsonl")
-    log = EventLog(file)
-    state = fold(log.records)
-    print(json.dumps(tested(state, file.parent) | seconds(log.records)))
-    log.close()
+    (name,) = sys.argv[1:]
+    records = read(StudyPaths.of(name).log)
+    print(json.dumps(tested(fold(records)) | seconds(records)))
 
 
-def tested(state: StudyState, folder: Path) -> dict[str, Any]:
+def tested(state: StudyState) -> dict[str, Any]:
     champion = best(state)
     trials = len(state.trials)
     if champion is None or champion.model is None:
         return {"trials": trials, "validation": None, "test": None, "params": None}
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    keras = import_keras()
-    model = keras.saving.load_model(folder / champion.model.file)
-    images, labels = load(state.started.dataset).test()
-    probabilities = model.predict(images.astype(np.float32), verbose=0)
     return {
         "trials": trials,
         "validation": champion.score,
-        "test": float((probabilities.argmax(axis=1) == labels).mean()),
+        "test": on_test(state.name, champion.number)["metrics"]["accuracy"],
         "params": champion.params,
         "model_bytes": champion.model.size,
     }

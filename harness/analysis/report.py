@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.importance import importances
 from harness.analysis.status import status
-from harness.analysis.tables import further_objectives, pareto_front, ranking
+from harness.analysis.tables import (
+    TEST,
+    column_of_test,
+    further_objectives,
+    pareto_front,
+    ranking,
+    score_on_test,
+)
 from harness.paths import write_text
 from harness.study.state import StudyState, best
 from harness.study.trial import Trial
@@ -43,6 +50,13 @@ def write_report(state: StudyState, target: Path) -> None:
         best=best(state),
         columns=ranked.columns,
         rows=[[_cell(value) for value in row.values()] for row in ranked.rows],
+        test_metric=column_of_test(state),
+        tested=[
+            (number, value)
+            for number in state.openings
+            if (value := score_on_test(state.trials[number], column_of_test(state).removeprefix(TEST)))
+            is not None
+        ],
         figures=[(title, _html(figure)) for title, figure in _figures(state)],
         plotly=get_plotlyjs(),
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.study.limits import used_up
+from harness.study.openings import openings_in_words
 from harness.study.refused import refusals
 from harness.study.state import StudyState, best
 
@@ -38,6 +39,10 @@ class Status:
     """Who runs it now, in words; None if nobody does."""
     next: str | None
     """The command with which the study goes on; None while it runs, and when it is complete."""
+    test_openings: int
+    """How many models of the study were evaluated on the test images."""
+    test_set: str
+    """The same in words."""
     refused: list[str]
     """Sentences on configurations that were suggested and not begun."""
     failures: dict[str, str]
@@ -73,6 +78,8 @@ def status(state: StudyState, running: str | None = None) -> Status:
         complete=complete and not running,
         running=running,
         next=None if complete or running else resume,
+        test_openings=len(state.openings),
+        test_set=openings_in_words(state),
         refused=refusals(state),
         failures={
             str(trial.number): f"{trial.failure}: {trial.reason}"

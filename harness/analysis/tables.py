@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.study.trial import Trial
 
 _ORDER = {"complete": 0, "paused": 1, "pruned": 1, "running": 2, "waiting": 3, "failed": 4}
+TEST = "test_"
+"""What stands before a metric's name where it is that of the test images."""
 SHOWN = tuple(f"{VALIDATION}{name}" for name, metric in METRICS.items() if metric.in_tables)
 
 
@@ -50,8 +52,9 @@ def ranking(state: StudyState, *, top: int | None = None) -> Ranking:
         One row for each trial with the columns `rank`, `trial`, `state`, `score` (with folds their mean, then
         its `standard_error` and how many `folds` it is of), the metrics, `epochs`, `seconds`, `parameters`
         (the number of weights), then one for each varying parameter. With several objectives, the further
-        ones stand behind the score, and `pareto` says whether the trial is on the Pareto front; where a trial
-        has failed, the last column, `reason`, says why.
+        ones stand behind the score, and `pareto` says whether the trial is on the Pareto front. Where the
+        test set was opened, a column `test_…` behind the score holds the score on it of the trials for which
+        it was. Where a trial has failed, the last column, `reason`, says why.
     """
 
     def key(trial: Trial) -> tuple[int, int, float, int]:
@@ -64,11 +67,11 @@ def ranking(state: StudyState, *, top: int | None = None) -> Ranking:
     metrics = [name for name in _metrics_of(state) if name not in further]
     objectives = [*further, "pareto"] if further else []
     folds = ["standard_error", "folds"] if state.folds.parts else []
+    tested = [column_of_test(state)] if state.openings else []
     reason = ["reason"] if any(trial.failure and trial.reason for trial in ranked) else []
     varying = _varying(state)
-    columns = ["rank", "trial", "state", "score", *folds, *objectives, *metrics]
-    columns += ["epochs", "seconds", "parameters"]
-    columns = list(dict.fromkeys([*columns, *varying, *reason]))
+    first = ["rank", "trial", "state", "score", *folds, *tested, *objectives]
+    columns = list(dict.fromkeys([*first, *metrics, "epochs", "seconds", "parameters", *varying, *reason]))
     front = {trial.number for trial in pareto_front(state)} if further else set()
     rows = []
     for rank, trial in enumerate(ranked, start=1):
@@ -76,9 +79,22 @@ def ranking(state: StudyState, *, top: int | None = None) -> Ranking:
         if further:
             row |= {name: trial.last_metrics.get(name) for name in further}
             row["pareto"] = trial.number in front
+        row |= {name: score_on_test(trial, name.removeprefix(TEST)) for name in tested}
         row["reason"] = trial.reason if trial.failure else None
         rows.append({name: row[name] for name in columns})
     return Ranking(columns, rows)
+
+
+def column_of_test(state: StudyState) -> str:
+    """The name of the column with scores on the test images: the objective's metric, or else the accuracy."""
+    name = state.objective.name
+    return f"{TEST}{name.removeprefix(VALIDATION) if name.startswith(VALIDATION) else 'accuracy'}"
+
+
+def score_on_test(trial: Trial, metric: str) -> float | None:
+    """A metric of the trial's model on the test images; None if they were not opened for it."""
+    found = [one.metrics.get(metric) for one in trial.evaluations if one.split == "test"]
+    return found[0] if found else None
 
 
 def further_objectives(state: StudyState) -> list[str]:

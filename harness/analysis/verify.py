@@ -17,6 +17,7 @@ from harness.records import (
     StudyStarted,
     TrialEnded,
 )
+from harness.study.openings import openings_in_words
 from harness.study.state import StudyState, fold
 from harness.tracking.tracker import Audit, Findings
 
@@ -78,6 +79,7 @@ def verify(
         ),
         _check("V5", "all agree on states and on the best trial", states, mended_by_sync=True),
         Check("V6", "at most one epoch was trained twice for each interruption", tuple(_repeats(records))),
+        Check("V7", _about_openings(state), tuple(_openings(paths, state))),
     ]
 
 
@@ -154,6 +156,32 @@ def _needless_checkpoints(paths: StudyPaths, state: StudyState) -> list[Path]:
         for checkpoint in trial.checkpoints
     }
     return sorted(found - needed)
+
+
+def _about_openings(state: StudyState) -> str:
+    """How often the test set was opened, and how it should have been."""
+    how = ", in full and with the model that the trial has" if state.openings else ""
+    return f"{openings_in_words(state)}{how}"
+
+
+def _openings(paths: StudyPaths, state: StudyState) -> list[str]:
+    """What is wrong with the evaluations on test images."""
+    problems: list[str] = []
+    for number, opening in state.openings.items():
+        trial = state.trials[number]
+        if trial.model is not None and trial.model.sha256 != opening.model_sha256:
+            problems.append(f"the test set was opened for another model than the one that trial {number} has")
+        if opening.evaluation is None:
+            problems.append(
+                f"the test set was opened for trial {number}, but what was found is missing; finish it with: "
+                f"harness confirm {paths.folder.name} {number} --as-is"
+            )
+        elif sum(map(sum, opening.evaluation.confusion)) != opening.images:
+            problems.append(f"the evaluation of trial {number} is not of all {opening.images:,} test images")
+    digests = {one.test_digest for one in state.openings.values() if one.test_digest}
+    if len(digests) > 1:
+        problems.append("the test set was opened for trials with different test images")
+    return problems
 
 
 def _repeats(records: Sequence[LogRecord]) -> list[str]:

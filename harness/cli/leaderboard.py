@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import Annotated
 
 import typer
@@ -17,11 +18,12 @@ def leaderboard(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Rank the trials of a study."""
-    from harness.analysis.tables import further_objectives, ranking
+    from harness.analysis.tables import column_of_test, further_objectives, ranking
     from harness.analysis.tables import leaderboard as as_frame
     from harness.cli.tables import print_json, print_ranking
     from harness.errors import UsageError
     from harness.study.opening import open_study
+    from harness.study.openings import openings_in_words
 
     if json_ and csv:
         raise UsageError("--json and --csv exclude each other; choose one.")
@@ -34,4 +36,6 @@ def leaderboard(
     elif json_:
         print_json(ranking(state, top=top).rows)
     else:
-        print_ranking(ranking(state, top=top), further_objectives(state))
+        print_ranking(ranking(state, top=top), [*further_objectives(state), column_of_test(state)])
+        if state.openings:
+            print(f"{column_of_test(state)}: {openings_in_words(state)}", file=sys.stderr)

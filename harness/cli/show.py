@@ -18,6 +18,7 @@ def show(
     from harness.cli.tables import print_trial
     from harness.study.choosing import choose_trial
     from harness.study.opening import open_study
+    from harness.study.openings import openings_in_words
 
     _, state = open_study(study)
-    print_trial(choose_trial(state, trial), state.objective.name, as_json=json_)
+    print_trial(choose_trial(state, trial), state.objective.name, openings_in_words(state), as_json=json_)

@@ -29,7 +29,6 @@ def run_and_report(
     study: str | None,
     workers: int | Literal["auto"] | None,
     resume: bool = False,
-    evaluate_test: bool = False,
     recheck: bool = False,
 ) -> SweepResult:
     """Run, print the summary to stderr, and exit with the code that the outcome has.
@@ -57,7 +56,6 @@ def run_and_report(
             study=study,
             resume=resume,
             workers=workers,
-            evaluate_test=evaluate_test,
             recheck=recheck,
             stop=stop,
             began=began,

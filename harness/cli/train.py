@@ -27,15 +27,25 @@ def train(
     set_: SetOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Train one configuration on all cores, then open the test split once and report on it.
+    """Train one configuration on all cores, and report on the validation images; the test set stays sealed.
 
-    What the experiment searches takes its default value; choose others with --set space.NAME=VALUE.
+    What the experiment searches takes its default value; choose others with --set space.NAME=VALUE. On the
+    test images the model is evaluated by `harness confirm STUDY --as-is`.
     """
-    from harness.cli.sweeping import run_and_report
-    from harness.cli.tables import print_evaluations
+    from dataclasses import asdict
+
+    from harness.cli.sweeping import run_and_report, say
+    from harness.cli.tables import print_evaluation, print_json
     from harness.experiment.load import load, single
     from harness.experiment.overrides import options
+    from harness.study.openings import openings_in_words
 
     chosen = single(load(experiment, [*(set_ or []), *options(dataset=dataset, epochs=epochs, trials=1)]))
-    result = run_and_report(chosen, study=study, workers=1, evaluate_test=True, recheck=recheck)
-    print_evaluations(result.state.trials[0].shown_evaluations, as_json=json_)
+    state = run_and_report(chosen, study=study, workers=1, recheck=recheck).state
+    evaluations = state.trials[0].shown_evaluations
+    if json_:
+        print_json({evaluation.split: asdict(evaluation) for evaluation in evaluations})
+    for evaluation in () if json_ else evaluations:
+        print_evaluation(evaluation, openings_in_words(state))
+    if not state.openings and state.started.dataset.counts["test"]:
+        say(f"{openings_in_words(state)}; evaluate on it with: harness confirm {state.name} --as-is")

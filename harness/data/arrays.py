@@ -1,4 +1,4 @@
-"""Prepared data as arrays."""
+"""Prepared data as arrays: what is trained on and validated with (test images: `harness.data.sealed`)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from harness.records import Dataset
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
-Part = Literal["train", "validation", "test"]
-
-
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
+Part = Literal["train", "validation"]
+PARTS: tuple[Part, ...] = ("train", "validation")
 
 
 def part_named(name: str) -> Part:
@@ -55,7 +53,10 @@ class ImagesOnDisk:
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """One split of a prepared data set; the images stay on disk until they are asked for."""
+    """One split of a prepared data set; the images stay on disk until they are asked for.
+
+    It knows nothing of test images: whoever has it cannot come upon one.
+    """
 
     folder: Path
     _indices: dict[Part, npt.NDArray[np.int64]]
@@ -70,9 +71,7 @@ class Arrays:
 
     def on_disk(self, part: Part) -> tuple[ImagesOnDisk, Labels]:
         """The images of a part, of which none is read yet, and their labels int32 (N,)."""
-        pool, indices = self._pools[part], self._indices[part]
-        labels: Any = _load(labels_file(self.folder, pool))
-        return ImagesOnDisk(_load(images_file(self.folder, pool)), indices), labels[indices]
+        return on_disk(self.folder, self._pools[part], self._indices[part])
 
     def held_out(self, fold: int) -> npt.NDArray[np.bool_]:
         """Which of the training images a fold, from 0, is validated on and does not train on: bool (N,)."""
@@ -89,10 +88,6 @@ class Arrays:
         """Validation images uint8 (N, H, W, C) and labels int32 (N,); of length 0 where there are none."""
         return self._part("validation")
 
-    def test(self) -> tuple[Images, Labels]:
-        """Test images uint8 (N, H, W, C) and labels int32 (N,), to be opened once, at the end; maybe none."""
-        return self._part("test")
-
     def _part(self, part: Part) -> tuple[Images, Labels]:
         images, labels = self.on_disk(part)
         if np.array_equal(images.indices, np.arange(len(images.pool))):
@@ -106,22 +101,39 @@ def load(dataset: Dataset) -> Arrays:
     try:
         with np.load(folder / dataset.split, allow_pickle=False) as stored:
             indices = {part: stored[part] for part in PARTS}
-            pools = dict(zip(PARTS, stored["pools"].tolist(), strict=True))
+            # Files of earlier versions name a third pool, that of the test images.
+            pools = dict(zip(PARTS, stored["pools"].tolist(), strict=False))
             folds = stored.get("folds")
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(_gone(folder / dataset.split, error)) from error
+        raise DataError(gone(folder / dataset.split, error)) from error
     return Arrays(folder, indices, pools, folds)
+
+
+def on_disk(folder: Path, pool: str, indices: npt.NDArray[np.int64]) -> tuple[ImagesOnDisk, Labels]:
+    """Chosen images of a pool, of which none is read yet, and their labels int32 (N,).
+
+    Args:
+        folder: of the prepared data.
+        pool: the name of the pool.
+        indices: positions in the pool, int64 (N,).
+
+    Raises:
+        DataError: the arrays are gone or damaged.
+    """
+    labels: Any = _load(labels_file(folder, pool))
+    return ImagesOnDisk(_load(images_file(folder, pool)), indices), labels[indices]
 
 
 def _load(file: Path) -> npt.NDArray[Any]:
     try:
         loaded: npt.NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(_gone(file, error)) from error
+        raise DataError(gone(file, error)) from error
     return loaded
 
 
-def _gone(file: Path, error: Exception) -> str:
+def gone(file: Path, error: Exception) -> str:
+    """The sentence for a file of prepared data that cannot be read."""
     return (
         f"The prepared data {file} is missing or damaged ({error}). Run the command again to prepare it anew."
     )

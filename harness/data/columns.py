@@ -1,4 +1,4 @@
-"""Which columns of a list hold paths, labels and splits."""
+"""Which columns of a list hold paths, labels, splits and groups."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ SPLITS = [
     "split", "subset", "partition", "set", "dataset", "datasplit", "traintest", "usage",
     "phase", "fold",
 ]  # fmt: skip
+GROUPS = ["group", "groups", "groupid"]
+"""Names of columns with what images belong to."""
 SURE_SPLITS = frozenset(["split", "subset", "partition", "datasplit"])
 """A column so called has nothing but splits; others have if all their values are."""
 _FLAGS = {"isvalid": "validation", "isval": "validation", "isvalidation": "validation", "istest": "test"}
@@ -49,6 +51,7 @@ class Columns:
     one_hot: tuple[int, ...]
     """Columns of 0 and 1, one a class."""
     split: int | None
+    group: int | None
     unused: tuple[str, ...]
     said: tuple[str, ...]
     """Sentences about what was not clear from the names alone."""
@@ -69,7 +72,7 @@ def choose_columns(
 
     Args:
         table: the list.
-        chosen: `dataset.columns`: names of columns by `path`, `label`, `split`.
+        chosen: `dataset.columns`: names of columns by `path`, `label`, `split`, `group`.
         splits: `dataset.splits`: values by pool; {} if the list has no splits.
         is_image: whether a value leads to an image.
 
@@ -104,9 +107,13 @@ def choose_columns(
             said.append(
                 f"the columns {listed(table.header[at] for at in one_hot)} of 0 and 1 are taken as classes"
             )
-    used = {path, split, label, *one_hot}
+    group = asked.get("group")
+    if group is None:
+        free = [at for at in range(len(names)) if at not in {path, split, label, *one_hot}]
+        group = _by_name(names, GROUPS, free)
+    used = {path, split, label, group, *one_hot}
     unused = tuple(name for at, name in enumerate(table.header) if at not in used and name)
-    return Columns(path, label, one_hot, split, unused, tuple(said))
+    return Columns(path, label, one_hot, split, group, unused, tuple(said))
 
 
 def no_columns(table: Table, columns: Sequence[str]) -> str:

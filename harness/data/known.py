@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.data.content import fingerprint
+from harness.data.groups import groups_of
 from harness.data.manifest import VERSION, read_manifest
 from harness.data.parts import divide
 from harness.data.source import ImageFiles
@@ -47,7 +48,8 @@ def known(config: DatasetConfig, seed: int) -> Dataset | None:
         found = store.find(looks)
         if found is None:
             return None
-        dataset = divide(found.folder, read_manifest(found.folder), config, seed)
+        groups = groups_of(source, config)
+        dataset = divide(found.folder, read_manifest(found.folder), config, seed, groups)
     except (HarnessError, OSError, _PackedError):
         return None
     return replace(dataset, name=found.name, pixel_range=found.pixel_range, warnings=())

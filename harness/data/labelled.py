@@ -22,6 +22,7 @@ class Labelled(NamedTuple):
     stat: os.stat_result
     label: str
     pool: Pool
+    group: str = ""
 
 
 def as_source(name: str, root: str, labelled: Sequence[Labelled], warnings: Iterable[str]) -> ImageFiles:
@@ -55,8 +56,9 @@ def as_source(name: str, root: str, labelled: Sequence[Labelled], warnings: Iter
             modified=stat.st_mtime_ns,
             changed=stat.st_ctime_ns,
             inode=stat.st_ino,
+            group=group,
         )
-        for path, stat, label, pool in labelled
+        for path, stat, label, pool, group in labelled
     )
     return ImageFiles(name, classes, files, (*warnings, *said))
 

@@ -104,7 +104,8 @@ def read_listing(
         repeated += key in seen
         if key not in seen:
             seen.add(key)
-            listing.labelled.append(Labelled(*found, label, split))
+            group = "" if columns.group is None else fields[columns.group]
+            listing.labelled.append(Labelled(*found, label, split, group))
     _judge_missing(table, finder, missing, config, listing)
     _refuse_several_labels(table, listing.labelled)
     listing.said += rows.sentences()
@@ -174,7 +175,7 @@ def _take_splits_of_folders(table: Table, config: DatasetConfig, listing: Listin
 
 
 def _say_columns(table: Table, columns: Columns) -> list[str]:
-    roles = {"path": columns.path, "label": columns.label, "split": columns.split}
+    roles = {"path": columns.path, "label": columns.label, "split": columns.split, "group": columns.group}
     taken = {role: table.header[at] for role, at in roles.items() if at is not None}
     unclear = [f"{role} is {name}" for role, name in taken.items() if name.casefold() != role]
     parts = [*([", ".join(unclear)] if unclear else []), *columns.said]

@@ -7,20 +7,22 @@ import io
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.data.folds import Parts, dealt_out, too_rare
+from harness.data.group_split import hold_out_groups
+from harness.data.groups import Groups, Units, digest_of_units, units
 from harness.data.manifest import Manifest
+from harness.data.sealed import part_digest, sealed_arrays
 from harness.data.sentences import counted, listed
 from harness.data.source import Pool
 from harness.data.split import Indices, hold_out, limit
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import write_file
-from harness.paths.prepared import hashes_file, labels_file, split_file
+from harness.paths.prepared import hashes_file, labels_file, sealed_name, split_name
 from harness.records import Dataset
 
 Labels = npt.NDArray[np.int32]
@@ -38,10 +40,17 @@ class _Pools:
     hashes: dict[str, Hashes]
     used: dict[str, Indices]
     """Readable images that are in no other pool."""
+    units: dict[str, Units]
+    """By pool, numbers that are equal where images must stay together: identical ones, those of a group."""
+    grouped: bool
+    """Whether there are groups."""
     warnings: list[str] = field(default_factory=list)
 
     def held_out(self, train: Indices, fraction: float, seed: int, what: str) -> tuple[Indices, Indices]:
         """What stays for training, and what is held out."""
+        if self.grouped:
+            own, units = self.labels["train"], self.units["train"]
+            return hold_out_groups(train, own, units, fraction, seed, classes=self.classes, what=what)
         self._check_enough(train, what if fraction else "")
         labels, hashes = self.labels["train"], self.hashes["train"]
         return hold_out(train, labels, hashes, fraction, seed, classes=self.classes, what=what)
@@ -50,11 +59,12 @@ class _Pools:
         """The part of each training image, dealt out so often: int16 (repeats, N); None without folds."""
         if config.folds is None:
             return None
-        self._check_enough(train, "validation")
-        labels, hashes = self.labels["train"][train], self.hashes["train"][train]
-        rare = too_rare(labels, hashes, config.folds, classes=self.classes)
+        labels, units = self.labels["train"][train], self.units["train"][train]
+        if not self.grouped:
+            self._check_enough(train, "validation")
+        rare = too_rare(labels, units, config.folds, classes=self.classes)
         self.warnings.extend([rare] if rare else [])
-        return dealt_out(labels, hashes, config.folds, config.repeats, seed, classes=self.classes)
+        return dealt_out(labels, units, config.folds, config.repeats, seed, classes=self.classes)
 
     def _check_enough(self, train: Indices, what: str) -> None:
         """Say why a class has too few images to hold some out, where these are not simply few."""
@@ -87,13 +97,22 @@ class _Pools:
                 )
 
 
-def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -> Dataset:
+def divide(
+    folder: Path, manifest: Manifest, config: DatasetConfig, seed: int, groups: Groups | None = None
+) -> Dataset:
     """One split of prepared data: what the source brings, and for the rest what is held out of training.
+
+    Args:
+        folder: of the prepared data.
+        manifest: of the folder.
+        config: how much is held out.
+        seed: decides what is held out for validation.
+        groups: of the images; None if there are none.
 
     Raises:
         DataError: a class or a split has too few images.
     """
-    pools = _read(folder, manifest)
+    pools = _read(folder, manifest, groups)
     _judge_unreadable(pools, config)
     digest = _without_shared(pools, manifest.digest)
     where: dict[str, Pool] = {"train": "train", "validation": "validation", "test": "test"}
@@ -115,10 +134,13 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         train, validation = pools.held_out(train, config.validation_fraction, seed, "validation")
     parts = {"train": train, "validation": validation, "test": test}
     labels = {part: pools.labels[where[part]][indices] for part, indices in parts.items()}
+    hashes = {part: pools.hashes[where[part]][indices] for part, indices in parts.items()}
     _check_classes_left(pools, labels)
     key = f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}"
     if config.folds is not None:
         key += f" {config.repeats} × {config.folds} folds"
+    if groups is not None:
+        key += f" groups {digest_of_units(pools.units)}"
     if digest != manifest.digest:
         key += " without what validation shares with test"
     split = _write(folder, key, parts, where, pools.dealt_out(train, config, seed))
@@ -131,6 +153,7 @@ def divide(folder: Path, manifest: Manifest, config: DatasetConfig, seed: int) -
         digest=digest,
         classes=tuple(pools.classes),
         image_shape=(height, width, channels),
+        split_digests={part: part_digest(hashes[part], labels[part]) for part in parts},
         counts={part: len(indices) for part, indices in parts.items()},
         class_counts={name: int(count) for name, count in zip(pools.classes, counts, strict=True)},
         folds=config.folds or 0,
@@ -161,11 +184,14 @@ def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
         )
 
 
-def _read(folder: Path, manifest: Manifest) -> _Pools:
+def _read(folder: Path, manifest: Manifest, groups: Groups | None) -> _Pools:
     labels: dict[str, Labels] = {p: np.load(labels_file(folder, p)) for p in manifest.pools}
     hashes: dict[str, Hashes] = {p: np.load(hashes_file(folder, p)) for p in manifest.pools}
     used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
-    pools = _Pools(manifest.classes, labels, hashes, used)
+    together = hashes if groups is None else units(hashes, groups.names, used)
+    pools = _Pools(manifest.classes, labels, hashes, used, together, groups is not None)
+    if groups is not None:
+        pools.warnings.append(groups.said)
     _warn_of_lookalikes(pools)
     _warn_of_contradictions(pools)
     return pools
@@ -177,22 +203,23 @@ def _without_shared(pools: _Pools, digest: str) -> str:
     for one, other in PAIRS:
         if one not in pools.used or other not in pools.used:
             continue
-        there = pools.hashes[other][pools.used[other]]
-        shared = np.isin(pools.hashes[one][pools.used[one]], there)
+        there = pools.units[other][pools.used[other]]
+        shared = np.isin(pools.units[one][pools.used[one]], there)
+        also = (
+            f"are also {other} images, or of a group with some,"
+            if pools.grouped
+            else f"are also {other} images"
+        )
         number = int(shared.sum())
         if not number:
             continue
         pools.used[one] = pools.used[one][~shared]
         if one == "train":
-            pools.warnings.append(
-                f"{number} training images that are also {other} images were left out of training."
-            )
+            pools.warnings.append(f"{number} training images that {also} were left out of training.")
             continue
         # Studies of the time when these images still counted cannot be compared.
         digest = hashlib.sha256(f"{digest} without {number}".encode()).hexdigest()
-        pools.warnings.append(
-            f"{number} validation images that are also test images were left out of validation."
-        )
+        pools.warnings.append(f"{number} validation images that {also} were left out of validation.")
         if not len(pools.used[one]):
             raise DataError(
                 "All validation images are test images as well, so that no choice between models would be "
@@ -229,22 +256,24 @@ def _write(
     where: dict[str, Pool],
     folds: Parts | None,
 ) -> str:
-    """Write a split, with the parts that its training images are dealt out to; its file's name."""
-    file = split_file(folder, key)
+    """Write a split, and which the test images are into a file apart; the name of the split's file.
+
+    With folds, it says to which parts its training images are dealt out.
+    """
+    name = split_name(key)
+    pools = np.array([where[part] for part in ("train", "validation")])
+    kept = {"train": parts["train"], "validation": parts["validation"], "pools": pools}
+    _write_arrays(folder / name, kept | ({} if folds is None else {"folds": folds}))
+    _write_arrays(folder / sealed_name(name), sealed_arrays(parts["test"], where["test"]))
+    return name
+
+
+def _write_arrays(file: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
     content = io.BytesIO()
-    dealt: dict[str, Any] = {} if folds is None else {"folds": folds}
-    np.savez(
-        content,
-        train=parts["train"],
-        validation=parts["validation"],
-        test=parts["test"],
-        pools=np.array([where[part] for part in ("train", "validation", "test")]),
-        **dealt,
-    )
+    np.savez(content, **arrays)  # type: ignore[arg-type]
     # It is computed every time, so a file that differs is damaged.
     if not file.exists() or file.read_bytes() != content.getvalue():
         write_file(file, lambda temporary: temporary.write_bytes(content.getvalue()))
-    return file.name
 
 
 def _warn_of_lookalikes(pools: _Pools) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.data.caching import arrays_of_arrays, arrays_of_files
+from harness.data.groups import groups_of
 from harness.data.manifest import read_manifest
 from harness.data.parts import divide
 from harness.data.sentences import as_text
@@ -49,7 +50,8 @@ def prepare(
         found = arrays_of_files(source, config, store, progress, recheck=recheck)
     else:
         found = arrays_of_arrays(source, config, store, progress, tell)
-    dataset = divide(found.folder, read_manifest(found.folder), config, seed)
+    groups = groups_of(source, config)
+    dataset = divide(found.folder, read_manifest(found.folder), config, seed, groups)
     said = (*store.notes, *source.warnings, *found.warnings, *dataset.warnings)
     if not isinstance(source, ImageFiles):
         said = (*said, *_not_resized(config, dataset.image_shape))

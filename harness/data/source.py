@@ -32,6 +32,8 @@ class ImageFile:
     changed: int
     """When anything of it was last changed, as only the system can say: nanoseconds since 1970."""
     inode: int
+    group: str = ""
+    """What a list says it belongs to; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import inf, isfinite
 from typing import Annotated, Any, Literal, Self
 
@@ -32,6 +33,22 @@ def _range(value: Any) -> Any:
     return value
 
 
+BY_COLUMN, UNGROUPED = "auto", "none"
+"""Values of `groups` that are no patterns."""
+
+
+def _groups(value: Any) -> Any:
+    if not isinstance(value, str) or not value:
+        raise ValueError(
+            f"it must be {BY_COLUMN}, {UNGROUPED} or a regular expression such as '(patient[0-9]+)_'"
+        )
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"it is no regular expression: {error}") from None
+    return value
+
+
 Names = Annotated[list[str], BeforeValidator(_names)]
 
 
@@ -49,6 +66,7 @@ class ColumnNames(Strict):
     path: Name | None = None
     label: Name | None = None
     split: Name | None = None
+    group: Name | None = None
 
 
 class DatasetConfig(Strict):
@@ -63,7 +81,11 @@ class DatasetConfig(Strict):
     splits: SplitNames | None = None
     """Which folders, or values of a list's column, are which split. None: by their names."""
     columns: ColumnNames = ColumnNames()
-    """Which columns of a list hold path, label and split, where their names do not say it."""
+    """Which columns of a list hold path, label, split and group, where their names do not say it."""
+    groups: Annotated[str, BeforeValidator(_groups)] = BY_COLUMN
+    """What keeps images together on one side of a split, such as those of one patient: a regular expression
+    that is looked for in the paths of image files, whose part in parentheses names the group. `auto`: a
+    list's column `group`, if it has one. `none`: nothing does but being identical."""
     ignore: Names | None = None
     """Patterns of files and folders that are passed over. None: masks and thumbnails beside pictures."""
     range: Annotated[Literal["auto"] | list[float], BeforeValidator(_range)] = "auto"

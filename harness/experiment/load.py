@@ -19,7 +19,7 @@ from harness.experiment.experiment import Experiment, compile_experiment
 from harness.experiment.fitting import LeftOut, fit_to_overrides, without_effect
 from harness.experiment.fixed_sizes import size_advice
 from harness.experiment.model_paths import missing_models, with_absolute_paths
-from harness.experiment.old_files import modernised, with_own_keys, with_precision
+from harness.experiment.old_files import modernised, with_own_keys, with_precision, without_groups
 from harness.experiment.parameters import CATALOG
 from harness.experiment.picture_size import is_for_any_size, with_longest_side
 from harness.experiment.problems import Problem, explain, not_repeatable, objective_problems
@@ -234,6 +234,8 @@ def restore(values: dict[str, Any]) -> Experiment:
         values["scheduler"] = with_own_keys(values["scheduler"])
     if isinstance(values.setdefault("training", {}), dict):
         values["training"] = with_precision(values["training"])
+    if isinstance(values.setdefault("dataset", {}), dict):
+        values["dataset"] = without_groups(values["dataset"])
     config, problems = _checked(values)
     if config is None:
         raise ExperimentError("\n".join(f"{path}: {text}" for path, text in problems))

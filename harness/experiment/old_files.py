@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.experiment.dataset_config import UNGROUPED
 from harness.experiment.parameters import CATALOG
 from harness.model.families.stem import STEM, automatic_stem
 from harness.records import Params
@@ -68,6 +69,11 @@ def _objectives(objectives: Any, old: dict[str, Any]) -> tuple[Any, dict[str, st
 def with_precision(training: dict[str, Any]) -> dict[str, Any]:
     """A recorded `training` section with its precision; where none is recorded, it was float32."""
     return {"precision": "float32"} | training
+
+
+def without_groups(dataset: dict[str, Any]) -> dict[str, Any]:
+    """A recorded `dataset` section; where it says nothing of groups, there were none."""
+    return {"groups": UNGROUPED} | dataset
 
 
 def with_own_keys(scheduler: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+from harness.library.progress import LOGGER
 from harness.paths import StudyPaths
-from harness.records import Params
+from harness.records import Evaluation, Params
 from harness.study.choosing import choose_trial
 from harness.study.opening import open_study as open_folder
 from harness.study.state import StudyState
@@ -93,6 +95,31 @@ class TrialResult:
         target = bundle_folder(self._paths, self._trial) if folder is None else Path(folder)
         return export_model(self._model(), target, replace=replace)
 
+    def test(self) -> Evaluation:
+        """Open the sealed test set for this trial: evaluate its model on the test images.
+
+        Every model of the study that is evaluated so counts as one opening (`Study.test_openings` after the
+        study was opened again). Called once more, it returns what was found, and counts nothing. A worker
+        process predicts; TensorFlow is not imported here.
+
+        Returns:
+            `metrics` by name, `per_class` rows with precision, recall, F1 and support, and the `confusion`
+            matrix, whose rows are true classes.
+
+        Raises:
+            HarnessError: the trial is not complete, the study is running, its data set is gone or has no
+                test images, or no worker has answered.
+        """
+        from harness.confirmation.opening import open_test_set
+
+        opened = open_test_set(self._paths, self.number, note=LOGGER.info)
+        if opened.behind:
+            warnings.warn(
+                f"{' '.join(opened.behind)} Finish it with: harness sync {self._paths.folder.name}",
+                stacklevel=2,
+            )
+        return opened.evaluation
+
     def __repr__(self) -> str:
         score = "" if self.score is None else f", {self.score:.4f}"
         return f"<Trial {self.number} of {self._paths.folder.name}: {self.state}{score}>"
@@ -129,6 +156,11 @@ class Study:
     def complete(self) -> bool:
         """Whether nothing is left to do; otherwise another `harness.sweep` with the name goes on."""
         return self._state.is_complete
+
+    @property
+    def test_openings(self) -> int:
+        """How many of its models have been evaluated on the test images (see `TrialResult.test`)."""
+        return len(self._state.openings)
 
     @property
     def trials(self) -> list[TrialResult]:

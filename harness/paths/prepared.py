@@ -67,9 +67,19 @@ def hashes_file(folder: Path, pool: str) -> Path:
     return folder / f"{pool}_hashes.npy"
 
 
-def split_file(folder: Path, key: str) -> Path:
-    """The file of the images that are trained on, named after everything that decides which they are."""
-    return folder / f"split-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+def split_name(key: str) -> str:
+    """The name of the file with the images that are trained on and validated with.
+
+    Args:
+        key: everything that decides which images they are.
+    """
+    # Earlier versions called it `split-*`, and kept the test images in it too.
+    return f"training-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+
+
+def sealed_name(split: str) -> str:
+    """The name of the file with the test images that belong to a split, which stands beside the split's."""
+    return f"sealed-{split.removeprefix('training-')}"
 
 
 def features_folder(folder: Path, key: str, pool: str, view: int) -> Path:

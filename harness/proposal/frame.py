@@ -100,7 +100,7 @@ def division_decisions(survey: Survey, division: Division) -> list[Decision]:
 
 
 def rungs(division: Division, first: int, reduction: int, listed: str) -> list[Decision]:
-    """Where trials are compared: at the ends of folds, of which there is nothing to say; else at these epochs.
+    """Where trials are compared: at these epochs; with folds at their ends, of which nothing need be said.
 
     Args:
         division: of the images.

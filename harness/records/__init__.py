@@ -20,16 +20,18 @@ from harness.records.basic import (
     Segment,
     TrialState,
 )
-from harness.records.codec import event_from_dict, event_from_log, segment_from_dict
+from harness.records.codec import dataset_from_dict, event_from_dict, event_from_log, segment_from_dict
 from harness.records.cost import Cost
 from harness.records.questions import Answer, Question
 from harness.records.study_events import (
     ConfigurationRefused,
     Event,
     LogRecord,
+    OpeningKind,
     SegmentStarted,
     StudyEnded,
     StudyStarted,
+    TestOpened,
     TrialEnded,
     TrialStarted,
 )
@@ -66,6 +68,7 @@ __all__ = [
     "LogRecord",
     "ModelMeasured",
     "ModelSaved",
+    "OpeningKind",
     "Params",
     "Phase",
     "Precision",
@@ -80,12 +83,14 @@ __all__ = [
     "SegmentStarted",
     "StudyEnded",
     "StudyStarted",
+    "TestOpened",
     "TrainingEnded",
     "TrialEnded",
     "TrialEvent",
     "TrialStarted",
     "TrialState",
     "WorkerEvent",
+    "dataset_from_dict",
     "event_from_dict",
     "event_from_log",
     "segment_from_dict",

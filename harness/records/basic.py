@@ -10,7 +10,7 @@ Params: TypeAlias = dict[str, Scalar]
 TrialState: TypeAlias = Literal["complete", "pruned", "failed"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 RefusalReason: TypeAlias = Literal["first_rung", "full_training", "memory"]
-Phase: TypeAlias = Literal["features", "training", "validation", "writing", "test"]
+Phase: TypeAlias = Literal["features", "training", "validation", "writing"]
 FailureKind: TypeAlias = Literal["out_of_memory", "diverged", "crash", "hang", "user_code", "infeasible"]
 
 
@@ -27,7 +27,8 @@ class Dataset:
 
     `folder` holds `train_images.npy` (uint8, N×H×W×C), `train_labels.npy` (int32, N) and, where the
     set has them, `validation_*.npy` and `test_*.npy`. `split` names an `.npz` file in it with the
-    int64 index arrays `train`, `validation` and `test` (see `harness.data.arrays.load`).
+    int64 index arrays `train` and `validation` (see `harness.data.arrays.load`). Which images are for testing
+    stands in another file, which workers that train never open (see `harness.data.sealed`).
     """
 
     name: str
@@ -49,6 +50,9 @@ class Dataset:
     `validation` images then. 0: there are no folds."""
     repeats: int = 1
     """How often they are dealt out."""
+    split_digests: dict[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of the images and labels of `train`, `validation` and `test`, in their order; empty where
+    an earlier version has prepared the data."""
     warnings: tuple[str, ...] = ()
     """Sentences worth telling the user: skipped images, duplicates, conversions."""
 
@@ -105,8 +109,6 @@ class Segment:
     """What to find out about the network before it is trained: `parameters`, `latency_ms`."""
     limits: dict[str, float] = field(default_factory=dict)
     """Upper limits of what is measured; beyond them the network is not trained."""
-    evaluate_test: bool = False
-    """Whether the sealed test split is reported on too when training is over."""
     weights: str = ""
     """SHA-256 (hex) of the pretrained weights that the study began with; empty: there are none, or it is not
     known."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from harness.records.basic import Checkpoint, Evaluation, Segment
+from harness.records.basic import Checkpoint, Dataset, Evaluation, Segment
 from harness.records.registry import EVENT_TYPES
 from harness.records.study_events import Event
 from harness.records.worker_events import WorkerEvent
@@ -21,6 +21,11 @@ def _adapter(cls: type) -> Any:
 def segment_from_dict(values: dict[str, Any]) -> Segment:
     """The inverse of `dataclasses.asdict` for a segment; raises `pydantic.ValidationError`."""
     return _adapter(Segment).validate_python(values)  # type: ignore[no-any-return]
+
+
+def dataset_from_dict(values: dict[str, Any]) -> Dataset:
+    """The inverse of `dataclasses.asdict` for a data set; raises `pydantic.ValidationError`."""
+    return _adapter(Dataset).validate_python(values)  # type: ignore[no-any-return]
 
 
 def event_from_dict(values: dict[str, Any]) -> Event | WorkerEvent:
@@ -42,4 +47,6 @@ def event_from_log(values: dict[str, Any]) -> Event:
         values = values | {"checkpoint": Checkpoint(**values["checkpoint"])}
     if "evaluations" in values:
         values = values | {"evaluations": [Evaluation(**one) for one in values["evaluations"]]}
+    if values.get("evaluation") is not None:
+        values = values | {"evaluation": Evaluation(**values["evaluation"])}
     return EVENT_TYPES[kind](**values)  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Something for an idle worker to find out; it must not take long."""
+    """Something for an idle worker to find out, which meanwhile trains nothing."""
 
     name: str
     """One of `harness.train.questions.QUESTIONS`."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from harness.records.basic import Dataset, FailureKind, Params, RefusalReason, TrialState
+from harness.records.basic import Dataset, Evaluation, FailureKind, Params, RefusalReason, TrialState
 from harness.records.registry import event
 from harness.records.worker_events import TrialEvent
+
+OpeningKind: TypeAlias = Literal["as_is", "confirmed", "train"]
+"""Why the test images were opened: for a model as the sweep has left it, for one that was confirmed by fresh
+trainings, or by `harness train` of an earlier version, which did so at the end of every training."""
 
 
 @event
@@ -127,8 +131,42 @@ class StudyEnded:
     kind: Literal["study_ended"] = "study_ended"
 
 
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestOpened:
+    """A trial's model is evaluated on the test images of the study's data.
+
+    It is written twice: before a worker predicts on the first test image, without an evaluation, and with it
+    before anybody is shown it. So an opening that was cut off is known of, counts, and can be finished; both
+    together are one opening.
+    """
+
+    __test__ = False  # pytest takes classes that are so called for tests
+
+    trial: int
+    how: OpeningKind
+    epoch: int
+    """The epoch after which the model was saved."""
+    model_sha256: str
+    """Of the model's file, in hex."""
+    test_digest: str
+    """SHA-256 (hex) of the test images and their labels; empty if an earlier version has opened them."""
+    images: int
+    """How many test images there are."""
+    evaluation: Evaluation | None = None
+    time: int
+    kind: Literal["test_opened"] = "test_opened"
+
+
 Event: TypeAlias = (
-    TrialEvent | StudyStarted | ConfigurationRefused | TrialStarted | SegmentStarted | TrialEnded | StudyEnded
+    TrialEvent
+    | StudyStarted
+    | ConfigurationRefused
+    | TrialStarted
+    | SegmentStarted
+    | TrialEnded
+    | StudyEnded
+    | TestOpened
 )
 
 

@@ -27,6 +27,7 @@ from harness.records import (
     SegmentStarted,
     StudyEnded,
     StudyStarted,
+    TestOpened,
     TrialEnded,
     TrialStarted,
 )
@@ -57,18 +58,24 @@ class StudyState:
     trials have, where new trials would have another by default."""
     with_features: set[int] = field(default_factory=set)
     """Trials whose features have been computed, or found, by a worker."""
+    openings: dict[int, TestOpened] = field(default_factory=dict)
+    """Trials whose model has been evaluated on the test images, or was about to be, in the order of that."""
     ended: StudyEnded | None = None
     """How the latest session ended; None while it runs, or if it was cut off."""
     last_seq: int = 0
     last_ms: int = 0
-    """When the last record was written, in milliseconds since 1970."""
+    """When the last record of a session was written, in milliseconds since 1970."""
     _started: StudyStarted | None = None
     _experiment: Experiment | None = None
 
     def apply(self, record: LogRecord) -> None:
         """Take in the next record of the log."""
         event = record.event
-        before, self.last_seq, self.last_ms = self.last_ms, record.seq, event.time
+        self.last_seq = record.seq
+        if isinstance(event, TestOpened):  # between sessions, so that it takes none of their time
+            self._opened(event)
+            return
+        before, self.last_ms = self.last_ms, event.time
         if isinstance(event, EpochEnded):
             self.trials[event.trial].epochs.setdefault(event.epoch, event.metrics)
         elif isinstance(event, StudyStarted):
@@ -95,6 +102,14 @@ class StudyState:
             )
         else:
             self._apply_to_trial(self.trials[event.trial], record)
+
+    def _opened(self, event: TestOpened) -> None:
+        """Take in that the test images are, or were, predicted for with a trial's model."""
+        self.openings[event.trial] = event
+        if event.evaluation is not None:
+            trial = self.trials[event.trial]
+            others = [one for one in trial.evaluations if one.split != "test"]
+            trial.evaluations = [*others, event.evaluation]
 
     def _whole(self, params: Params) -> Params:
         """A recorded configuration with the parameters that were added since; notes what is to be kept."""
@@ -133,6 +148,7 @@ class StudyState:
             of_folds = {one.fold: one for one in event.evaluations if one.fold is not None}
             trial.fold_evaluations |= of_folds
             trial.evaluations = trial.evaluations if of_folds else event.evaluations or trial.evaluations
+            self._opened_by_training(trial, event)
             trial.score = self.score_after(trial, event.epoch)
             trial.standard_error = self.standard_error_after(trial, event.epoch)
         elif isinstance(event, TrialEnded):
@@ -140,6 +156,21 @@ class StudyState:
             trial.score, trial.values = event.score, event.values
             trial.standard_error = event.standard_error
             trial.reason, trial.failure, trial.traceback = event.reason, event.failure, event.traceback
+
+    def _opened_by_training(self, trial: Trial, event: SegmentEnded) -> None:
+        """Take in what `harness train` of earlier versions did after every training."""
+        for evaluation in event.evaluations:
+            if evaluation.split == "test":
+                self.openings[trial.number] = TestOpened(
+                    trial=trial.number,
+                    how="train",
+                    epoch=event.epoch,
+                    model_sha256=trial.model.sha256 if trial.model else "",
+                    test_digest="",
+                    images=sum(map(sum, evaluation.confusion)),
+                    evaluation=evaluation,
+                    time=event.time,
+                )
 
     @property
     def has_begun(self) -> bool:

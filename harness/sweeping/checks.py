@@ -45,8 +45,9 @@ def check_same_experiment(experiment: Experiment, state: StudyState) -> None:
 def as_begun(experiment: Experiment, state: StudyState, note: Callable[[str], None]) -> Experiment:
     """The experiment as a study that goes on needs it, where its file says nothing.
 
-    Its pictures are as large as they were, whatever its space would ask for by now. And where a parameter was
-    added to harness after the study began, new trials have the value that the first ones had.
+    Its pictures are as large as they were, whatever its space would ask for by now, and are kept together as
+    they were. And where a parameter was added to harness after the study began, new trials have the value
+    that the first ones had.
 
     Args:
         experiment: whatever its file says.
@@ -55,17 +56,18 @@ def as_begun(experiment: Experiment, state: StudyState, note: Callable[[str], No
     """
     if not state.has_begun:
         return experiment
-    if "longest_side" not in experiment.dataset.model_fields_set:
-        experiment = _with_pictures_of(experiment, state.experiment.dataset.longest_side)
+    began = state.experiment.dataset
+    kept = {
+        name: getattr(began, name)
+        for name in ("longest_side", "groups")
+        if name not in experiment.dataset.model_fields_set
+    }
+    if kept:
+        experiment = changed(experiment, dataset=dump(experiment)["dataset"] | kept)
     found = _with_constants(experiment, state.kept)
     for name in found.space.parameters.keys() - experiment.space.parameters.keys():
         note(f"{name}: {state.kept[name]} (as the study began)")
     return found
-
-
-def _with_pictures_of(experiment: Experiment, longest_side: int) -> Experiment:
-    """The experiment with pictures of at most so many pixels on the longer side."""
-    return changed(experiment, dataset=dump(experiment)["dataset"] | {"longest_side": longest_side})
 
 
 def _with_constants(experiment: Experiment, values: Params) -> Experiment:
@@ -111,6 +113,14 @@ def check_data(experiment: Experiment, dataset: Dataset, state: StudyState) -> N
         raise StudyError(
             f"The data set {dataset.name} has changed since this study began (its content digest differs), "
             "so its trials could not be compared. Start a new study."
+        )
+    recorded = state.started.dataset.split_digests if state.has_begun else {}
+    differing = [part for part, digest in recorded.items() if dataset.split_digests.get(part) != digest]
+    if differing:
+        raise StudyError(
+            f"The images of the data set {dataset.name} are divided otherwise than when this study began "
+            f"(other images are in: {', '.join(differing)}), so its trials could not be compared. Their "
+            "groups, or the paths that name them, must have changed. Start a new study."
         )
 
 

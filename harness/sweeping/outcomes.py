@@ -60,7 +60,6 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
         ),
         measure=() if trial.measured else experiment.measured,
         limits={} if trial.measured else {str(name): limit for name, limit in experiment.constraints.items()},
-        evaluate_test=plan.evaluate_test,
         weights=_weights(plan, trial),
     )
 

@@ -19,8 +19,6 @@ class SweepPlan:
     experiment: Experiment
     study_folder: Path
     dataset: Dataset
-    evaluate_test: bool = False
-    """Open the sealed test split when a trial is complete."""
     weights: dict[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of the weights of pretrained networks, by the value of `backbone`."""
 

@@ -59,7 +59,6 @@ def run_sweep(
     study: str | None = None,
     resume: bool = False,
     workers: int | Literal["auto"] | None = None,
-    evaluate_test: bool = False,
     recheck: bool = False,
     stop: Stop | None = None,
     began: float | None = None,
@@ -73,7 +72,6 @@ def run_sweep(
         resume: the study must exist.
         workers: worker processes, never more than trials; `auto` to measure how many are best; None for what
             the experiment says, and if it says nothing, for one per GPU or core.
-        evaluate_test: open the sealed test split when a trial is complete.
         recheck: read all files of the data set again, whatever their sizes and times say.
         stop: set from outside, by a signal's handler or another thread, to end the sweep early.
         began: when what counts towards a time limit began, on the monotonic clock; None: now.
@@ -121,7 +119,6 @@ def run_sweep(
             experiment=experiment,
             study_folder=paths.folder,
             dataset=dataset,
-            evaluate_test=evaluate_test,
             weights=weights,
         )
         return _search(

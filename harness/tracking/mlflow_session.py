@@ -70,6 +70,8 @@ class Session:
     """Metrics that wait for the end of the batch, by run id."""
     points: dict[str, set[tuple[str, int, int, float]]] | None = None
     """The store's metrics (name, step, time, value) by run id; None for a store that takes none twice."""
+    opened: set[int] = field(default_factory=set)
+    """Trials whose model was evaluated on the test images."""
     ended: int = 0
     """Trials that have ended."""
     best: float | None = None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.paths import StudyPaths
 from harness.records import (
     EpochEnded,
+    Evaluation,
     ModelMeasured,
     ModelSaved,
-    SegmentEnded,
     SegmentStarted,
     TrialEnded,
     TrialStarted,
@@ -98,15 +99,22 @@ class TrialRuns:
             session.incomplete.add(event.trial)  # its metrics are linked to the model that is logged anew
         log_model(self._client, session, self._paths.folder, event)
 
-    def evaluate(self, event: SegmentEnded) -> None:
-        """How the finished model classifies each split: metrics, which are the model's, and tables."""
-        run = self._session.runs[event.trial]
-        for evaluation in event.evaluations:
+    def evaluate(self, trial: int, evaluations: Sequence[Evaluation], time: int, epoch: int) -> None:
+        """How the finished model classifies each split: metrics, which are the model's, and tables.
+
+        Args:
+            trial: whose model it is.
+            evaluations: one for each split.
+            time: milliseconds since 1970.
+            epoch: after which the model was saved.
+        """
+        run = self._session.runs[trial]
+        for evaluation in evaluations:
             folder = f"evaluation/{evaluation.split}"
             if evaluation.fold is None:
                 prefix = "test" if evaluation.split == "test" else "final_val"
                 named = {f"{prefix}_{name}": value for name, value in evaluation.metrics.items()}
-                self._batches.queue(run, named, event.time, event.epoch, self._model_of(event.trial))
+                self._batches.queue(run, named, time, epoch, self._model_of(trial))
             else:  # its metrics are those of the fold's last epoch
                 folder += f"_fold_{evaluation.fold}"
             self._client.log_text(run, per_class_csv(evaluation), f"{folder}_per_class.csv")

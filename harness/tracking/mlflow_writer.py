@@ -15,10 +15,13 @@ from harness.records import (
     SegmentStarted,
     StudyEnded,
     StudyStarted,
+    TestOpened,
     TrialEnded,
+    TrialEvent,
     TrialStarted,
 )
 from harness.tracking.mlflow_batches import Batches
+from harness.tracking.mlflow_openings import Openings
 from harness.tracking.mlflow_session import Session
 from harness.tracking.mlflow_study_run import StudyRun
 from harness.tracking.mlflow_trial_runs import TrialRuns
@@ -39,10 +42,13 @@ class Writer:
         self.flush = batches.flush
         self._study = StudyRun(client, session, batches, restore_deleted=restore_deleted)
         self._trials = TrialRuns(client, session, batches, paths, restore_deleted=restore_deleted)
+        self._openings = Openings(session, batches, self._trials)
 
     def write(self, record: LogRecord) -> None:
         """Write what one record says, unless MLflow has it already."""
         session, seq, event = self.session, record.seq, record.event
+        if isinstance(event, SegmentEnded):
+            self._openings.opened_by_training(event)
         if isinstance(event, StudyStarted):
             self._study.start(seq, event)
         elif isinstance(event, StudyEnded):
@@ -51,9 +57,15 @@ class Writer:
             if event.trial not in session.left_out and not session.has(seq, event.trial):
                 self._trials.end(event)
             self._study.count(seq, event)
-        elif isinstance(event, ConfigurationRefused) or event.trial in session.left_out:
-            return
-        elif isinstance(event, TrialStarted):
+        elif isinstance(event, TestOpened):
+            self._openings.opened(seq, event)
+        elif not isinstance(event, ConfigurationRefused) and event.trial not in session.left_out:
+            self._write_of_trial(seq, event)
+
+    def _write_of_trial(self, seq: int, event: TrialEvent | TrialStarted | SegmentStarted) -> None:
+        """Write what happened to a trial before its end."""
+        session = self.session
+        if isinstance(event, TrialStarted):
             self._trials.start(seq, event)
         elif isinstance(event, EpochEnded):
             self._trials.epoch(seq, event)
@@ -65,4 +77,4 @@ class Writer:
             elif isinstance(event, ModelMeasured):
                 self._trials.measured(event)
             elif isinstance(event, SegmentEnded):
-                self._trials.evaluate(event)
+                self._trials.evaluate(event.trial, event.evaluations, event.time, event.epoch)

@@ -79,10 +79,6 @@ class Heart:
         """The checkpoint of the epoch before is still being written."""
         self._tell("writing", 0.0)
 
-    def testing(self, share: float) -> None:
-        """So much of the test split is predicted; training is over, so nothing is cut off any more."""
-        self._tell("test", share)
-
     def _beat(self, phase: Phase, share: float) -> None:
         self._tell(phase, share)
         if self._should_stop():

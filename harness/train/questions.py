@@ -12,6 +12,7 @@ QUESTIONS: dict[str, str] = {
     "cost": "cost:cost",
     "precisions": "precisions:step_seconds",
     "rates": "rates:rates",
+    "test": "testing:evaluate_on_test",
     "weights": "body:find_weights",
 }
 """By name, `module:function` in `harness.train`: the function is called with the question's arguments and

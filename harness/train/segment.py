@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from harness.clock import now_ms
-from harness.data.arrays import Arrays, ImagesOnDisk
+from harness.data.arrays import Arrays
 from harness.model.schedules import learning_rates
 from harness.records import (
     EpochEnded,
@@ -86,8 +86,7 @@ def run_segment(
     evaluations: list[Evaluation] = []
     if trained.over and segment.fold is None:
         with stage.program.averaged():
-            predict = partial(stage.predict, beat=heart.testing)
-            evaluations = _evaluations(segment, arrays, trained.logits, predict)
+            evaluations = _evaluations(segment, arrays, trained.logits)
             model = snapshot(stage.program, arrays, trained.logits, stage.predict)
         save_model = partial(write_model, segment, trained.epoch, model, observe, should_stop)
     elif trained.over:
@@ -259,18 +258,12 @@ def _no_longer_improves(losses: list[float], patience: int) -> bool:
     return 0 < patience < len(losses) - int(np.argmin(losses))
 
 
-def _evaluations(
-    segment: Segment, arrays: Arrays, validation: Logits, predict: Callable[[ImagesOnDisk], Logits]
-) -> list[Evaluation]:
-    found = []
-    classes = segment.dataset.classes
-    if len(validation):
-        found.append(evaluation("validation", validation, arrays.on_disk("validation")[1], classes))
-    if segment.evaluate_test:
-        images, labels = arrays.on_disk("test")
-        if len(images):
-            found.append(evaluation("test", predict(images), labels, classes))
-    return found
+def _evaluations(segment: Segment, arrays: Arrays, validation: Logits) -> list[Evaluation]:
+    """How the validation images are classified; nothing where there are none."""
+    if not len(validation):
+        return []
+    labels = arrays.on_disk("validation")[1]
+    return [evaluation("validation", validation, labels, segment.dataset.classes)]
 
 
 def _fold_evaluation(segment: Segment, arrays: Arrays, validation: Logits) -> Evaluation:

@@ -21,7 +21,7 @@ from harness.train.body import FrozenBody
 from harness.train.features import features_of
 from harness.train.metrics import Logits
 from harness.train.program import Program
-from harness.train.pulses import Beat, unheard
+from harness.train.pulses import unheard
 from harness.train.state import UnfitError
 from harness.train.worker_cache import Resident, WorkerCache, cache_key
 from harness.train.writing import Observe
@@ -41,11 +41,11 @@ class Stage:
         segment = self.segment
         self.program.reset(seed_from(segment.seed, "weights"), dropout=float(segment.params["dropout"]))
 
-    def predict(self, images: Images | ImagesOnDisk, beat: Beat = unheard) -> Logits:
+    def predict(self, images: Images | ImagesOnDisk) -> Logits:
         """Logits of raw images, uint8 (N, H, W, C), float32 (N, K)."""
         if self.body is None or self.program.takes_pixels:
-            return self.program.predict(images, beat)
-        return self.program.predict(features_of(images, self.body, beat), beat)
+            return self.program.predict(images)
+        return self.program.predict(features_of(images, self.body, unheard))
 
     def predict_one(self, image: Images) -> Logits:
         """Logits of one raw image, uint8 (1, H, W, C), computed alone: for measuring."""

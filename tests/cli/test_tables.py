@@ -245,9 +245,9 @@ def test_a_trial_is_shown_with_the_parameters_that_have_an_effect(
     params: Params, there: set[str], left_out: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     trial = Trial(number=0, params=params, sampled={}, seed=0, started_ms=0)
-    print_trial(trial, "val_accuracy", as_json=False)
+    print_trial(trial, "val_accuracy", "", as_json=False)
     shown = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line}
     assert there <= shown
     assert not left_out & shown
-    print_trial(trial, "val_accuracy", as_json=True)
+    print_trial(trial, "val_accuracy", "", as_json=True)
     assert json.loads(capsys.readouterr().out)["params"] == params

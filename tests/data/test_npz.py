@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from harness.data.arrays import load
 from harness.data.npz_keys import choose_keys
 from harness.data.prepare import prepare
+from harness.data.sealed import open_sealed
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Dataset
@@ -38,7 +39,7 @@ def test_pairs_for_each_split_are_kept() -> None:
         x_train=X[:20], y_train=Y[:20], x_val=X[20:28], y_val=Y[20:28], x_test=X[28:], y_test=Y[28:]
     )
     assert found.counts == {"train": 20, "validation": 8, "test": 12}
-    np.testing.assert_array_equal(load(found).test()[0][..., 0], X[28:])
+    np.testing.assert_array_equal(open_sealed(found)[0][:][..., 0], X[28:])
 
 
 def test_floats_from_0_to_1_are_shares_of_255() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from harness.data.arrays import load
 from harness.data.prepare import prepare
+from harness.data.sealed import open_sealed
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Dataset
@@ -24,8 +25,8 @@ def prepared(source: str, **changes: Any) -> Dataset:
 
 def images(found: Dataset) -> list[set[bytes]]:
     arrays = load(found)
-    parts = (arrays.train(), arrays.validation(), arrays.test())
-    return [{image.tobytes() for image in part[0]} for part in parts]
+    parts = (arrays.train(), arrays.validation(), open_sealed(found))
+    return [{image.tobytes() for image in part[0][:]} for part in parts]
 
 
 def test_no_image_is_in_two_of_the_given_splits(draw: Any) -> None:

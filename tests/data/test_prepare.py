@@ -16,6 +16,7 @@ from PIL import Image
 
 from harness.data.arrays import load
 from harness.data.prepare import prepare
+from harness.data.sealed import open_sealed
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Dataset
@@ -45,9 +46,9 @@ def test_class_folders_are_read_and_split_by_class(pets: Path) -> None:
     assert found.classes == ("cat", "dog")
     assert found.image_shape == (10, 12, 3)
     assert found.counts == {"train": 12, "validation": 4, "test": 4}
-    for images, labels in (load(found).train(), load(found).validation(), load(found).test()):
+    for images, labels in (load(found).train(), load(found).validation(), open_sealed(found)):
         assert np.bincount(labels).tolist() == [len(labels) // 2] * 2
-        assert images.shape[1:] == found.image_shape
+        assert images[:].shape[1:] == found.image_shape
 
 
 def test_pixels_are_those_of_the_files(pets: Path) -> None:
@@ -272,10 +273,11 @@ def test_identical_images_never_straddle_a_split(draw: Any) -> None:
         for name in ("a", "b"):
             draw(f"twins/{name}/{index}.png", seed=(index // 4) * 2 + (name == "b"))
     for seed in range(5):
-        arrays = load(prepared("twins", seed=seed))
+        found = prepared("twins", seed=seed)
+        arrays = load(found)
         parts = [
-            {image.tobytes() for image in part[0]}
-            for part in (arrays.train(), arrays.validation(), arrays.test())
+            {image.tobytes() for image in part[0][:]}
+            for part in (arrays.train(), arrays.validation(), open_sealed(found))
         ]
         assert not parts[0] & parts[1]
         assert not parts[0] & parts[2]
@@ -301,9 +303,13 @@ def test_identical_images_with_two_labels_are_reported(pets: Path) -> None:
 
 
 def test_the_seed_decides_validation_but_never_the_test(pets: Path) -> None:
-    one, other = load(prepared(pets, seed=1)), load(prepared(pets, seed=2))
+    found = prepared(pets, seed=1), prepared(pets, seed=2)
+    one, other = map(load, found)
     assert not np.array_equal(one.validation()[0], other.validation()[0])
-    np.testing.assert_array_equal(one.test()[0], other.test()[0])
+    sealed = [open_sealed(each)[0][:] for each in found]
+    np.testing.assert_array_equal(sealed[0], sealed[1])
+    assert found[0].split_digests["test"] == found[1].split_digests["test"]
+    assert found[0].split_digests["validation"] != found[1].split_digests["validation"]
     np.testing.assert_array_equal(one.train()[0], load(prepared(pets, seed=1)).train()[0])
 
 
@@ -345,7 +351,9 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(monkeypatch: pytest.Monkey
         prepared("digits")
 
 
-@pytest.mark.parametrize("name", ["train_images.npy", "train_labels.npy", "manifest.json", "split"])
+@pytest.mark.parametrize(
+    "name", ["train_images.npy", "train_labels.npy", "manifest.json", "training-", "sealed-"]
+)
 def test_a_flipped_bit_in_prepared_data_is_noticed_and_mended(pets: Path, name: str) -> None:
     before = prepared(pets)
     file = next(Path(before.folder).glob(f"{name}*"))
@@ -355,7 +363,7 @@ def test_a_flipped_bit_in_prepared_data_is_noticed_and_mended(pets: Path, name: 
     after = prepared(pets)
     assert file.read_bytes() != content
     assert after.digest == before.digest
-    if name != "split":
+    if Path(name).suffix:
         assert "was damaged" in after.warnings[0]
         assert Path(name).suffix in after.warnings[0]
     assert prepared(pets).warnings == before.warnings

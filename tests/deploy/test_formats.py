@@ -134,7 +134,7 @@ def test_what_was_written_is_loaded_and_predicts_the_same(
     target = tmp_path / exported.file
     exported.write(model, target)
     loaded = exported.load(target, model.dataset)
-    images, _ = load(model.dataset).test()
+    images, _ = load(model.dataset).validation()
     assert loaded.pixels
     for predict in loaded.pixels.values():
         for some in (images[:1], images[:9]):

@@ -36,7 +36,7 @@ def harness(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         [
             sys.executable,
             "-c",
-            GUARDED if arguments[0] == "sweep" else "from harness.cli import main; main()",
+            GUARDED if arguments[0] in ("sweep", "confirm") else "from harness.cli import main; main()",
             *arguments,
         ],
         capture_output=True,
@@ -85,7 +85,7 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
     assert stored.best_value == winner["score"]
     assert not [trial for trial in stored.trials if not trial.state.is_finished()]
 
-    assert harness("verify").stdout.count("  ok  ") == 6
+    assert harness("verify").stdout.count("  ok  ") == 7
 
     folder = Path(harness("export", "--out", "bundle").stdout.strip())
     metadata = json.loads((folder / "metadata.json").read_text())
@@ -225,12 +225,35 @@ def test_another_experiment_does_not_go_on_in_the_same_study() -> None:
     assert "harness resume fixed" in done.stderr
 
 
-def test_one_configuration_is_trained_and_tested() -> None:
-    done = harness("train", "baseline", "--dataset", "digits", "--epochs", "2", "--json")
-    found = json.loads(done.stdout)
-    assert set(found) == {"test"}
+def test_one_configuration_is_trained_and_then_tested() -> None:
+    done = harness("train", "baseline", "--dataset", "digits", "--epochs", "2", "--study", "one", "--json")
+    assert json.loads(done.stdout) == {}  # all images are trained on
+    assert "test set sealed: never opened" in done.stderr
+    assert "harness confirm one --as-is" in done.stderr
+    assert "--as-is" in harness("confirm", "one", code=2).stderr
+    found = json.loads(harness("confirm", "one", "--as-is", "--json").stdout)
+    assert found["test_openings"] == 1
     assert 0.5 < found["test"]["metrics"]["accuracy"] <= 1
     assert len(found["test"]["per_class"]) == 10
+    log = Path(".harness/studies/one/events.jsonl").read_bytes()
+    again = harness("confirm", "one", "0", "--as-is")
+    assert f"test: accuracy {found['test']['metrics']['accuracy']:.4f}" in again.stdout
+    assert "test set opened once (trial 0)" in again.stdout
+    assert Path(".harness/studies/one/events.jsonl").read_bytes() == log
+    run = mlflow_here().search_runs(
+        [mlflow_here().get_experiment_by_name("baseline").experiment_id],  # type: ignore[union-attr]
+        "tags.`harness.trial` = '0'",
+    )[0]
+    assert run.data.metrics["test_recall_macro"] == found["test"]["metrics"]["recall_macro"]
+    assert run.data.tags["harness.test_openings"] == "1"
+    shown = json.loads(harness("show", "0", "--study", "one", "--json").stdout)
+    assert shown["evaluations"] == [found["test"]]
+    assert json.loads(harness("status", "one", "--json").stdout)["test_openings"] == 1
+    assert (
+        json.loads(harness("leaderboard", "one", "--json").stdout)[0]["test_accuracy"]
+        == (found["test"]["metrics"]["accuracy"])
+    )
+    assert "opened once (trial 0)" in harness("verify", "one").stdout
 
 
 def test_workers_end_with_their_coordinator() -> None:

@@ -177,7 +177,7 @@ def state_of(study: str) -> StudyState:
 
 
 def proven(study: str, trials: int | None = None) -> StudyState:
-    """V1 to V6 hold, and the study has exactly so many trials."""
+    """V1 to V7 hold, and the study has exactly so many trials."""
     paths = StudyPaths.of(study)
     records = read(paths.log)
     state = fold(records)

@@ -232,7 +232,7 @@ def test_damaged_prepared_data_is_made_again_and_a_changed_data_set_is_refused(t
     # The prepared data: images, labels, split and manifest.
     (prepared,) = {
         file.parent
-        for file in (tmp_path / "cache" / "datasets").rglob("split-*.npz")
+        for file in (tmp_path / "cache" / "datasets").rglob("training-*.npz")
         if file.parent.name == Path(state_of("s").started.dataset.folder).name
     }
     files = sorted(file for file in prepared.iterdir() if file.suffix in (".npy", ".npz", ".json"))

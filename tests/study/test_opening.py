@@ -58,14 +58,14 @@ def test_a_study_that_was_killed_before_it_began_is_told_as_such() -> None:
         open_study("dead")
 
 
-def with_trials(*scores: float) -> StudyState:
+def with_trials(*scores: float | None) -> StudyState:
     log = EventLog(made("s").log)
     for number, score in enumerate(scores):
         log.append(TrialStarted(trial=number, params={}, sampled={}, seed=0, time=8))
         log.append(
             TrialEnded(
-                trial=number, state="complete", score=score, values=[score], epoch=1, reason="", failure=None,
-                traceback="", time=9,
+                trial=number, state="complete", score=score, epoch=1, reason="", failure=None,
+                values=None if score is None else [score], traceback="", time=9,
             )
         )  # fmt: skip
     log.close()
@@ -78,6 +78,16 @@ def test_a_trial_is_chosen_by_its_number_and_else_the_best_one() -> None:
     assert choose_trial(state, 2).number == 2
     with pytest.raises(StudyError, match="no trial 3; its trials are 0 to 2"):
         choose_trial(state, 3)
+
+
+def test_the_only_complete_trial_is_chosen_even_without_a_score() -> None:
+    """Where all images are trained on, nothing says how good it is."""
+    assert choose_trial(with_trials(None)).number == 0
+
+
+def test_of_several_trials_without_a_score_one_must_be_named() -> None:
+    with pytest.raises(StudyError, match=r"No complete trial of the study s has a score.*name one"):
+        choose_trial(with_trials(None, None))
 
 
 def test_without_trials_there_is_none_to_choose() -> None:

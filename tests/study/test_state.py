@@ -17,6 +17,7 @@ from harness.records import (
     CheckpointDamaged,
     CheckpointSaved,
     EpochEnded,
+    Evaluation,
     Event,
     LogRecord,
     ModelMeasured,
@@ -25,9 +26,11 @@ from harness.records import (
     SegmentStarted,
     StudyEnded,
     StudyStarted,
+    TestOpened,
     TrialEnded,
     TrialStarted,
 )
+from harness.study.openings import openings_in_words
 from harness.study.state import StudyState, best, fold
 from harness.study.trial import MICROBATCHES
 from tests.studies import SPACE, experiment, objective, study_started
@@ -211,3 +214,43 @@ def test_an_experiment_that_this_version_does_not_know_is_told_in_sentences(
         in message
     )
     assert "\n" not in message
+
+
+EVALUATION = Evaluation(
+    split="test", metrics={"accuracy": 0.75}, per_class=[], confusion=[[2, 1], [0, 1]]
+)  # fmt: skip
+
+
+COMPLETE = TrialEnded(
+    trial=0, state="complete", score=0.5, values=[0.5], epoch=3, reason="finished", failure=None,
+    traceback="", time=9000,
+)  # fmt: skip
+
+
+def opened(evaluation: Evaluation | None, time: int = 900_000) -> TestOpened:
+    return TestOpened(
+        trial=0, how="as_is", epoch=3, model_sha256="1" * 64, test_digest="2" * 64, images=4,
+        evaluation=evaluation, time=time,
+    )  # fmt: skip
+
+
+def test_an_opening_of_the_test_set_counts_once_and_takes_no_time_of_the_study() -> None:
+    before = [began(), handed_out(), epoch(3), ended(3, over=True), COMPLETE]
+    without, begun = folded(*before), folded(*before, opened(None))
+    whole = folded(*before, opened(None), opened(EVALUATION))
+    assert openings_in_words(without) == "test set sealed: never opened"
+    assert openings_in_words(begun) == openings_in_words(whole) == "test set opened once (trial 0)"
+    assert begun.trials[0].evaluations == []
+    assert whole.trials[0].evaluations == [EVALUATION]
+    assert whole.openings[0].evaluation == EVALUATION
+    assert without.elapsed_seconds == begun.elapsed_seconds == whole.elapsed_seconds
+    later = folded(*before, opened(EVALUATION), study_started(session=2, time=2_000_000))
+    assert later.earlier_seconds == without.elapsed_seconds
+
+
+def test_what_trainings_of_earlier_versions_saw_of_the_test_set_counts() -> None:
+    old = SegmentEnded(**OF, epoch=3, over=True, seconds=1.5, evaluations=[EVALUATION])
+    state = folded(began(), handed_out(), epoch(3), old)
+    assert openings_in_words(state) == "test set opened once (trial 0)"
+    assert (state.openings[0].how, state.openings[0].images) == ("train", 4)
+    assert state.openings[0].evaluation == EVALUATION

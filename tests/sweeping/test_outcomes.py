@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +111,10 @@ def test_a_network_is_measured_once_and_only_if_somebody_asks() -> None:
     assert next_segment(plan(), trial(), 3, (EPOCHS,)).measure == ()
 
 
-def test_the_batch_stays_cut_and_the_test_split_sealed_as_the_plan_says() -> None:
-    sealed, opened = (
-        plan(),
-        replace(plan(training={"epochs": 4, "precision": "bfloat16"}), evaluate_test=True),
-    )
-    assert next_segment(sealed, trial(microbatches=2), 1, (EPOCHS,)).microbatches == 2
-    assert not next_segment(sealed, trial(), 1, (EPOCHS,)).evaluate_test
-    segment = next_segment(opened, trial(), 1, (EPOCHS,))
-    assert (segment.evaluate_test, segment.precision, segment.max_epochs) == (True, "bfloat16", 4)
+def test_the_batch_stays_cut_and_the_rest_is_as_the_plan_says() -> None:
+    assert next_segment(plan(), trial(microbatches=2), 1, (EPOCHS,)).microbatches == 2
+    segment = next_segment(plan(training={"epochs": 4, "precision": "bfloat16"}), trial(), 1, (EPOCHS,))
+    assert (segment.precision, segment.max_epochs) == ("bfloat16", 4)
 
 
 # What came of a segment

@@ -1,7 +1,7 @@
 """Tables and records on standard output: for people, fitted to their terminal, or as JSON."""
 
 from harness.cli.tables.checks import print_checks
-from harness.cli.tables.evaluation import print_evaluations
+from harness.cli.tables.evaluation import print_evaluation
 from harness.cli.tables.json_text import print_json
 from harness.cli.tables.plan import print_plan
 from harness.cli.tables.ranking import print_ranking
@@ -10,7 +10,7 @@ from harness.cli.tables.trial import print_trial
 
 __all__ = [
     "print_checks",
-    "print_evaluations",
+    "print_evaluation",
     "print_json",
     "print_plan",
     "print_ranking",

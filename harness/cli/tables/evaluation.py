@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from harness.cli.tables.columns import Column, fits, print_columns
-from harness.cli.tables.json_text import print_json
 from harness.cli.tables.lines import print_text
 
 if TYPE_CHECKING:
@@ -21,21 +19,17 @@ LEAST_CLASS = 12
 """Characters to which names of classes at the left of a table may be shortened."""
 
 
-def print_evaluations(evaluations: list[Evaluation], *, as_json: bool) -> None:
-    """Print figures, scores by class and the confusion matrix of every split."""
-    if as_json:
-        print_json({evaluation.split: asdict(evaluation) for evaluation in evaluations})
-        return
-    for index, evaluation in enumerate(evaluations):
-        if index:
-            print()
-        print_evaluation(evaluation)
+def print_evaluation(evaluation: Evaluation, test_set: str = "") -> None:
+    """Print how one split was classified.
 
-
-def print_evaluation(evaluation: Evaluation) -> None:
-    """Print how one split was classified."""
+    Args:
+        evaluation: of the split.
+        test_set: how often the test set was opened, in words; it is told with an evaluation of it.
+    """
     figures = "  ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
     print_text(figures, f"{evaluation.split}: ")
+    if evaluation.split == "test" and test_set:
+        print_text(test_set)
     classes = [str(row["class"]) for row in evaluation.per_class]
     first = Column(name="class", cells=classes, least=LEAST_CLASS)
     scores = [

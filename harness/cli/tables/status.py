@@ -29,6 +29,7 @@ def print_status(paths: StudyPaths, found: Status, *, as_json: bool) -> None:
         else f"trial {found.best_trial}: {found.objective} {found.best_score:.4f}",
         "time": f"{duration(found.elapsed)} in {found.sessions} session{'s' * (found.sessions != 1)}",
         "state": _standing(found),
+        "test set": found.test_set.removeprefix("test set "),
         "folder": str(paths.folder),
     }
     if found.refused:

@@ -32,16 +32,17 @@ _PRINTED = {
 """Names in JSON that differ from those of `Trial`: programs read them since version 0.1.0."""
 
 
-def print_trial(trial: Trial, objective: str, *, as_json: bool) -> None:
+def print_trial(trial: Trial, objective: str, test_set: str, *, as_json: bool) -> None:
     """Print parameters, epochs, evaluations and failure.
 
     Args:
         trial: to be shown.
         objective: the metric by which trials are ranked; its column is always shown.
+        test_set: how often the test set of the study was opened, in words; it stands beside a test score.
         as_json: everything, for programs; without it, parameters without effect on the trial are left out.
     """
     if as_json:
-        found = asdict(trial)
+        found = asdict(trial) | {"test_set": test_set}
         print_json({_PRINTED.get(name, name): value for name, value in found.items()})
         return
     print_pairs(
@@ -69,7 +70,7 @@ def print_trial(trial: Trial, objective: str, *, as_json: bool) -> None:
         _print_epochs(trial, objective)
     for evaluation in trial.shown_evaluations:
         print()
-        print_evaluation(evaluation)
+        print_evaluation(evaluation, test_set)
     if trial.traceback:
         print()
         print(trial.traceback)

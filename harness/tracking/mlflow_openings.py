@@ -1,0 +1,42 @@
+"""Test scores in MLflow, and how often the test set was opened: on each run that has one, and the study's."""
+
+from __future__ import annotations
+
+from harness.records import SegmentEnded, TestOpened
+from harness.tracking.mlflow_batches import Batches
+from harness.tracking.mlflow_session import Session
+from harness.tracking.mlflow_trial_runs import TrialRuns
+
+OPENINGS = "harness.test_openings"
+"""The tag with the number of the study's models that were evaluated on its test images."""
+KIND = "harness.test_opened"
+"""The tag of a trial's run that says how its test score came about."""
+
+
+class Openings:
+    """Writes the test scores of trials, and how many of them there are."""
+
+    def __init__(self, session: Session, batches: Batches, trials: TrialRuns) -> None:
+        self._session = session
+        self._batches = batches
+        self._trials = trials
+
+    def opened_by_training(self, event: SegmentEnded) -> None:
+        """Count what `harness train` of earlier versions did; its runs show the test score already."""
+        if any(one.split == "test" for one in event.evaluations):
+            self._session.opened.add(event.trial)
+
+    def opened(self, seq: int, event: TestOpened) -> None:
+        """A trial's model is, or was, evaluated on the test images."""
+        session = self._session
+        session.opened.add(event.trial)
+        if event.trial not in session.left_out and not session.has(seq, event.trial):
+            if event.evaluation is not None:
+                self._trials.evaluate(event.trial, [event.evaluation], event.time, event.epoch)
+            self._batches.send(session.runs[event.trial], tags={KIND: event.how})
+        number = {OPENINGS: str(len(session.opened))}
+        for trial in sorted(session.opened - session.left_out):
+            if not session.has(seq, trial):
+                self._batches.send(session.runs[trial], tags=number)
+        if not session.has(seq, None):
+            self._batches.send(session.parent, tags=number)
