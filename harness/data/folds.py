@@ -14,6 +14,9 @@ from harness.seeds import seed_from
 Labels = npt.NDArray[np.int32]
 Units = npt.NDArray[np.uint64]
 Parts = npt.NDArray[np.int16]
+Counts = npt.NDArray[np.float64]
+TRIES = 20
+"""Orders in which groups are looked at, before it is given up to deal them out."""
 
 
 def dealt_out(
@@ -60,11 +63,31 @@ def deal_out(labels: Labels, units: Units, parts: int, seed: int, *, classes: Se
     counts = np.zeros((int(unit.max(initial=-1)) + 1, len(classes)))
     np.add.at(counts, (unit, labels), 1)
     _check_enough(counts, parts, classes)
-    order = np.random.default_rng(seed).permutation(len(counts))
+    rng = np.random.default_rng(seed)
+    for _ in range(TRIES):
+        chosen = _dealt(counts, parts, rng.permutation(len(counts)))
+        one_sided = [len(set(chosen[own > 0].tolist())) < 2 for own in counts.T]
+        if not any(one_sided):
+            return chosen[unit]
+    raise DataError(
+        f"The groups cannot be dealt out to {parts} folds so that each trains on every class: the images of "
+        f"the class {classes[one_sided.index(True)]!r} are in groups that hold much of other classes. Name "
+        "smaller groups (dataset.groups), or use other folds."
+    )
+
+
+def _dealt(counts: Counts, parts: int, order: npt.NDArray[np.int64]) -> Parts:
+    """The part of each unit: the one that has least of its classes so far, and of these the smallest.
+
+    Args:
+        counts: images of each unit by class, (U, K).
+        parts: at least 2.
+        order: in which equal units are looked at.
+    """
     # Units of several classes first, then class by class, the largest first: small ones even it out.
     held, size = counts[order], counts[order].sum(axis=1)
     order = order[np.lexsort((-size, held.argmax(axis=1), (held > 0).sum(axis=1) == 1))]
-    share, in_class, in_all = 1 / counts.sum(axis=0), np.zeros((parts, len(classes))), np.zeros(parts)
+    share, in_class, in_all = 1 / counts.sum(axis=0), np.zeros((parts, counts.shape[1])), np.zeros(parts)
     chosen = np.zeros(len(counts), np.int16)
     for one in order:
         crowded = in_class @ (share * counts[one])
@@ -72,10 +95,10 @@ def deal_out(labels: Labels, units: Units, parts: int, seed: int, *, classes: Se
         chosen[one] = part
         in_class[part] += counts[one]
         in_all[part] += counts[one].sum()
-    return chosen[unit]
+    return chosen
 
 
-def _check_enough(counts: npt.NDArray[np.float64], parts: int, classes: Sequence[str]) -> None:
+def _check_enough(counts: Counts, parts: int, classes: Sequence[str]) -> None:
     """Raises DataError if images cannot be dealt out; `counts` are those of each unit by class, (U, K)."""
     if len(counts) < parts:
         raise DataError(

@@ -41,7 +41,7 @@ def test_parts_are_even_stratified_and_keep_identical_images_together(
     labels, hashes, classes = images
     different, largest = len(np.unique(hashes)), int(np.unique(hashes, return_counts=True)[1].max())
     if different < parts:
-        with pytest.raises(DataError, match=f"{different} different images to be dealt out to {parts} folds"):
+        with pytest.raises(DataError, match=f"{different} different images, or groups of them, to be dealt"):
             deal_out(labels, hashes, parts, seed, classes=classes)
         return
     dealt = deal_out(labels, hashes, parts, seed, classes=classes)
@@ -59,6 +59,32 @@ def test_parts_are_even_stratified_and_keep_identical_images_together(
     rare = too_rare(labels, hashes, parts, classes=classes)
     fewest = min(len(np.unique(hashes[labels == label])) for label in range(len(classes)))
     assert (rare is not None) == (fewest < parts)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 6), st.integers(2, 12), st.integers(0, 999))
+def test_groups_of_several_classes_stay_in_one_part(parts: int, groups: int, seed: int) -> None:
+    """Each group has images of two classes of three, and every fold trains on all classes."""
+    rng = np.random.default_rng(seed)
+    units = np.repeat(np.arange(max(groups, parts), dtype=np.uint64), 4)
+    labels = np.concatenate(
+        [np.repeat([one % 3, (one + 1) % 3], 2) for one in range(max(groups, parts))]
+    ).astype(np.int32)
+    order = rng.permutation(len(units))
+    units, labels = units[order], labels[order]
+    if min(len(np.unique(units[labels == label])) for label in range(3)) < 2:
+        with pytest.raises(DataError, match="too few different images, or groups of them"):
+            deal_out(labels, units, parts, seed, classes=["a", "b", "c"])
+        return
+    try:
+        dealt = deal_out(labels, units, parts, seed, classes=["a", "b", "c"])
+    except DataError as error:
+        assert "cannot be dealt out" in str(error)
+        return
+    for one in np.unique(units):
+        assert len(set(dealt[units == one])) == 1
+    for label in range(3):
+        assert len(set(dealt[labels == label])) >= 2
 
 
 def test_repeats_are_dealt_out_anew() -> None:
@@ -98,5 +124,5 @@ def test_a_validation_split_of_the_source_is_not_lost_in_silence(tmp_path: Any) 
 
 def test_a_class_of_one_picture_cannot_be_dealt_out() -> None:
     labels, hashes = np.array([0, 0, 0, 1, 1], np.int32), np.array([1, 2, 3, 9, 9], np.uint64)
-    with pytest.raises(DataError, match="'b' has too few different images"):
+    with pytest.raises(DataError, match="'b' has too few different images, or groups of them"):
         deal_out(labels, hashes, 2, 0, classes=["a", "b"])
