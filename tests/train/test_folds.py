@@ -132,16 +132,16 @@ def test_all_images_go_on_from_a_checkpoint_to_the_same_model(
 def test_a_fold_that_no_longer_improves_ends_early_and_all_images_do_not(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    worst: Params = PARAMS | {"patience": 1, "learning_rate": 10.0}
-    worker = Worker(dataset, tmp_path, worst, 8)
-    ended = worker.run(start=8, stop=16, before=8, fold=1)
+    unsteady: Params = PARAMS | {"patience": 1, "learning_rate": 1.0}
+    worker = Worker(dataset, tmp_path, unsteady, 30)
+    ended = worker.run(start=30, stop=60, before=30, fold=1)
     assert not ended.over
-    assert ended.epoch == 16
-    assert 9 < epochs_of(worker)[-1].epoch < 16
+    assert ended.epoch == 60
+    assert 31 < epochs_of(worker)[-1].epoch < 60
     assert ended.evaluations[0].fold == 1
     worker.told.clear()
-    assert worker.run(start=24, stop=32, before=24, last=30).over
-    assert epochs_of(worker)[-1].epoch == 30
+    assert worker.run(start=90, stop=120, before=90, last=110).over
+    assert epochs_of(worker)[-1].epoch == 110
 
 
 def test_a_fold_that_is_streamed_is_the_same(trained: Worker, dataset: Dataset, tmp_path: Path) -> None:
