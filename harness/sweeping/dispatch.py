@@ -107,7 +107,10 @@ class Dispatcher:
             return math.inf
         trials = self.writer.state.trials
         running = (worker.training for worker in self.workers.busy if worker.training)
-        promised = sum(max(0, (one.granted or one.stop) - trials[one.trial].last_epoch) for one in running)
+        promised = sum(
+            max(0, (one.granted or one.stop) - max(one.start, trials[one.trial].last_epoch))
+            for one in running
+        )
         return most - epochs_trained(self.writer.state) - promised
 
     def _granted(self, segment: Segment) -> Segment:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 FOLDS, EPOCHS = 3, 2
 ARGUMENTS = [
-    "--trials", "4", "--workers", "2", "--study", "folded", "--epochs", str(EPOCHS),
+    "--trials", "4", "--workers", "1", "--study", "folded", "--epochs", str(EPOCHS),
     "--set", f"dataset.folds={FOLDS}", "--set", "dataset.limit_train=120",
     "--set", "training.precision=float32", "--set", "space.depth=1", "--set", "space.width=8",
 ]  # fmt: skip
