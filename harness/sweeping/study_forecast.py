@@ -67,16 +67,16 @@ class StudyForecast:
         Returns:
             None if the cost of the configuration is not known.
         """
-        seconds = 0.0 if start else self.features_seconds(params)
+        seconds, reached = 0.0, start
         while True:  # training by training; without folds there is one
-            before = self.folds.before(start + 1)
+            before = self.folds.before(reached + 1)
             end = min(stop, before + self.folds.epochs) if self.folds.parts else stop
-            training = self._seconds_within(params, start - before, end - before, compiles=not before)
+            training = self._seconds_within(params, reached - before, end - before, compiles=not before)
             if training is None:
                 return None
-            seconds, start = seconds + training, end
-            if start >= stop:
-                return seconds
+            seconds, reached = seconds + training, end
+            if reached >= stop:
+                return seconds if start else seconds + self.features_seconds(params)
 
     def _seconds_within(self, params: Params, start: int, stop: int, *, compiles: bool) -> float | None:
         """Seconds from one epoch of a training to another; later folds find their programs compiled."""
