@@ -48,7 +48,9 @@ def main() -> None:
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="folds-") as cache:
         os.environ["HARNESS_CACHE"] = cache
-        sweep(folder, [*limit, *options.set, ARMS["one split"], "seed=0"], options.trials)  # computes features
+        sweep(
+            folder, [*limit, *options.set, ARMS["one split"], "seed=0"], options.trials
+        )  # computes features
         for seed in options.seeds:
             for arm, override in ARMS.items():
                 overrides = [*limit, *options.set, override, f"seed={seed}"]

@@ -83,6 +83,6 @@ def folds_advice(dataset: DatasetConfig, scheduler: SchedulerSettings) -> list[s
         listed = ", ".join(f"scheduler.{name}" for name in without_effect)
         said.append(
             f"{listed}: no effect with dataset.folds, where trials are compared at the ends of folds. "
-            "scheduler.kind=none gives all folds to every trial."
+            "scheduler.kind=none trains every trial on all of them."
         )
     return said

@@ -51,7 +51,7 @@ class TrialResult:
 
     @property
     def score(self) -> float | None:
-        """The first objective after the last epoch, with folds its mean over them; None without a finite one."""
+        """The first objective after the last epoch, with folds its mean; None without a finite one."""
         return self._trial.score
 
     @property

@@ -42,7 +42,7 @@ class FoldRace:
     epochs: int
     """Of one training."""
     judging: bool = True
-    """Whether trials that are clearly behind are left behind; else every trial is given all folds."""
+    """Whether trials that are clearly behind are left behind; else every trial is trained to its end."""
     _scores: dict[int, list[Values]] = field(default_factory=dict)
     """By trial, the objectives of each of its folds."""
     _waiting: dict[int, int] = field(default_factory=dict)
@@ -137,10 +137,10 @@ class FoldRace:
         return tuple(fmean(values) for values in zip(*self._scores[trial][:folds], strict=True))
 
     def _may_go_on(self, trial: int, had: int, *, settled: bool) -> bool:
-        if had == self.folds:
-            return self._is_unbeaten(trial) and not self._is_being_overtaken(trial)
         if not self.judging or had < UNJUDGED:
             return True
+        if had == self.folds:
+            return self._is_unbeaten(trial) and not self._is_being_overtaken(trial)
         judged = sum(len(scores) >= UNJUDGED for scores in self._scores.values())
         return (settled or judged >= JUDGES) and not self._is_behind(trial, had)
 
@@ -159,7 +159,7 @@ class FoldRace:
             had = len(self._scores.get(other, ()))
             if not UNJUDGED <= had < self.folds:
                 continue
-            if other in self._waiting and self.judging and self._is_behind(other, had):
+            if other in self._waiting and self._is_behind(other, had):
                 continue  # it waits for good
             theirs, mine = self._mean(other, had), self._mean(trial, had)
             if all(a > b for a, b in zip(theirs, mine, strict=True)):

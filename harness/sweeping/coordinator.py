@@ -213,9 +213,8 @@ class Coordinator:
         elif segment.trial in self._out_of_time:
             limit = self.plan.experiment.search.max_trial_seconds
             self.writer.trial_ended(trial, "pruned", reason=f"trained for more than {limit:g} s")
-        elif event.epoch < segment.stop:
-            # It goes on if others have left epochs that were promised to them.
-            self._dispatcher.add(segment.trial, segment.stop)
+        else:
+            self._dispatcher.go_on(segment.trial, event.epoch)
 
     # What goes wrong
 

@@ -25,7 +25,7 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
     Args:
         plan: the sweep's.
         trial: whose segment it is.
-        stop: the epoch at which it ends.
+        stop: the epoch at which it ends, unless its fold ends before.
         cycles: the epochs at which the cycles of the trial's learning rate end, as its scheduler says.
     """
     experiment, folds = plan.experiment, trial.folds
@@ -41,7 +41,7 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
         params=trial.params,
         seed=trial.seed if fold is None else seed_from(trial.seed, "fold", fold),
         start=start,
-        stop=stop,
+        stop=min(stop, before + folds.epochs) if folds.parts else stop,
         max_epochs=plan.max_epochs,
         fold=fold,
         before=before,

@@ -1,4 +1,4 @@
-"""Sweeps over folds on an inline engine with a simulated trainer: who gets which, stopped and gone on with."""
+"""Sweeps over folds on an inline engine with a simulated trainer: who gets which, also where it is stopped."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from harness.records import (
     TrialEnded,
     WorkerEvent,
 )
+from harness.schedulers.full import FullTraining
+from harness.schedulers.protocol import Scheduler
 from harness.study.event_log import EventLog, read
 from harness.study.state import StudyState, best, fold
 from harness.sweeping.asynchronous import AsynchronousPolicy
@@ -82,7 +84,14 @@ def simulate(segment: Segment, observe: Observe, should_stop: Callable[[], bool]
     )  # fmt: skip
 
 
-def session(folder: Path, *, stop_after: int | None = None, window: int = 0, **limits: object) -> StudyEnded:
+def session(
+    folder: Path,
+    *,
+    stop_after: int | None = None,
+    window: int = 0,
+    scheduler: Scheduler | None = None,
+    **limits: object,
+) -> StudyEnded:
     """One session of a study of folds, which is asked to stop after so many records."""
     folder.mkdir(exist_ok=True)
     searched = experiment(
@@ -103,7 +112,7 @@ def session(folder: Path, *, stop_after: int | None = None, window: int = 0, **l
 
     plan = SweepPlan(experiment=searched, study_folder=folder, dataset=DATA)
     sampler = Sampler(searched.space, "tpe", 0, objectives=searched.objectives)
-    policy = AsynchronousPolicy(sampler, make_scheduler(searched), TRIALS)
+    policy = AsynchronousPolicy(sampler, scheduler or make_scheduler(searched), TRIALS)
     running = Coordinator(
         plan=plan,
         workers=Workers(engine, None),
@@ -193,6 +202,15 @@ def test_a_budget_of_epochs_is_kept_within_folds(tmp_path: Path) -> None:
     assert sum(len(trial.epochs) for trial in fold(read(tmp_path / "events.jsonl")).trials.values()) == 20
     assert session(tmp_path, max_epochs_total=None).complete
     check(tmp_path)
+
+
+def test_a_choice_that_reaches_over_folds_is_handed_out_fold_by_fold(tmp_path: Path) -> None:
+    assert session(tmp_path, scheduler=FullTraining((FOLDS + 1) * EPOCHS)).complete
+    records = read(tmp_path / "events.jsonl")
+    assert {trial.state for trial in fold(records).trials.values()} == {"complete"}
+    starts = [record.event for record in records if isinstance(record.event, SegmentStarted)]
+    assert {(one.start, one.stop) for one in starts} == {(0, 3), (3, 6), (6, 9), (9, 12), (12, 15)}
+    assert len(starts) == (FOLDS + 1) * TRIALS
 
 
 def test_folds_have_seeds_of_their_own_and_all_images_the_trials(tmp_path: Path) -> None:

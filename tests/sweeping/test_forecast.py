@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.experiment.folds import Folds
 from harness.experiment.parameters import CATALOG, complete
 from harness.experiment.rates import (
     CHANGED,
@@ -287,6 +288,19 @@ def test_seconds_add_up_wherever_a_backbone_is_unfrozen(start: int, middle: int,
     start, middle = min(start, middle), max(start, middle)
     parts = [ours.seconds_to(TUNED, *part) for part in ((start, middle), (middle, 10)) if part[0] < part[1]]
     assert ours.seconds_to(TUNED, start, 10) == pytest.approx(sum(parts))
+
+
+def test_every_fold_is_a_training_and_only_the_first_compiles_and_computes_features() -> None:
+    one, folded = unfreezing(4), replace(unfreezing(4), folds=Folds(3, 1, 10))
+    whole, first = one.seconds_to(TUNED, 0, 10), folded.seconds_to(TUNED, 0, 10)
+    assert first == pytest.approx(whole)
+    later = folded.seconds_to(TUNED, 10, 20)
+    assert 0 < later < first - folded.features_seconds(TUNED)
+    assert folded.seconds_to(TUNED, 0, 40) == pytest.approx(first + 3 * later)
+    for middle in (3, 10, 17, 24, 33):
+        parts = folded.seconds_to(TUNED, 0, middle) + folded.seconds_to(TUNED, middle, 40)
+        assert parts == pytest.approx(first + 3 * later)
+    assert [folded.within(epoch) for epoch in (1, 10, 11, 35)] == [1, 10, 1, 5]
 
 
 def test_epochs_are_dearer_once_the_backbone_is_unfrozen() -> None:

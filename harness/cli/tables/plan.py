@@ -91,8 +91,12 @@ def _rungs(experiment: Experiment, rungs: list[int]) -> str:
     folds, kind = experiment.folds, experiment.scheduler.kind
     if not folds.parts:
         return f"{_epochs(rungs)} ({kind})"
-    judged = "" if kind == "none" else "; whoever is clearly behind after 2 of them gets no more"
-    return f"{folds.number} folds of {folds.epochs} epochs{judged}; the best is then trained on all images"
+    text = f"{folds.number} folds of {folds.epochs} epochs"
+    if kind == "none":
+        return f"{text} and then all images, for every trial"
+    return (
+        f"{text}; who is clearly behind after 2 of them gets no more; the best is then trained on all images"
+    )
 
 
 def _epochs(rungs: list[int]) -> str:
