@@ -8,7 +8,7 @@ which has the epochs 1 to E.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from statistics import median_low, stdev
 
@@ -51,22 +51,30 @@ class Folds:
         """The epoch at which a fold ends."""
         return (fold + 1) * self.epochs
 
-    def last_epochs(self, trained: Sequence[int]) -> list[int]:
-        """The last epoch of each fold among the epochs that a trial was trained for, fold by fold."""
-        last: dict[int, int] = {}
-        for epoch in sorted(trained):
-            fold = self.fold_of(epoch)
-            if fold is not None:
-                last[fold] = epoch
-        return [last[fold] for fold in sorted(last)]
+    def last_epochs(self, trained: Container[int], finished: int) -> list[int]:
+        """The last epoch of each of the first so many folds, of which some may have stopped early.
 
-    def whole_epochs(self, trained: Sequence[int]) -> int:
+        Args:
+            trained: the epochs that the trial was trained for.
+            finished: folds that have ended.
+        """
+        found = []
+        for fold in range(finished):
+            end = self.ends(fold)
+            own = (epoch for epoch in range(end, end - self.epochs, -1) if epoch in trained)
+            last = next(own, None)
+            if last is None:
+                break
+            found.append(last)
+        return found
+
+    def whole_epochs(self, trained: Container[int]) -> int:
         """For how many epochs a trial is trained on all images: as many as its folds took, the median.
 
         Args:
             trained: the epochs that it was trained for, which are those of all of its folds.
         """
-        return median_low(epoch - self.before(epoch) for epoch in self.last_epochs(trained))
+        return median_low(epoch - self.before(epoch) for epoch in self.last_epochs(trained, self.number))
 
     def standard_error(self, scores: Sequence[float]) -> float | None:
         """The standard error of a mean over folds; None of less than two.

@@ -19,6 +19,9 @@ JUDGES = 4
 """Trials with so many folds before one is judged, unless no more will start: differences between less say
 little of how much they vary."""
 
+ROUNDING = 1e-9
+"""Differences up to this are none: scores of folds are found again from means."""
+
 
 @dataclass(slots=True)
 class FoldRace:
@@ -212,4 +215,4 @@ class _Gaps:
         """Whether the trial is behind by more than `BEHIND` standard errors, with so many folds in all."""
         mine = self.differences[trial]
         error = math.sqrt(self.variance * (1 / len(mine) - 1 / folds))
-        return fmean(mine) > BEHIND * error
+        return fmean(mine) > max(ROUNDING, BEHIND * error)

@@ -120,7 +120,7 @@ class Trial:
 
     def _fold_ends(self, until: int) -> list[int]:
         """The last epoch that was trained of each fold that had ended when the trial had reached an epoch."""
-        return self.folds.last_epochs(list(self.epochs))[: self.folds.finished(until)]
+        return self.folds.last_epochs(self.epochs, self.folds.finished(until))
 
     def scores(self, metric: str, until: int) -> dict[int, float]:
         """A metric by epoch, up to the epoch `until`, where it is finite; with folds, at their ends."""

@@ -45,7 +45,7 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
         max_epochs=plan.max_epochs,
         fold=fold,
         before=before,
-        last=before + folds.whole_epochs(list(trial.epochs)) if before and fold is None else None,
+        last=before + folds.whole_epochs(trial.epochs) if before and fold is None else None,
         cycles=cycles,
         unfreeze_at=unfreezing_epoch(plan.experiment, cycles),
         dataset=plan.dataset,
@@ -122,7 +122,7 @@ def trial_ended(
     known = {} if failure == "diverged" else trial.last_metrics
     metric = plan.experiment.objective.name
     score = known.get(metric, math.nan)
-    error = trial.folds.standard_error(trial.fold_scores(metric, trial.reached))
+    error = trial.folds.standard_error(trial.fold_scores(metric, trial.reached)) if known else None
     return TrialEnded(
         trial=trial.number,
         state=state,
@@ -141,7 +141,8 @@ def completed_reason(plan: SweepPlan, trial: Trial) -> str:
     """Why a trial that was trained to its end is complete."""
     if trial.folds.parts:
         epochs = trial.reached - trial.folds.before(trial.reached)
-        return f"finished: trained on all images for {epochs} epochs, as many as its folds took"
+        number = f"{epochs} epoch{'s' * (epochs != 1)}"
+        return f"finished: trained on all images for {number}, as many as its folds took"
     early = trial.reached < plan.max_epochs
     return f"stopped improving at epoch {trial.reached}" if early else "finished"
 

@@ -1,4 +1,4 @@
-"""Sweeps over folds on an inline engine with a simulated trainer: who gets which, also where it is stopped."""
+"""Sweeps over folds on an inline engine with a simulated trainer: who gets which, also if it is stopped."""
 
 from __future__ import annotations
 
