@@ -17,7 +17,7 @@ from harness.errors import ExperimentError
 from harness.experiment.load import computing_in, load
 from harness.experiment.overrides import options
 from harness.study.opening import open_study
-from harness.sweeping.checks import check_same_experiment
+from harness.sweeping.checks import as_begun, check_same_experiment
 from harness.sweeping.precision import settled
 from tests.old_studies.make import COMMANDS
 
@@ -90,7 +90,8 @@ def test_every_study_goes_on_with_the_file_that_it_began_with(
     unpack(archive, own_workplace)
     _, state = open_study(study)
     said: list[str] = []
-    found = settled(load(f"{study}.yaml", options(ordered=study == "ordered" or None)), state, said.append)
+    written = load(f"{study}.yaml", options(ordered=study == "ordered" or None))
+    found = settled(as_begun(written, state, said.append), state, said.append)
     check_same_experiment(found, state)
     assert found.training.precision == "float32"
     assert said == ["precision: float32 (as the study began)"]
