@@ -32,7 +32,8 @@ def test_every_epoch_belongs_to_one_training(folds: Folds) -> None:
 def test_all_images_are_trained_on_for_as_long_as_the_folds_took(folds: Folds, data: st.DataObject) -> None:
     took = [data.draw(st.integers(1, folds.epochs)) for _ in range(folds.number)]
     trained = [fold * folds.epochs + own for fold, last in enumerate(took) for own in range(1, last + 1)]
-    assert folds.last_epochs(trained, len(took)) == [fold * folds.epochs + last for fold, last in enumerate(took)]
+    ends = [fold * folds.epochs + last for fold, last in enumerate(took)]
+    assert folds.last_epochs(trained, len(took)) == ends
     assert folds.whole_epochs(trained) in took
     below = sum(last < folds.whole_epochs(trained) for last in took)
     above = sum(last > folds.whole_epochs(trained) for last in took)
