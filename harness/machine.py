@@ -19,6 +19,12 @@ import psutil
 PROC = Path("/proc/self")
 CPUINFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+INSTRUCTION_SETS = {
+    "sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512dq",
+    "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16", "amx_fp16",
+    "asimd", "asimdhp", "asimddp", "bf16", "i8mm", "sve", "sve2",
+}  # fmt: skip
+"""Those, as Linux names them, by which numerical libraries choose their kernels."""
 NVIDIA_SMI_SECONDS = 10
 LONGEST_START = 60.0
 """Seconds after which nobody asks any more how long a process has been starting."""
@@ -60,6 +66,16 @@ def computes_in_bfloat16(cpuinfo: Path) -> bool:
         cpuinfo: what Linux says of its processors, `/proc/cpuinfo`.
     """
     return not BFLOAT16_FLAGS.isdisjoint(_of_processor(cpuinfo, "flags").split())
+
+
+def instruction_sets(cpuinfo: Path) -> tuple[str, ...]:
+    """The processor's instruction sets that matter for numbers, sorted; none where the system does not tell.
+
+    Args:
+        cpuinfo: what Linux says of its processors, `/proc/cpuinfo`.
+    """
+    told = _of_processor(cpuinfo, "flags") or _of_processor(cpuinfo, "Features")  # the latter on Arm
+    return tuple(sorted(INSTRUCTION_SETS.intersection(told.split())))
 
 
 def _of_processor(cpuinfo: Path, key: str) -> str:
@@ -148,6 +164,23 @@ def gpu_memory() -> int | None:
     told = _nvidia_smi("--query-gpu=memory.total", "--format=csv,noheader,nounits")
     sizes = [int(line) << 20 for line in told if line.strip().isdecimal()]
     return min(sizes, default=None)
+
+
+def gpu_models() -> tuple[tuple[str, ...], str]:
+    """The models of the GPUs that may be used, and the version of their driver; nothing without one."""
+    visible = visible_gpus()
+    if not visible:
+        return (), ""
+    told = _nvidia_smi("--query-gpu=index,uuid,driver_version,name", "--format=csv,noheader")
+    rows = [[cell.strip() for cell in line.split(",", 3)] for line in told]
+    rows = [row for row in rows if len(row) == 4]
+    models = tuple(
+        model
+        for wanted in visible
+        for index, uuid, _, model in rows
+        if wanted == index or uuid.startswith(wanted)
+    )
+    return models, rows[0][2] if rows else ""
 
 
 def _nvidia_smi(*arguments: str) -> list[str]:

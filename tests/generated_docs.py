@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from harness.audit import CHECKS
 from harness.data.catalog import CATALOG as CATALOG_OF_SETS
 from harness.data.sources import SOURCES
 from harness.deploy.formats import FORMATS
@@ -132,6 +133,11 @@ def built_in_sets() -> str:
     return table(("name", "what it is"), rows)
 
 
+def checks() -> str:
+    """Every check of a data set."""
+    return table(("check", "what it looks for"), ((f"`{name}`", one.about) for name, one in CHECKS.items()))
+
+
 def formats() -> str:
     """Every format of exported models."""
     return table(("model", "what it is"), ((f"`{one.file}`", one.about) for one in FORMATS.values()))
@@ -146,6 +152,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "schedulers": schedulers,
     "sources": sources,
     "built-in data sets": built_in_sets,
+    "checks": checks,
     "formats": formats,
 }
 

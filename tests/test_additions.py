@@ -44,6 +44,7 @@ ADDITIONS = {
     "an export format": Addition("parts", '"parts": "parts:FORMAT",'),
     "a tracker": Addition("lines", '"the file of lines": "lines:KIND",'),
     "an engine": Addition("nearby", '"nearby": "nearby:KIND",'),
+    "a data check": Addition("square", '"square": "square:CHECK",'),
     "a command": Addition("hello", 'Command(LOOK, "harness.cli.hello"),'),
 }
 ENDS = ("    },", "}", ")")
@@ -151,6 +152,12 @@ def test_a_backbone_that_was_added_is_found(package: Path) -> None:
         "print(network.output_shape, float(keras.ops.mean(network(keras.ops.ones((1, 16, 24, 3)) * 255))))"
     )
     assert run(package, script) == "(None, 2, 3, 3) 1.0\n"
+
+
+def test_a_data_check_that_was_added_is_made(package: Path) -> None:
+    looked = json.loads(typed(package, "audit", "digits", "--no-suspects", "--json"))
+    (square,) = [finding for finding in looked["findings"] if finding["check"] == "square"]
+    assert (square["sentence"], square["count"]) == ("Some images are square.", 1797)
 
 
 def test_an_engine_that_was_added_is_made(package: Path) -> None:

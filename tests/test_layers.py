@@ -16,15 +16,18 @@ PACKAGE = Path(__file__).parent.parent / "harness"
 
 ALLOWED: dict[str, set[str]] = {
     "clock": set(),
+    "comparison": set(),
     "errors": set(),
     "machine": set(),
     "messages": set(),
     "metrics": {"registry"},
+    "model_weights": set(),
     "records": set(),
     "registry": set(),
     "seeds": set(),
     "settings": set(),
     "paths": {"errors"},
+    "predictions": {"paths"},
     "study_files": {"errors", "paths"},
     "model": {"errors", "messages", "paths", "records", "registry"},
     "schedulers": {"records", "registry", "settings"},
@@ -32,31 +35,42 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"errors", "experiment", "machine", "messages", "paths", "records", "registry", "seeds"},
     "study": {"errors", "experiment", "paths", "records", "study_files"},
     "train": {
-        "clock", "data", "errors", "experiment", "metrics", "model", "paths", "records", "seeds",
-        "study_files",
+        "clock", "data", "errors", "experiment", "metrics", "model", "model_weights", "paths", "predictions",
+        "records", "seeds", "study_files",
     },
     "engine": {"errors", "machine", "model", "paths", "records", "registry", "train"},
+    "audit": {
+        "data", "engine", "errors", "experiment", "machine", "messages", "model", "paths", "records",
+        "registry",
+    },
     "tracking": {"errors", "experiment", "paths", "records", "registry", "study"},
     "sweeping": {
-        "clock", "data", "engine", "errors", "experiment", "machine", "paths", "records", "schedulers",
-        "seeds", "study", "study_files", "tracking",
+        "audit", "clock", "comparison", "data", "engine", "errors", "experiment", "machine", "paths",
+        "records", "schedulers", "seeds", "study", "study_files", "tracking",
     },
     "proposal": {
-        "data", "engine", "errors", "experiment", "machine", "messages", "model", "paths", "records", "study",
-        "sweeping",
+        "audit", "data", "engine", "errors", "experiment", "machine", "messages", "model", "paths", "records",
+        "study", "sweeping",
     },
-    "analysis": {"experiment", "metrics", "paths", "records", "study", "tracking"},
+    "analysis": {
+        "experiment", "metrics", "paths", "predictions", "records", "seeds", "study", "tracking",
+    },
     "deploy": {"data", "errors", "model", "paths", "records", "registry", "study"},
+    "reproducing": {
+        "clock", "data", "engine", "errors", "experiment", "machine", "model_weights", "paths", "records",
+        "study", "sweeping",
+    },
     "confirmation": {
-        "clock", "data", "deploy", "engine", "errors", "paths", "records", "study", "sweeping", "tracking",
+        "analysis", "clock", "comparison", "data", "deploy", "engine", "errors", "experiment", "metrics",
+        "paths", "records", "seeds", "study", "sweeping", "tracking",
     },
     "library": {
-        "analysis", "confirmation", "deploy", "errors", "experiment", "paths", "proposal", "records", "study",
-        "sweeping",
+        "analysis", "confirmation", "deploy", "errors", "experiment", "paths", "proposal", "records",
+        "reproducing", "study", "sweeping",
     },
     "cli": {
-        "analysis", "confirmation", "data", "deploy", "engine", "errors", "experiment", "machine", "paths",
-        "proposal", "records", "study", "sweeping", "tracking",
+        "analysis", "audit", "comparison", "confirmation", "data", "deploy", "engine", "errors", "experiment",
+        "machine", "messages", "paths", "proposal", "records", "reproducing", "study", "sweeping", "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""

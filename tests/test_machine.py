@@ -8,7 +8,15 @@ import pytest
 
 from harness import machine
 from harness.engine.memory import GIB, worker_memory
-from harness.machine import cpu_quota, memory_limit, usable_cores, usable_memory, visible_gpus
+from harness.machine import (
+    cpu_quota,
+    gpu_models,
+    instruction_sets,
+    memory_limit,
+    usable_cores,
+    usable_memory,
+    visible_gpus,
+)
 
 
 def control_groups(folder: Path, groups: str, mounts: str, files: dict[str, str]) -> Path:
@@ -115,3 +123,30 @@ def test_images_on_a_gpu_are_bounded_by_its_memory(tmp_path: Path, monkeypatch: 
     assert worker_memory(4, gpus=2).data == GIB
     assert worker_memory(4, gpus=2, data=3.0).data == 3 * GIB
     assert worker_memory(4).data == 32 * GIB
+
+
+def test_instruction_sets_are_those_that_matter_for_numbers(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(
+        "processor\t: 0\nmodel name\t: One\nflags\t\t: fpu avx512_bf16 amx_tile avx2 syscall\n\n"
+    )
+    assert instruction_sets(cpuinfo) == ("amx_tile", "avx2", "avx512_bf16")
+    cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd bf16 crc32\n")
+    assert instruction_sets(cpuinfo) == ("asimd", "bf16")
+    assert instruction_sets(tmp_path / "nowhere") == ()
+
+
+def test_gpus_are_told_by_their_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that may be used, by number or by the beginning of their names."""
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(
+        "#!/bin/sh\necho '0, GPU-1a0b, 570.1, Model A'\necho '1, GPU-2c3d, 570.1, Model B, large'\n"
+    )
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    first, second = "Model A", "Model B, large"
+    for visible, models in (("1", (second,)), ("GPU-1a", (first,)), ("1,0", (second, first))):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert gpu_models() == (models, "570.1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert gpu_models() == ((), "")

@@ -6,7 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.findings import Noise
+from harness.analysis.image_by_image import image_by_image
 from harness.analysis.importance import importances
+from harness.analysis.noise import noise_of
+from harness.analysis.noise_text import noise_sentences
 from harness.analysis.status import status
 from harness.analysis.tables import (
     TEST,
@@ -23,6 +27,9 @@ from harness.study.trial import Trial
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from harness.analysis.calibration import Calibration
+    from harness.analysis.image_by_image import ImageByImage
+
 TOP = 20
 CURVES = 8
 MOST_POINTS = 5000
@@ -31,8 +38,14 @@ HEIGHT = 380
 SMALL_CONFUSION = 30
 
 
-def write_report(state: StudyState, target: Path) -> None:
-    """Write the page of a study that has begun."""
+def write_report(state: StudyState, target: Path, folder: Path) -> None:
+    """Write the page of a study that has begun.
+
+    Args:
+        state: of the study.
+        target: the page.
+        folder: of the study, where its trials have left their predictions.
+    """
     import jinja2
     from plotly.offline import get_plotlyjs
 
@@ -41,15 +54,20 @@ def write_report(state: StudyState, target: Path) -> None:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    ranked = ranking(state, top=TOP)
+    noise = noise_of(folder, state)
+    ranked = ranking(state, noise if isinstance(noise, Noise) else None, top=TOP)
+    winner = best(state)
+    judged = image_by_image(folder, state, winner) if winner else None
     page = environment.get_template("report.html.jinja").render(
         status=status(state),
         study=state.started,
         objective=state.objective,
         made=time.strftime("%Y-%m-%d %H:%M"),
-        best=best(state),
+        best=winner,
+        judged=judged,
         columns=ranked.columns,
         rows=[[_cell(value) for value in row.values()] for row in ranked.rows],
+        worth=noise_sentences(noise),
         test_metric=column_of_test(state),
         tested=[
             (number, value)
@@ -57,13 +75,13 @@ def write_report(state: StudyState, target: Path) -> None:
             if (value := score_on_test(state.trials[number], column_of_test(state).removeprefix(TEST)))
             is not None
         ],
-        figures=[(title, _html(figure)) for title, figure in _figures(state)],
+        figures=[(title, _html(figure)) for title, figure in _figures(state, judged)],
         plotly=get_plotlyjs(),
     )
     write_text(target, page)
 
 
-def _figures(state: StudyState) -> list[tuple[str, go.Figure]]:
+def _figures(state: StudyState, judged: ImageByImage | None) -> list[tuple[str, go.Figure]]:
     metric = state.objective.name
     found = [(f"{metric} by trial", _history(state, metric))]
     front = {trial.number for trial in pareto_front(state)}
@@ -81,6 +99,9 @@ def _figures(state: StudyState) -> list[tuple[str, go.Figure]]:
             if len(evaluation.per_class) <= SMALL_CONFUSION:
                 title = f"Confusion matrix of trial {winner.number}, {evaluation.split}"
                 found.append((title, _confusion(evaluation)))
+        if judged is not None:
+            title = f"Reliability of trial {winner.number}, validation: error {judged.calibration.error:.3f}"
+            found.append((title, _reliability(judged.calibration)))
     return found
 
 
@@ -181,6 +202,26 @@ def _confusion(evaluation: Any) -> go.Figure:
     return _laid_out(figure, "predicted", "true", height=HEIGHT + 100)
 
 
+def _reliability(found: Calibration) -> go.Figure:
+    """Accuracy by confidence; the probabilities are right where the bars reach the line."""
+    import plotly.graph_objects as go
+
+    held = [one for one in found.bins if one.images]
+    figure = go.Figure(
+        go.Bar(
+            x=[one.confidence for one in held],
+            y=[one.accuracy for one in held],
+            width=[0.8 * (one.high - one.low) for one in held],
+            marker={"color": "#1f6f8b"},
+            text=[f"{one.images:,}" for one in held],
+            hovertemplate="confidence %{x:.3f}, accuracy %{y:.3f}, %{text} images<extra></extra>",
+            name="accuracy",
+        )
+    )
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": "#b0b7bd"}, name="as it should be")
+    return _laid_out(figure, "confidence", "accuracy")
+
+
 def _laid_out(figure: go.Figure, x: str, y: str, height: int = HEIGHT) -> go.Figure:
     figure.update_layout(
         template="plotly_white",
@@ -205,4 +246,6 @@ def _value(trial: Trial, metric: str) -> float | None:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

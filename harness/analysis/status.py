@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from harness.study.going_on import command_to_go_on
 from harness.study.limits import used_up
 from harness.study.openings import openings_in_words
 from harness.study.refused import refusals
@@ -60,7 +61,6 @@ def status(state: StudyState, running: str | None = None) -> Status:
     trials = state.trials.values()
     complete = state.is_complete
     limit = used_up(state.experiment.budget, state, state.elapsed_seconds)
-    resume = f"harness resume {state.name}{f' {limit.raised_by}' if limit else ''}"
     return Status(
         study=state.name,
         experiment=state.experiment.name,
@@ -77,7 +77,7 @@ def status(state: StudyState, running: str | None = None) -> Status:
         ended=state.ended.reason if state.ended else None,
         complete=complete and not running,
         running=running,
-        next=None if complete or running else resume,
+        next=None if complete or running else command_to_go_on(state, limit),
         test_openings=len(state.openings),
         test_set=openings_in_words(state),
         refused=refusals(state),

@@ -11,10 +11,13 @@ from harness.metrics import METRICS, VALIDATION
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.analysis.findings import Noise
     from harness.study.state import StudyState
     from harness.study.trial import Trial
 
 _ORDER = {"complete": 0, "paused": 1, "pruned": 1, "running": 2, "waiting": 3, "failed": 4}
+WORTH = ("tied", "images_needed")
+"""Columns on what the validation images say of scores."""
 TEST = "test_"
 """What stands before a metric's name where it is that of the test images."""
 SHOWN = tuple(f"{VALIDATION}{name}" for name, metric in METRICS.items() if metric.in_tables)
@@ -29,32 +32,38 @@ class Ranking:
     """Values by column, None where there is none."""
 
 
-def leaderboard(state: StudyState, *, top: int | None = None) -> pd.DataFrame:
+def leaderboard(state: StudyState, noise: Noise | None = None, *, top: int | None = None) -> pd.DataFrame:
     """`ranking` as a pandas table."""
     import pandas as pd
 
-    found = ranking(state, top=top)
+    found = ranking(state, noise, top=top)
     frame = pd.DataFrame(found.rows, columns=found.columns)
     # Where a parameter has no effect its cell is empty; the others must not turn into fractions for that.
     known = {name: known_parameter(name, state.experiment.model) for name in found.columns}
     whole = [name for name, parameter in known.items() if parameter is not None and parameter.kind == "int"]
-    return frame.astype(dict.fromkeys(["parameters", *whole], "Int64"))
+    return frame.astype(dict.fromkeys(["parameters", *(WORTH[1:] if noise else ()), *whole], "Int64"))
 
 
-def ranking(state: StudyState, *, top: int | None = None) -> Ranking:
+def ranking(state: StudyState, noise: Noise | None = None, *, top: int | None = None) -> Ranking:
     """Every trial with its score, metrics at its last epoch, cost, and the parameters that vary.
 
     Complete trials come first, and with them others that have all folds; then those that were stopped or
     wait, then the rest; within each by score, and of equals the one that was started first. A trial without a
     finite score is never above one that has it.
 
+    Args:
+        state: of the study.
+        noise: what the validation images say of its scores; None if that is not known.
+        top: only the best so many rows.
+
     Returns:
         One row for each trial with the columns `rank`, `trial`, `state`, `score` (with folds their mean, then
         its `standard_error` and how many `folds` it is of), the metrics, `epochs`, `seconds`, `parameters`
         (the number of weights), then one for each varying parameter. With several objectives, the further
-        ones stand behind the score, and `pareto` says whether the trial is on the Pareto front. Where the
-        test set was opened, a column `test_…` behind the score holds the score on it of the trials for which
-        it was. Where a trial has failed, the last column, `reason`, says why.
+        ones stand behind the score, and `pareto` says whether the trial is on the Pareto front. With `noise`,
+        `tied` says whether the validation images cannot tell the trial from the best one, and `images_needed`
+        how many would. Where the test set was opened, a column `test_…` behind the score holds the score on
+        it of the trials for which it was. Where a trial has failed, the last column, `reason`, says why.
     """
 
     def key(trial: Trial) -> tuple[int, int, float, int]:
@@ -70,8 +79,10 @@ def ranking(state: StudyState, *, top: int | None = None) -> Ranking:
     tested = [column_of_test(state)] if state.openings else []
     reason = ["reason"] if any(trial.failure and trial.reason for trial in ranked) else []
     varying = _varying(state)
-    first = ["rank", "trial", "state", "score", *folds, *tested, *objectives]
-    columns = list(dict.fromkeys([*first, *metrics, "epochs", "seconds", "parameters", *varying, *reason]))
+    worth = list(WORTH) if noise else []
+    first = ["rank", "trial", "state", "score", *folds, *worth[:1], *tested, *objectives]
+    columns = [*first, *metrics, "epochs", "seconds", "parameters", *worth[1:], *varying, *reason]
+    columns = list(dict.fromkeys(columns))
     front = {trial.number for trial in pareto_front(state)} if further else set()
     rows = []
     for rank, trial in enumerate(ranked, start=1):
@@ -79,6 +90,10 @@ def ranking(state: StudyState, *, top: int | None = None) -> Ranking:
         if further:
             row |= {name: trial.last_metrics.get(name) for name in further}
             row["pareto"] = trial.number in front
+        if noise:
+            compared = trial.number in noise.needed
+            row["tied"] = trial.number in noise.tied if compared else None
+            row["images_needed"] = noise.needed[trial.number] if compared else None
         row |= {name: score_on_test(trial, name.removeprefix(TEST)) for name in tested}
         row["reason"] = trial.reason if trial.failure else None
         rows.append({name: row[name] for name in columns})

@@ -17,6 +17,7 @@ from harness.records import (
     StudyStarted,
     TrialEnded,
 )
+from harness.study.going_on import command_to_go_on
 from harness.study.openings import openings_in_words
 from harness.study.state import StudyState, fold
 from harness.tracking.tracker import Audit, Findings
@@ -66,9 +67,9 @@ def verify(
         ),
         _check(
             "V3",
-            "every complete trial has one finished run and its model, which is unchanged and loads",
+            "every complete trial has one finished run, its model, which loads, and its predictions",
             models,
-            _model_files(paths, state, load_error),
+            [*_model_files(paths, state, load_error), *_predictions(paths, state)],
             mended_by_sync=True,
         ),
         _check(
@@ -130,6 +131,15 @@ def _model_files(paths: StudyPaths, state: StudyState, load_error: Callable[[Pat
     return problems
 
 
+def _predictions(paths: StudyPaths, state: StudyState) -> list[str]:
+    """What is wrong with the stored predictions of complete trials; earlier versions stored none."""
+    kept = [one.model for one in state.trials.values() if one.state == "complete" and one.model is not None]
+    found = [
+        _wrong(paths.folder / one.predictions, one.predictions_sha256) for one in kept if one.predictions
+    ]
+    return [problem for problem in found if problem]
+
+
 def _wrong(file: Path, sha256: str) -> str:
     if not file.is_file():
         return f"{file} is missing"
@@ -143,7 +153,7 @@ def _leftovers(paths: StudyPaths, state: StudyState, *, locked: bool, workers: S
     if locked:
         problems.append("a coordinator holds the study's lock")
     if state.ended is None:
-        problems.append(f"the last session was cut off; go on with: harness resume {paths.folder.name}")
+        problems.append(f"the last session was cut off; go on with: {command_to_go_on(state)}")
     return problems
 
 

@@ -24,6 +24,7 @@ class Command:
 
 COMMANDS = (
     Command(SEARCH, "harness.cli.init"),
+    Command(SEARCH, "harness.cli.audit"),
     Command(SEARCH, "harness.cli.sweep"),
     Command(SEARCH, "harness.cli.resume"),
     Command(SEARCH, "harness.cli.train"),
@@ -37,6 +38,7 @@ COMMANDS = (
     Command(SHIP, "harness.cli.export"),
     Command(CARE, "harness.cli.sync"),
     Command(CARE, "harness.cli.verify"),
+    Command(CARE, "harness.cli.reproduce"),
 )
 """Every command, in the order of `harness --help`: one file and one line each."""
 

@@ -2,51 +2,194 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import JsonOption, StudyArgument
+from harness.cli.options import (
+    JsonOption,
+    RecheckOption,
+    StudyArgument,
+    TimeoutOption,
+    WorkersOption,
+    number_of_workers,
+)
+
+if TYPE_CHECKING:
+    from harness.confirmation.planning import PlannedConfirmation
+    from harness.study.state import StudyState
 
 
 def confirm(
     study: StudyArgument = None,
     trial: Annotated[
-        int | None, typer.Argument(help="The trial's number; by default the best one's.", min=0)
+        int | None, typer.Argument(help="With --as-is: the trial's number; by default the best one's.", min=0)
     ] = None,
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Evaluate the model that the trial has; nothing is trained.")
     ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            "-k",
+            min=1,
+            help="How many configurations; by default those that the validation images cannot tell from the "
+            "best, at most 5.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=2, help="How often each of them is trained.  \\[default: 5]"),
+    ] = None,
+    timeout: TimeoutOption = None,
+    workers: WorkersOption = None,
+    recheck: RecheckOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Open the sealed test set for a trial: accuracy, macro averages and scores by class of its model.
+    """Train the best configurations anew on fresh seeds, say which is the best or tied, and test the chosen
+    one.
 
-    Every model of the study that is evaluated on the test images counts as an opening, and the count is shown
-    wherever a test score is. To type the command again shows what was found, and opens nothing.
-    """
+    It is a study of its own, STUDY.confirm: the same command goes on with it, and shows what it has found.
+    The sealed test set is opened once, when all else is decided. With --as-is nothing is trained: the model
+    that the trial has is evaluated. Every model of a study that is evaluated on the test images counts as
+    an opening, and the count is shown wherever a test score is; to show again what was found counts for
+    nothing."""
+    from harness.errors import UsageError
+
+    training = {
+        "--top": top is not None,
+        "--seeds": seeds is not None,
+        "--timeout": timeout is not None,
+        "--workers": workers is not None,
+        "--recheck": recheck,
+    }
+    given = [option for option, is_given in training.items() if is_given]
+    if as_is:
+        if given:
+            raise UsageError(f"--as-is trains nothing, so that {', '.join(given)} has no meaning beside it.")
+        _evaluate(study, trial, as_json=json_)
+        return
+    if trial is not None:
+        raise UsageError(
+            f"Without --as-is no trial is named: configurations are chosen by --top. To evaluate the model "
+            f"that trial {trial} has, add --as-is."
+        )
+    _confirm(study, top, seeds, timeout, workers, recheck=recheck, as_json=json_)
+
+
+def _confirm(
+    study: str | None,
+    top: int | None,
+    seeds: int | None,
+    timeout: float | str | None,
+    workers: str | None,
+    *,
+    recheck: bool,
+    as_json: bool,
+) -> None:
+    """Train what is missing, and once nothing is, open the test set for the chosen configuration."""
     from dataclasses import asdict
 
-    from harness.cli import printable
+    from harness.cli.sweeping import run_and_report, say
+    from harness.cli.tables import print_findings, print_json
+    from harness.confirmation.planning import confirmed_study, plan_confirmation
+    from harness.confirmation.results import findings
+    from harness.confirmation.tested import tested
+    from harness.errors import UnreachableError
+    from harness.experiment.overrides import NO_LIMIT
+
+    limit = {} if timeout is None else {"timeout": None if timeout == NO_LIMIT else float(timeout)}
+    planned = plan_confirmation(confirmed_study(study), top, seeds, limit)
+    if planned.is_complete:
+        assert planned.begun is not None
+        state = planned.begun
+    else:
+        _foretell(planned, number_of_workers(workers))
+        result = run_and_report(
+            planned.experiment, study=planned.name, workers=number_of_workers(workers), recheck=recheck
+        )
+        state = result.state
+    found = findings(state)
+    behind: tuple[str, ...] = ()
+    if found.champion is not None:
+        if state.started.dataset.counts.get("test"):
+            state, behind = _open(state, found.champion)
+        else:
+            say("The data set has no test images, so there is no test score.")
+    score = None if found.champion is None else tested(state, found.champion, planned.study)
+    if as_json:
+        print_json(
+            {
+                "confirmation": planned.name,
+                **asdict(found),
+                "test": None if score is None else asdict(score),
+                "test_openings": len(state.openings),
+            }
+        )
+    else:
+        print_findings(found, score)
+    if behind:
+        raise UnreachableError(f"{' '.join(behind)} Finish it with: harness sync {planned.name}")
+
+
+def _foretell(planned: PlannedConfirmation, workers: int | str | None) -> None:
+    """Say which configurations are trained, and what it will take."""
+    from harness.cli.sweeping import say
+    from harness.cli.tables.lines import duration
+    from harness.engine import default_workers
+
+    confirmation, search = planned.experiment.confirmation, planned.experiment.search
+    assert confirmation is not None
+    if not planned.study.is_complete:
+        say(f"{confirmation.study} is not complete: what is confirmed is the best so far.")
+    trials = ", ".join(f"{one.trial}" for one in confirmation.configurations)
+    seeds = f"on {len(confirmation.seeds)} seeds each"
+    say(f"confirming {confirmation.study}: trials {trials} ({planned.why}), {seeds}")
+    wanted = workers or search.workers
+    number = wanted if isinstance(wanted, int) else default_workers(search.trials)
+    ahead = planned.forecast(min(number, search.trials))
+    how = "one after the other" if ahead.workers == 1 else f"on {ahead.workers} workers"
+    say(
+        f"forecast: {ahead.trainings} full trainings take about {duration(ahead.seconds)} {how}, as they did "
+        f"in the sweep, which took {duration(ahead.sweep_seconds)}; fewer if some are clearly behind"
+    )
+
+
+def _open(state: StudyState, trial: int) -> tuple[StudyState, tuple[str, ...]]:
+    """Open the test set for the champion, unless that was done.
+
+    Returns:
+        The confirmation with what was found, and sentences about trackers that are behind.
+    """
+    from harness.cli.sweeping import say
+    from harness.confirmation.opening import open_test_set
+    from harness.paths import StudyPaths
+
+    known = state.openings.get(trial)
+    if known is not None and known.evaluation is not None:
+        return state, ()
+    say(f"evaluating trial {trial} of {state.name} on {state.started.dataset.counts['test']:,} test images …")
+    opened = open_test_set(StudyPaths.of(state.name), trial, how="confirmed", note=say)
+    return opened.state, opened.behind
+
+
+def _evaluate(study: str | None, trial: int | None, *, as_json: bool) -> None:
+    """Open the test set for the model that a trial has."""
+    from dataclasses import asdict
+
+    from harness.cli.sweeping import say
     from harness.cli.tables import print_evaluation, print_json
     from harness.confirmation.opening import open_test_set
-    from harness.errors import UnreachableError, UsageError
+    from harness.errors import UnreachableError
     from harness.study.opening import open_study
     from harness.study.openings import openings_in_words
 
-    if not as_is:
-        raise UsageError(
-            "Say how the test set is to be opened: --as-is evaluates the model that the trial has, without "
-            "training anything."
-        )
-
-    def note(sentence: str) -> None:
-        typer.echo(printable(sentence), err=True)
-
     paths, state = open_study(study)
-    note(f"evaluating {paths.folder.name} on {state.started.dataset.counts['test']:,} test images …")
-    opened = open_test_set(paths, trial, note=note)
-    note(f"trial {opened.trial} of {paths.folder.name}")
-    if json_:
+    say(f"evaluating {paths.folder.name} on {state.started.dataset.counts['test']:,} test images …")
+    opened = open_test_set(paths, trial, note=say)
+    say(f"trial {opened.trial} of {paths.folder.name}")
+    if as_json:
         print_json(
             {
                 "study": paths.folder.name,

@@ -11,7 +11,12 @@ from harness.cli.options import JsonOption, OldStudyOption, OutOption, StudyArgu
 
 def export(
     study: StudyArgument = None,
-    trial: Annotated[int | None, typer.Option("--trial", min=0, help="By default the best one.")] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            "--trial", min=0, help="By default the champion of the study's confirmation, else the best one."
+        ),
+    ] = None,
     run: Annotated[str | None, typer.Option("--run", help="An MLflow run id, instead of a trial.")] = None,
     out: OutOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is there.")] = False,
@@ -26,9 +31,11 @@ def export(
     from dataclasses import asdict
 
     from harness.cli.tables import print_json
+    from harness.confirmation.champion import champion_of
     from harness.deploy.export import export_model
     from harness.deploy.trained import bundle_folder, trained_model
     from harness.errors import UsageError
+    from harness.paths import StudyPaths
     from harness.study.choosing import choose_trial
     from harness.study.opening import open_study
     from harness.tracking.origin import trial_of_run
@@ -36,6 +43,10 @@ def export(
     name = one_study(study, study_option)
     if run is None:
         paths, state = open_study(name)
+        champion = champion_of(state) if trial is None else None
+        if champion is not None:  # what was confirmed, instead of what was luckiest in the sweep
+            state, trial = champion.confirmation, champion.trial
+            paths = StudyPaths.of(state.name)
         chosen = choose_trial(state, trial)
     elif name is None and trial is None:
         paths, state, chosen = trial_of_run(run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from typing import Annotated
 
 import typer
@@ -18,9 +17,13 @@ def leaderboard(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Rank the trials of a study."""
+    from harness.analysis.findings import Noise
+    from harness.analysis.noise import noise_of
+    from harness.analysis.noise_text import noise_sentences
     from harness.analysis.tables import column_of_test, further_objectives, ranking
     from harness.analysis.tables import leaderboard as as_frame
-    from harness.cli.tables import print_json, print_ranking
+    from harness.cli.tables import champion_sentence, print_aside, print_json, print_ranking
+    from harness.confirmation.champion import champion_of
     from harness.errors import UsageError
     from harness.study.opening import open_study
     from harness.study.openings import openings_in_words
@@ -30,12 +33,19 @@ def leaderboard(
     # A large study is a million objects without a cycle. To look for cycles among them again and again would
     # take a fifth of the time, and the process is about to end.
     gc.disable()
-    _, state = open_study(study)
+    paths, state = open_study(study)
+    found = noise_of(paths.folder, state)
+    noise = found if isinstance(found, Noise) else None
     if csv:
-        print(as_frame(state, top=top).to_csv(index=False), end="")
+        print(as_frame(state, noise, top=top).to_csv(index=False), end="")
     elif json_:
-        print_json(ranking(state, top=top).rows)
+        print_json(ranking(state, noise, top=top).rows)
     else:
-        print_ranking(ranking(state, top=top), [*further_objectives(state), column_of_test(state)])
+        print_ranking(ranking(state, noise, top=top), [*further_objectives(state), column_of_test(state)])
+        for sentence in noise_sentences(found):
+            print_aside(sentence)
+        champion = champion_of(state)
+        if champion is not None:
+            print_aside(champion_sentence(champion))
         if state.openings:
-            print(f"{column_of_test(state)}: {openings_in_words(state)}", file=sys.stderr)
+            print_aside(f"{column_of_test(state)}: {openings_in_words(state)}")

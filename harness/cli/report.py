@@ -17,5 +17,5 @@ def report(study: StudyArgument = None, out: OutOption = None) -> None:
     target = out or Path(f"{paths.folder.name}.html")
     if not target.parent.is_dir():
         raise StudyError(f"The folder {target.parent} does not exist. Choose another --out.")
-    write_report(state, target)
+    write_report(state, target, paths.folder)
     print(target)

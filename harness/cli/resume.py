@@ -33,7 +33,7 @@ def resume(
 
     The limits that it was started with still hold; an option changes one, `none` lifts it.
     """
-    from harness.cli.sweeping import run_and_report
+    from harness.cli.sweeping import run_and_report, say
     from harness.experiment.load import with_search
     from harness.experiment.overrides import NO_LIMIT
     from harness.study.opening import open_study
@@ -58,3 +58,5 @@ def resume(
         resume=True,
         recheck=recheck,
     )
+    if state.experiment.confirmation is not None:
+        say(f"see what it has found by: harness confirm {state.experiment.confirmation.study}")

@@ -14,11 +14,19 @@ def show(
     study: OfStudyOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show one trial: parameters, every epoch, per-class scores, confusion matrix, failure."""
-    from harness.cli.tables import print_trial
+    """Show one trial: parameters, epochs, scores by class, calibration, failure, machine and versions."""
+    from harness.analysis.image_by_image import image_by_image
+    from harness.cli.tables import champion_sentence, print_aside, print_trial
+    from harness.confirmation.champion import champion_of
     from harness.study.choosing import choose_trial
     from harness.study.opening import open_study
     from harness.study.openings import openings_in_words
 
-    _, state = open_study(study)
-    print_trial(choose_trial(state, trial), state.objective.name, openings_in_words(state), as_json=json_)
+    paths, state = open_study(study)
+    shown = choose_trial(state, trial)
+    judged = image_by_image(paths.folder, state, shown)
+    test_set = openings_in_words(state)
+    print_trial(shown, state.objective.name, test_set, state.started, judged, as_json=json_)
+    champion = None if json_ else champion_of(state)
+    if champion is not None:
+        print_aside(champion_sentence(champion))

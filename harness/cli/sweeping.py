@@ -61,6 +61,8 @@ def run_and_report(
             began=began,
         )
     display.ended(result)
+    for sentence in _worth(result):
+        display.note(sentence)
     found = verdict(result)
     for sentence in found.notes:
         display.note(sentence)
@@ -69,3 +71,12 @@ def run_and_report(
     if found.interrupted:
         raise typer.Exit(INTERRUPTED)
     return result
+
+
+def _worth(result: SweepResult) -> list[str]:
+    """What the best score is worth, as far as it is known."""
+    from harness.analysis.noise import noise_of
+    from harness.analysis.noise_text import noise_sentences
+    from harness.paths import StudyPaths
+
+    return noise_sentences(noise_of(StudyPaths.of(result.state.name).folder, result.state))

@@ -88,7 +88,7 @@ def arrays_of_arrays(
     Raises:
         DataError: the arrays cannot be read, or classes are missing, or nothing can be written.
     """
-    looks = hashlib.sha256(f"v{VERSION} {source.key}".encode()).hexdigest()
+    looks = looks_of_arrays(source)
     if (known := store.find(looks)) is not None:
         return known
     arrays = source.read()
@@ -101,3 +101,8 @@ def arrays_of_arrays(
         with store.fresh_folder() as folder:
             manifest = write_arrays(arrays, config, folder, progress)
             return store.keep(folder, manifest, arrays.name, (looks,))
+
+
+def looks_of_arrays(source: ArraySource) -> str:
+    """A hash that changes when the arrays would, as they are prepared."""
+    return hashlib.sha256(f"v{VERSION} {source.key}".encode()).hexdigest()

@@ -70,6 +70,8 @@ class Outcome:
     """Rows left for later."""
     kinds: dict[int, str] = field(default_factory=dict)
     """The kinds of files that were read, by row."""
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Height and width of the pictures in files that were read, upright, by row."""
     animated: list[int] = field(default_factory=list)
     """Rows of which only the first frame is kept."""
     clipped: int = 0
@@ -171,6 +173,7 @@ def _decode_one(row: int, path: str, images: npt.NDArray[np.uint8], outcome: Out
             images[row] = found.pixels
             hashed = pixel_hash(found.pixels)
             outcome.kinds[row] = found.kind
+            outcome.sizes[row] = found.full_size
             if found.animated:
                 outcome.animated.append(row)
             outcome.clipped += found.clipped

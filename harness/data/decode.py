@@ -66,16 +66,21 @@ class Decoded:
     """Values outside the range."""
     kind: str = ""
     """What kind of file it was; see `harness.data.file_kinds`."""
+    full_size: tuple[int, int] = (0, 0)
+    """Height and width of the file's picture, upright, before it was scaled."""
 
 
 def read_header(content: bytes, max_pixels: int = MAX_PIXELS) -> Header:
     """Size and colour without decoding; raises UnreadableError."""
-    with _open(content, max_pixels) as image:
-        width, height = image.size
-        with _damage(max_pixels):
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
-                width, height = height, width
+    with _open(content, max_pixels) as image, _damage(max_pixels):
+        height, width = _upright(image.size, image)
         return Header(height, width, image.mode in GREY_MODES)
+
+
+def claimed_size(content: bytes) -> tuple[int, int]:
+    """Height and width as the header says, however much that is; raises UnreadableError."""
+    with _open(content, 2**63) as image:
+        return image.size[1], image.size[0]
 
 
 def is_large(content: bytes, size: tuple[int, int]) -> bool:
@@ -107,6 +112,7 @@ def decode(
         UnreadableError: with the reason; FloatsError if a range is needed.
     """
     with _open(content, max_pixels) as image, _damage(max_pixels):
+        as_stored = image.size
         animated = getattr(image, "n_frames", 1) > 1
         wanted = (size[1], size[0])
         extent, clipped = None, 0
@@ -125,9 +131,19 @@ def decode(
         flat = _flatten(turned, "L" if channels == 1 else "RGB")
         if flat.size != wanted:
             flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
-        kind = kind_of(image, deep=extent is not None)
+        kind, full_size = kind_of(image, deep=extent is not None), _upright(as_stored, image)
     pixels = np.asarray(flat, dtype=np.uint8).reshape(*size, channels)
-    return Decoded(pixels, animated, extent, clipped, kind)
+    return Decoded(pixels, animated, extent, clipped, kind, full_size)
+
+
+def _upright(size: tuple[int, int], image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Height and width of a picture, after EXIF rotation, from its width and height as stored.
+
+    Asking for EXIF loads a PNG, so whatever has to be done before that comes first.
+    """
+    width, height = size
+    sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    return (width, height) if sideways else (height, width)
 
 
 def _is_reducible(image: ImageFile.ImageFile, wanted: tuple[int, int]) -> bool:

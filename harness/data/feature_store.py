@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import DataError
 from harness.paths import UNFINISHED, make_folder, write_file
-from harness.paths.prepared import block_lock, block_name, block_of
+from harness.paths.prepared import ARRAYS, block_lock, block_name, block_of
 
 BLOCK = 64
 """Images whose features stand in one file."""
@@ -43,6 +43,15 @@ Keep: TypeAlias = Callable[[Callable[[], None]], None]
 def keep_now(write: Callable[[], None]) -> None:
     """A `Keep` that waits for nothing."""
     write()
+
+
+def width_of(folder: Path) -> int | None:
+    """How many features an image has in such a folder; None if it has no block that can be read."""
+    for file in sorted(folder.glob(ARRAYS)) if folder.is_dir() else []:
+        if block_of(file.name) is not None:
+            with contextlib.suppress(OSError, ValueError):
+                return int(np.load(file, mmap_mode="r", allow_pickle=False).shape[1])
+    return None
 
 
 @dataclass(slots=True)

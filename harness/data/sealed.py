@@ -39,7 +39,7 @@ def open_sealed(dataset: Dataset) -> tuple[ImagesOnDisk, Labels]:
     Raises:
         DataError: the prepared data is gone or damaged.
     """
-    indices, pool = _which(dataset)
+    indices, pool = which_images(dataset)
     return on_disk(Path(dataset.folder), pool, indices)
 
 
@@ -49,7 +49,7 @@ def digest_of_test(dataset: Dataset) -> str:
     Raises:
         DataError: the prepared data is gone or damaged.
     """
-    folder, (indices, pool) = Path(dataset.folder), _which(dataset)
+    folder, (indices, pool) = Path(dataset.folder), which_images(dataset)
     try:
         hashes, labels = np.load(hashes_file(folder, pool)), np.load(labels_file(folder, pool))
     except (OSError, ValueError) as error:
@@ -67,8 +67,12 @@ def part_digest(hashes: npt.NDArray[np.uint64], labels: npt.NDArray[np.int32]) -
     return hashlib.sha256(hashes.astype("<u8").tobytes() + labels.astype("<i4").tobytes()).hexdigest()
 
 
-def _which(dataset: Dataset) -> tuple[Indices, str]:
-    """Positions of the test images, int64 (N,), and their pool."""
+def which_images(dataset: Dataset) -> tuple[Indices, str]:
+    """Positions of the test images, int64 (N,), and their pool.
+
+    Raises:
+        DataError: the prepared data is gone or damaged.
+    """
     folder = Path(dataset.folder)
     file = folder / sealed_name(dataset.split)
     old = folder / dataset.split

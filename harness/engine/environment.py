@@ -8,6 +8,10 @@ from collections.abc import Sequence
 SAFE_PATH = ("-P",)
 """Python's option that keeps the working directory off `sys.path`: a `random.py` there is not ours to run."""
 
+OPERATIONS_AT_A_TIME = 1
+"""How many operations of a graph a process that trains computes side by side: one, so that their order never
+changes."""
+
 
 def worker_environment(worker: int, threads: int, gpus: Sequence[str]) -> dict[str, str]:
     """The environment of a process that trains: its threads, and one of the GPUs, dealt out in turn."""

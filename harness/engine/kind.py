@@ -19,6 +19,8 @@ class EngineSettings:
     """GiB beyond which a worker is ended and its trial counts as out of memory; None: never."""
     data_memory: float | None = None
     """GiB of images that may be resident in each worker; None for a share of the memory that there is."""
+    threads: int | None = None
+    """Threads that compute one operation in each worker; None for its share of the cores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ def workers_of(paths: StudyPaths) -> list[int]:
 def _build(settings: EngineSettings) -> LocalEngine:
     gpus = visible_gpus()
     memory = worker_memory(settings.workers, len(gpus), settings.worker_memory, settings.data_memory)
-    return LocalEngine(settings.study, settings.workers, gpus, memory)
+    return LocalEngine(settings.study, settings.workers, gpus, memory, settings.threads)
 
 
 KIND = EngineKind(

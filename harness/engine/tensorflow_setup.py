@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from harness.engine.environment import OPERATIONS_AT_A_TIME
 from harness.errors import HarnessError
 from harness.model.keras_setup import import_keras
 
@@ -20,7 +21,7 @@ def prepare_tensorflow(threads: int) -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(OPERATIONS_AT_A_TIME)
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
         tf.config.experimental.enable_op_determinism()

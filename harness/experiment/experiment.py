@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.experiment.confirmation import ConfirmationConfig
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.folds import Folds
 from harness.experiment.schema import ExperimentConfig, SearchConfig, TrainingConfig
@@ -127,6 +128,11 @@ class Experiment:
     def start_with(self) -> list[Params]:
         """Configurations to try first."""
         return self.config.start_with
+
+    @property
+    def confirmation(self) -> ConfirmationConfig | None:
+        """What is trained instead of a search; None: it is a search."""
+        return self.config.confirmation
 
     @property
     def objective(self) -> Objective:

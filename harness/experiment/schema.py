@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from harness.experiment.confirmation import ConfirmationConfig
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.samplers import SAMPLERS
 from harness.metrics import MEASURES, METRICS, VALIDATION, is_maximized
@@ -139,3 +140,15 @@ class ExperimentConfig(Strict):
     start_with: list[dict[str, Scalar]] = Field(default=[])
     """Configurations to try first; what they leave out is sampled. Without any, samplers that learn begin
     with the space's `defaults`."""
+    confirmation: ConfirmationConfig | None = None
+    """What is trained instead of a search."""
+
+    @model_validator(mode="after")
+    def _train_what_is_confirmed(self) -> Self:
+        if self.confirmation is not None and self.search.trials != self.confirmation.trainings:
+            raise ValueError(
+                f"a confirmation of {len(self.confirmation.configurations)} configurations on "
+                f"{len(self.confirmation.seeds)} seeds has {self.confirmation.trainings} trials, not "
+                f"{self.search.trials}"
+            )
+        return self

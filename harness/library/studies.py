@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.deploy.export import Bundle
     from harness.deploy.trained import TrainedModel
     from harness.experiment.experiment import Experiment
+    from harness.reproducing.reproduce import Reproduction
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,6 +103,28 @@ class TrialResult:
 
         target = bundle_folder(self._paths, self._trial) if folder is None else Path(folder)
         return export_model(self._model(), target, replace=replace)
+
+    def reproduce(self, *, tolerance: float = 1e-3) -> Reproduction:
+        """Train the trial again from its record, and compare every epoch and the final model's weights.
+
+        It is trained in a process and a folder of its own; the study stays as it is.
+
+        Args:
+            tolerance: how far metrics (those above 1 by this share) and weights may be apart and still count
+                as within tolerance.
+
+        Returns:
+            The comparison: its `verdict` is `identical` (to the last bit), `within tolerance` or `different`;
+            `epochs`, `weights` and `changed` say what differs, `notes` what could not be compared.
+
+        Raises:
+            HarnessError: nothing is recorded of the trial, the data is not the recorded one, or the trial
+                cannot be trained.
+        """
+        from harness.reproducing.reproduce import reproduce
+        from harness.study.event_log import read
+
+        return reproduce(self._paths, read(self._paths.log), self._trial, tolerance=tolerance)
 
     def test(self) -> Evaluation:
         """Open the sealed test set for this trial: evaluate its model on the test images.
@@ -187,12 +210,18 @@ class Study:
     def leaderboard(self, top: int | None = None) -> pd.DataFrame:
         """Trials in rows, the best one first, with score, metrics, cost and the parameters that vary.
 
+        `tied` says whether the validation images cannot tell a trial from the best one, and `images_needed`
+        how many would; the two columns are there if the trials have left their predictions.
+
         Args:
             top: only the best so many; None for all.
         """
+        from harness.analysis.findings import Noise
+        from harness.analysis.noise import noise_of
         from harness.analysis.tables import leaderboard
 
-        return leaderboard(self._state, top=top)
+        found = noise_of(self._paths.folder, self._state)
+        return leaderboard(self._state, found if isinstance(found, Noise) else None, top=top)
 
     def __repr__(self) -> str:
         trials = len(self._state.trials)

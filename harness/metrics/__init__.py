@@ -17,6 +17,8 @@ METRICS: dict[str, Metric] = registered(
         "recall_macro": "macro:RECALL_MACRO",
         "f1_macro": "macro:F1_MACRO",
         "balanced_accuracy": "macro:BALANCED_ACCURACY",
+        "top5_accuracy": "accuracy:TOP5_ACCURACY",
+        "auroc_macro": "auroc:AUROC_MACRO",
     },
 )
 """By name. The objective of a search is that of the validation split, `val_` and the name."""

@@ -24,6 +24,8 @@ class Predictions:
     """(N, K), N ≥ 1."""
     labels: npt.NDArray[np.int32]
     """(N,)."""
+    predicted: npt.NDArray[np.int64]
+    """The most probable class of each image, (N,)."""
     confusion: npt.NDArray[np.int64]
     """(K, K), rows are true classes."""
     precision: Floats
@@ -47,3 +49,7 @@ class Metric:
     of: Callable[[Predictions], float]
     in_tables: bool = True
     """Leaderboards have a column for it."""
+    by_image: Callable[[Predictions], Floats] | None = None
+    """One value for each image, (N,), whose mean is the metric. With other images in other numbers the metric
+    is the mean of their values: exactly where it is a mean over images, like accuracy, else to first order.
+    None: such values are not known, and nothing is said of how much of a score is chance."""

@@ -18,6 +18,8 @@ ORIGINALS = "originals"
 """The folder of some of a data set's own files."""
 CONTENTS = "index.json"
 """What a folder of originals or of reference images holds."""
+FEATURES = "features"
+"""The folder of all networks' features, relative to prepared data."""
 REFERENCE_IMAGES = "images.npz"
 
 
@@ -84,7 +86,17 @@ def sealed_name(split: str) -> str:
 
 def features_folder(folder: Path, key: str, pool: str, view: int) -> Path:
     """One network's features of a pool's images in one view, named after all that decides them."""
-    return folder / "features" / hashlib.sha256(key.encode()).hexdigest()[:16] / f"{pool}-{view}"
+    return view_folder(folder / FEATURES / hashlib.sha256(key.encode()).hexdigest()[:16], pool, view)
+
+
+def networks_with_features(folder: Path) -> list[Path]:
+    """A folder for each network of which prepared data has features."""
+    return sorted((folder / FEATURES).glob("*"))
+
+
+def view_folder(network: Path, pool: str, view: int) -> Path:
+    """The features of a pool's images in one view, in a network's folder."""
+    return network / f"{pool}-{view}"
 
 
 def block_name(block: int, digest: str) -> str:

@@ -11,6 +11,8 @@ MODEL = "model.keras"
 """A trial's model."""
 PREDICTIONS = "reference.npz"
 """What a model predicted for reference images when it was trained; the file stands beside the model."""
+VALIDATION = "validation.npz"
+"""What a model predicted for every validation image; the file stands beside the model."""
 CHECKPOINTS = "checkpoint-*"
 """A pattern of the names of a trial's checkpoints."""
 TRIALS = "trials"
@@ -35,6 +37,11 @@ def model_name(trial: int) -> str:
 def predictions_name(trial: int) -> str:
     """What the model of one trial predicted for reference images, relative to the study's folder."""
     return f"{trial_folder(trial)}/{PREDICTIONS}"
+
+
+def validation_name(trial: int) -> str:
+    """What the model of one trial predicted for validation images, relative to the study's folder."""
+    return f"{trial_folder(trial)}/{VALIDATION}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,26 @@ def is_data(given: str) -> bool:
     return given not in builtin_names() and is_there(given)
 
 
+def dataset_of(given: str, overrides: Sequence[str]) -> tuple[DatasetConfig, int]:
+    """The data set that a sweep would use: how it is read and split, and the seed of the split.
+
+    Args:
+        given: as of `chosen`.
+        overrides: as of `chosen`.
+
+    Raises:
+        HarnessError: as by `chosen`, but for data that a sweep would refuse.
+    """
+    try:
+        experiment = chosen(given, overrides, tell=lambda _: None)
+    except DataError:
+        if not is_data(given):
+            raise
+        own = [text for text in overrides if text.strip().startswith(DATA)]
+        experiment = load("quickstart", [override("dataset.source", given), *own])
+    return experiment.dataset, experiment.seed
+
+
 def proposal_for(source: str, overrides: Sequence[str] = (), limit: float | None = None) -> Proposal:
     """What fits a data set on this machine.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from harness.audit.classes import IMBALANCE
 from harness.data.sentences import counted
 from harness.proposal.decision import Decision, in_words
 from harness.proposal.survey import Survey
-from harness.sweeping.checks import IMBALANCE
 
 FEW = 5
 """Images of a class below which a score says little."""

@@ -22,6 +22,7 @@ from harness.records.basic import (
 )
 from harness.records.codec import dataset_from_dict, event_from_dict, event_from_log, segment_from_dict
 from harness.records.cost import Cost
+from harness.records.environment import Environment
 from harness.records.questions import Answer, Question
 from harness.records.study_events import (
     ConfigurationRefused,
@@ -60,6 +61,7 @@ __all__ = [
     "Cost",
     "Dataset",
     "DiskFull",
+    "Environment",
     "EpochEnded",
     "Evaluation",
     "Event",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from harness.records.basic import Dataset, Evaluation, FailureKind, Params, RefusalReason, TrialState
+from harness.records.environment import Environment
 from harness.records.registry import event
 from harness.records.worker_events import TrialEvent
 
@@ -38,6 +39,11 @@ class StudyStarted:
     """What the session had taken by then and counts towards a time limit, in milliseconds."""
     weights: dict[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of the weights of every backbone that the study has used so far, by its name or path."""
+    environment: Environment | None = None
+    """The session's machine and threads; None: it was recorded by a version before 0.5.0."""
+    uncommitted: str = ""
+    """How the working tree's tracked files differed from the commit, as `git diff` tells it: bounded, and
+    without secrets."""
     time: int
     kind: Literal["study_started"] = "study_started"
 

@@ -136,6 +136,13 @@ class ModelSaved:
     """Bytes."""
     parameters: int
     """Number of trainable and other weights."""
+    weights_sha256: str = ""
+    """What the weights in the file are recognised by (`harness.model_weights`); the file also holds the time
+    at which it was written. Empty: a version before 0.5.0 wrote it."""
+    predictions: str = ""
+    """Path, relative to the study's folder, of the file with what the model predicted for every validation
+    image (see `harness.predictions`); empty: there is none."""
+    predictions_sha256: str = ""
     time: int
     kind: Literal["model_saved"] = "model_saved"
 

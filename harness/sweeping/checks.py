@@ -7,6 +7,7 @@ from collections.abc import Callable
 from json import dumps
 from typing import Any
 
+from harness.audit.classes import IMBALANCE
 from harness.data.sources import is_folder_or_archive, is_there
 from harness.errors import ExperimentError, StudyError
 from harness.experiment.experiment import Experiment
@@ -17,10 +18,8 @@ from harness.experiment.space_conditions import families_of
 from harness.records import Dataset, Params
 from harness.study.state import StudyState
 
-DECIDE_RESULTS = ("dataset", "training", "objectives", "constraints", "scheduler", "seed")
+DECIDE_RESULTS = ("dataset", "training", "objectives", "constraints", "scheduler", "seed", "confirmation")
 """The keys of an experiment that must not change under a study's feet."""
-IMBALANCE = 3
-"""The largest class over the smallest, from which accuracy is a poor objective."""
 
 
 def check_same_experiment(experiment: Experiment, state: StudyState) -> None:
@@ -121,6 +120,22 @@ def check_data(experiment: Experiment, dataset: Dataset, state: StudyState) -> N
             f"The images of the data set {dataset.name} are divided otherwise than when this study began "
             f"(other images are in: {', '.join(differing)}), so its trials could not be compared. Their "
             "groups, or the paths that name them, must have changed. Start a new study."
+        )
+    _check_confirmed(experiment, dataset)
+
+
+def _check_confirmed(experiment: Experiment, dataset: Dataset) -> None:
+    """Raises StudyError if the data is not what the study was run on that is confirmed."""
+    confirmed = experiment.confirmation
+    if confirmed is None:
+        return
+    parts = confirmed.split_digests
+    differing = [part for part, digest in parts.items() if dataset.split_digests.get(part) != digest]
+    if differing or confirmed.data_digest != dataset.digest:
+        where = f"other images are in: {', '.join(differing)}" if differing else "its content digest differs"
+        raise StudyError(
+            f"The data set {dataset.name} has changed since the study {confirmed.study} was run ({where}), "
+            "so its configurations cannot be confirmed on it. Put it back as it was, or start a new study."
         )
 
 

@@ -15,6 +15,7 @@ from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.outcomes import known_outcome, next_segment, values_after
 from harness.sweeping.plan import SweepPlan
 from harness.sweeping.policy import Choice, Outcome, Policy, TimeLeft
+from harness.sweeping.replicates import ReplicatesPolicy
 from harness.sweeping.workers import Workers
 from harness.sweeping.writer import StudyWriter
 
@@ -48,7 +49,7 @@ class Dispatcher:
         Args:
             left: what is left of the study's time limit.
         """
-        if not isinstance(self.policy, AsynchronousPolicy):
+        if not isinstance(self.policy, AsynchronousPolicy | ReplicatesPolicy):
             return
         state, log = self.writer.state, self.writer.log
         restored = self.policy.restore(

@@ -100,10 +100,11 @@ def look_ahead(experiment: Experiment, forecast: StudyForecast, note: Callable[[
     """
     timeout = experiment.budget.timeout
     if timeout is not None:
-        if timeout >= MEASURED_FROM:
+        if timeout >= MEASURED_FROM and experiment.confirmation is None:
             forecast.measure()
     elif (
         experiment.model is None
+        and experiment.confirmation is None
         and experiment.search.trials > 1
         and (forecast.is_measured or not forecast.on_gpu)
     ):

@@ -161,8 +161,11 @@ def ending(plan: SweepPlan, state: StudyState, *, exhausted: bool) -> str:
     Args:
         plan: the sweep's.
         state: the study.
-        exhausted: every configuration of the space has been tried.
+        exhausted: every configuration of the space has been tried; of a confirmation, some of the trainings
+            that were listed are not needed.
     """
+    if exhausted and plan.experiment.confirmation is not None:
+        return f"{len(state.trials)} of {plan.trials} trainings were enough"
     if exhausted and len(state.trials) < plan.trials:
         return f"all {len(state.trials)} configurations of the space have been tried"
     return f"all {plan.trials} trials have ended" if plan.trials > 1 else "the trial has ended"

@@ -20,6 +20,7 @@ from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.costs_known import KnownCosts
 from harness.sweeping.ordered import OrderedPolicy
 from harness.sweeping.policy import Policy
+from harness.sweeping.replicates import ReplicatesPolicy
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweeping.samplers.sampler import Sampler
@@ -73,7 +74,7 @@ def make_scheduler(experiment: Experiment) -> Scheduler:
 def make_policy(
     experiment: Experiment, sampler: Sampler, window: int, costs: KnownCosts, memory: float
 ) -> Policy:
-    """The policy that asks sampler and scheduler.
+    """The policy that asks sampler and scheduler; or the one of a confirmation, which has its list.
 
     Args:
         experiment: what is searched.
@@ -82,6 +83,10 @@ def make_policy(
         costs: what is known of configurations before they are trained. In ordered mode it must not matter.
         memory: bytes that training may take in a worker.
     """
+    if experiment.confirmation is not None:
+        return ReplicatesPolicy(
+            experiment.confirmation, experiment.folds.all_epochs, experiment.objective.maximize
+        )
     scheduler, trials = make_scheduler(experiment), experiment.search.trials
     if window:
         return OrderedPolicy(AsynchronousPolicy(sampler, scheduler, trials), window)

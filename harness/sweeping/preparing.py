@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.audit.brief import brief, refuse_nothing_to_see
 from harness.data.prepare import prepare
 from harness.data.reference import keep_reference
 from harness.engine.calibration import calibrate
@@ -83,8 +86,25 @@ def prepare_data(
     advice = made_for_others(experiment, height, width), imbalance(experiment, dataset)
     for sentence in (*dataset.warnings, *filter(None, advice)):
         tell(sentence)
+    _audit_in_short(experiment, dataset, state, tell)
     _keep_reference(paths, dataset, watcher, stop)
     return PreparedData(dataset, decoding_seconds)
+
+
+def _audit_in_short(
+    experiment: Experiment, dataset: Dataset, state: StudyState, tell: Callable[[str], None]
+) -> None:
+    """Say what is wrong with the data as far as that is known for nothing.
+
+    Raises:
+        DataError: a study is to begin on images that show nothing.
+    """
+    found = brief(dataset)
+    if not state.has_begun:
+        refuse_nothing_to_see(found)
+    sentence = found.sentence(f"harness audit {shlex.quote(experiment.dataset.source)}")
+    if sentence is not None:
+        tell(sentence)
 
 
 def _keep_reference(paths: StudyPaths, dataset: Dataset, watcher: Watcher, stop: Stop) -> None:

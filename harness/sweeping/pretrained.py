@@ -41,7 +41,10 @@ def check_weights(
         EngineError: workers cannot be started.
     """
     ask = partial(workers.ask, seconds=FETCH_SECONDS, unless=unless)
-    known = dict(state.started.weights) if state.has_begun else {}
+    confirmed = experiment.confirmation
+    earlier = confirmed.weights if confirmed else {}
+    name = state.name if state.has_begun else confirmed.study if confirmed else ""
+    known = dict(state.started.weights if state.has_begun else earlier)
     for params in _networks(experiment):
         answer = ask(Question(name="weights", arguments={"params": params}))
         if answer is None:  # there was no time
@@ -51,7 +54,7 @@ def check_weights(
         backbone = str(params["backbone"])
         if known.setdefault(backbone, answer.said) != answer.said:
             raise StudyError(
-                f"The weights of the backbone {backbone} are not those that the study {state.name} began "
+                f"The weights of the backbone {backbone} are not those that the study {name} began "
                 f"with (the SHA-256 was {known[backbone][:SHOWN]}…, and is {answer.said[:SHOWN]}…), so its "
                 "trials could not go on from them, nor be compared. Put the former file back, or start a "
                 "new study."

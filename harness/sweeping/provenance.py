@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import platform
 import socket
-import subprocess
 import uuid
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ from harness.experiment.load import dump
 from harness.machine import usable_cores
 from harness.records import Dataset, StudyStarted
 from harness.study.state import StudyState
-
-PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "numpy", "harness")
+from harness.sweeping.environment import environment, versions
+from harness.sweeping.working_tree import commit, uncommitted
 
 
 def study_started(
@@ -29,6 +27,7 @@ def study_started(
     workers: int,
     seconds: float,
     weights: dict[str, str],
+    threads: int | None = None,
 ) -> StudyStarted:
     """The first event of a session.
 
@@ -40,6 +39,7 @@ def study_started(
         workers: how many train; in ordered mode, the window of a study that begins.
         seconds: what the session has taken so far, as far as it counts towards a time limit.
         weights: SHA-256 (hex) of pretrained weights, by backbone.
+        threads: of an operation in each worker; None: its share of the cores.
     """
     earlier = state.started if state.has_begun else None
     # The window belongs to the study: with other workers it goes on in the order it began in.
@@ -52,21 +52,16 @@ def study_started(
         dataset=dataset,
         seed=experiment.seed,
         trials=experiment.search.trials,
-        versions={package: _version(package) for package in PACKAGES},
+        versions=versions(),
         host=_host(),
-        git_commit=_git_commit(Path.cwd()),
+        git_commit=commit(Path.cwd()),
         window=window,
         spent_ms=round(1000 * seconds),
         weights=weights,
+        environment=environment(workers, threads, experiment.model),
+        uncommitted=uncommitted(Path.cwd()),
         time=now_ms(),
     )
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _host() -> dict[str, Any]:
@@ -76,23 +71,3 @@ def _host() -> dict[str, Any]:
         "python": platform.python_version(),
         "cores": usable_cores(),
     }
-
-
-def _git_commit(folder: Path) -> str | None:
-    """The commit of the repository that `folder` is in, with `+changes` if the tree is dirty."""
-
-    def git(*arguments: str) -> str:
-        found = subprocess.run(
-            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's own git
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-        return found.stdout.strip()
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        return f"{commit}+changes" if git("status", "--porcelain", "-uno") else commit
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.errors import HarnessError, SweepFailedError, UnreachableError
+from harness.study.going_on import command_to_go_on
 from harness.sweeping.plan import SweepResult
 
 REASONS_SHOWN = 3
@@ -39,8 +40,7 @@ def verdict(result: SweepResult) -> Verdict:
         return Verdict(SweepFailedError(result.ended.reason), (behind,) if behind else ())
     notes: tuple[str, ...] = ()
     if not result.ended.complete:
-        more = f" {result.limit.raised_by}" if result.limit else ""
-        notes = (f"Go on with: harness resume {name}{more}",)
+        notes = (f"Go on with: {command_to_go_on(result.state, result.limit)}",)
         if result.ended.reason in ("interrupted", "terminated"):
             return Verdict(notes=notes, interrupted=True)
     elif not any(trial.state == "complete" for trial in result.state.trials.values()):

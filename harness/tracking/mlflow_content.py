@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.experiment.experiment import Experiment
@@ -70,9 +71,44 @@ def study_tags(event: StudyStarted, experiment: Experiment) -> dict[str, str]:
         "mlflow.note.content": _note(event, experiment),
         **{f"harness.version.{name}": version for name, version in event.versions.items()},
     }
+    tags |= {f"harness.split_digest.{part}": sha256 for part, sha256 in event.dataset.split_digests.items()}
+    if (machine := event.environment) is not None:
+        tags |= {
+            "harness.processor": machine.processor,
+            "harness.gpus": ", ".join(machine.gpus) or "none",
+            "harness.workers": str(machine.workers),
+            "harness.threads": str(machine.threads),
+        }
+    if experiment.confirmation is not None:
+        tags["harness.confirms"] = experiment.confirmation.study
     if event.git_commit:
         tags["mlflow.source.git.commit"] = event.git_commit
     return tags
+
+
+def session_files(event: StudyStarted) -> dict[str, str]:
+    """What a session was run with, as texts by the names of their artifacts; none of an older version's."""
+    if event.environment is None:
+        return {}
+    told = {
+        "environment": asdict(event.environment),
+        "host": event.host,
+        "versions": event.versions,
+        "git_commit": event.git_commit,
+        "seed": event.seed,
+        "precision": event.experiment.get("training", {}).get("precision"),
+        "dataset_digest": event.dataset.digest,
+        "split_digests": event.dataset.split_digests,
+        "weights": event.weights,
+    }
+    folder = f"sessions/{event.session}"
+    files = {
+        f"{folder}/environment.json": json.dumps(told, indent=1),
+        f"{folder}/experiment.json": json.dumps(event.experiment, indent=1),
+    }
+    if event.uncommitted:
+        files[f"{folder}/uncommitted.diff"] = event.uncommitted
+    return files
 
 
 def trial_tags(study: StudyStarted, event: TrialStarted, parent: str) -> dict[str, str]:

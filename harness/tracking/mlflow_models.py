@@ -22,6 +22,9 @@ def log_model(client: MlflowClient, session: Session, study_folder: Path, event:
     from mlflow.entities import LoggedModelOutput
 
     run = session.runs[event.trial]
+    digests = {"sha256": event.sha256}
+    if event.weights_sha256:
+        digests["weights_sha256"] = event.weights_sha256
     model_id = session.models.get(event.trial)
     if model_id is None and session.known:
         model_id = existing_model(client, session, event.trial)
@@ -29,7 +32,7 @@ def log_model(client: MlflowClient, session: Session, study_folder: Path, event:
     if model_id is not None:
         # A segment that was cut off after it had told of its model has been repeated and has written
         # the file anew, with other bytes: Keras puts the time into it.
-        client.set_logged_model_tags(model_id, {"sha256": event.sha256})
+        client.set_logged_model_tags(model_id, digests)
         outputs = client.get_run(run).outputs
     else:
         model_id = client.create_logged_model(
@@ -40,7 +43,7 @@ def log_model(client: MlflowClient, session: Session, study_folder: Path, event:
                 **origin_tags(),
                 STUDY_ID: session.study.study_id,
                 TRIAL: str(event.trial),
-                "sha256": event.sha256,
+                **digests,
             },
             params={"parameters": str(event.parameters), "epoch": str(event.epoch)},
             model_type="keras",

@@ -12,6 +12,9 @@ OPENINGS = "harness.test_openings"
 KIND = "harness.test_opened"
 """The tag of a trial's run that says how its test score came about."""
 
+CHAMPION = "harness.champion"
+"""The tag of the run whose model a confirmation has chosen; of the study's own run, that run's trial."""
+
 
 class Openings:
     """Writes the test scores of trials, and how many of them there are."""
@@ -33,10 +36,12 @@ class Openings:
         if event.trial not in session.left_out and not session.has(seq, event.trial):
             if event.evaluation is not None:
                 self._trials.evaluate(event.trial, [event.evaluation], event.time, event.epoch)
-            self._batches.send(session.runs[event.trial], tags={KIND: event.how})
+            chosen = {CHAMPION: "true"} if event.how == "confirmed" else {}
+            self._batches.send(session.runs[event.trial], tags={KIND: event.how} | chosen)
         number = {OPENINGS: str(len(session.opened))}
         for trial in sorted(session.opened - session.left_out):
             if not session.has(seq, trial):
                 self._batches.send(session.runs[trial], tags=number)
         if not session.has(seq, None):
-            self._batches.send(session.parent, tags=number)
+            chosen = {CHAMPION: str(event.trial)} if event.how == "confirmed" else {}
+            self._batches.send(session.parent, tags=number | chosen)

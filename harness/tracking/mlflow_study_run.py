@@ -8,7 +8,14 @@ from harness.experiment.load import restore
 from harness.records import StudyEnded, StudyStarted, TrialEnded
 from harness.tracking.mlflow_batches import Batches
 from harness.tracking.mlflow_client import search_runs
-from harness.tracking.mlflow_content import RUN_NAME, dataset_input, flat, study_run_name, study_tags
+from harness.tracking.mlflow_content import (
+    RUN_NAME,
+    dataset_input,
+    flat,
+    session_files,
+    study_run_name,
+    study_tags,
+)
 from harness.tracking.mlflow_models import model_of_trial
 from harness.tracking.mlflow_runs import PARENT, STUDY_ID
 from harness.tracking.mlflow_session import Session
@@ -51,6 +58,8 @@ class StudyRun:
             self._client.log_inputs(session.parent, [dataset_input(event.dataset)])
         else:
             self._client.update_run(session.parent, status="RUNNING")
+        for name, text in session_files(event).items():
+            self._client.log_text(session.parent, text, name)
         self._client.set_tag(session.parent, "harness.state", "running")
 
     def count(self, seq: int, event: TrialEnded) -> None:

@@ -1,4 +1,4 @@
-"""The runs of a study's trials in MLflow: parameters, metrics, tables, the model, and how each ended."""
+"""The runs of a study's trials in MLflow: parameters, metrics, tables, model, predictions, how each ended."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from harness.tracking.mlflow_tables import confusion_csv, per_class_csv
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+MOST_BYTES = 2**20
+"""Stored predictions that are copied to MLflow, too."""
 
 
 class TrialRuns:
@@ -98,6 +101,9 @@ class TrialRuns:
                 return
             session.incomplete.add(event.trial)  # its metrics are linked to the model that is logged anew
         log_model(self._client, session, self._paths.folder, event)
+        predictions = self._paths.folder / event.predictions
+        if event.predictions and predictions.is_file() and predictions.stat().st_size <= MOST_BYTES:
+            self._client.log_artifact(session.runs[event.trial], str(predictions), "evaluation")
 
     def evaluate(self, trial: int, evaluations: Sequence[Evaluation], time: int, epoch: int) -> None:
         """How the finished model classifies each split: metrics, which are the model's, and tables.

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.arrays import Arrays, Images, ImagesOnDisk, Part
+from harness.data.arrays import Arrays, Images, ImagesOnDisk, Part, load
 from harness.data.feature_store import Features, FeatureStore, Keep, Rows, keep_now
 from harness.paths.prepared import features_folder
+from harness.records import Dataset, Params
 from harness.train.body import BATCH, FrozenBody
 from harness.train.pulses import Beat
 
@@ -133,6 +134,26 @@ def cached_features(
         if tally.left:  # others are computing it
             time.sleep(WAIT_SECONDS)
     return found[0], found[1], tally.computed
+
+
+def fill(params: Params, dataset: dict[str, Any]) -> dict[str, float]:
+    """Put the features of the training and the validation images into the cache, as they are.
+
+    Args:
+        params: complete parameters of a family with a body.
+        dataset: the fields of a `harness.records.Dataset`.
+
+    Returns:
+        How many images were `computed`: the others were there.
+
+    Raises:
+        HarnessError: the weights are not to be had, or features cannot be written.
+    """
+    found = Dataset(**dataset)
+    height, width, channels = found.image_shape
+    body = FrozenBody(params, (height, width, channels))
+    _, _, computed = cached_features(load(found), body, 1, lambda _: None)
+    return {"computed": float(computed)}
 
 
 def features_of(images: Images | ImagesOnDisk, body: FrozenBody, beat: Beat) -> Features:

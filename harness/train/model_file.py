@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy.typing as npt
 from harness.clock import now_ms
 from harness.data.arrays import Arrays, Images
 from harness.data.reference import reference_rows, reference_split
-from harness.paths.study import model_name, predictions_name
+from harness.model_weights import read_weights, weights_digest
+from harness.paths.study import model_name, predictions_name, validation_name
+from harness.predictions import StoredPredictions, are_kept, write_predictions
 from harness.records import ModelSaved, Segment
 from harness.study_files import StudyFiles
 from harness.train.metrics import Logits, softmax
@@ -35,6 +38,8 @@ class ModelSnapshot:
     indices: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     """The model's probabilities for the images at `indices`, float32 (n, K)."""
+    validation: StoredPredictions
+    """What it predicts for all of the validation split, which may be empty."""
 
 
 def snapshot(
@@ -63,6 +68,7 @@ def snapshot(
         split=split,
         indices=indices,
         probabilities=softmax(logits),
+        validation=StoredPredictions(validation, np.asarray(arrays.on_disk("validation")[1], np.int32)),
     )
 
 
@@ -84,7 +90,7 @@ def save_model(segment: Segment, files: StudyFiles, epoch: int, trained: ModelSn
         if "model" not in segment.params and isinstance(layer, keras.layers.Dropout):
             layer.rate = float(segment.params["dropout"])
 
-    def write_predictions(temporary: Path) -> None:
+    def write_reference(temporary: Path) -> None:
         with temporary.open("wb") as stream:
             np.savez(
                 stream,
@@ -93,8 +99,19 @@ def save_model(segment: Segment, files: StudyFiles, epoch: int, trained: ModelSn
                 split=np.str_(trained.split),
             )
 
-    files.write(predictions_name(segment.trial), write_predictions)
-    files.write(model_name(segment.trial), model.save)
+    digests: list[str] = []
+
+    def write_model(temporary: Path) -> None:
+        model.save(temporary)
+        digests.append(weights_digest(read_weights(temporary)))
+
+    files.write(predictions_name(segment.trial), write_reference)
+    predictions, predictions_sha256 = "", ""
+    if are_kept(*trained.validation.logits.shape):
+        predictions = validation_name(segment.trial)
+        files.write(predictions, partial(write_predictions, predictions=trained.validation))
+        predictions_sha256 = files.stamp(predictions).sha256
+    files.write(model_name(segment.trial), write_model)
     stamp = files.stamp(model_name(segment.trial))
     return ModelSaved(
         trial=segment.trial,
@@ -104,5 +121,8 @@ def save_model(segment: Segment, files: StudyFiles, epoch: int, trained: ModelSn
         sha256=stamp.sha256,
         size=stamp.size,
         parameters=model.count_params(),
+        weights_sha256=digests[-1],
+        predictions=predictions,
+        predictions_sha256=predictions_sha256,
         time=now_ms(),
     )

@@ -10,6 +10,7 @@ from harness.records import Answer, Question
 
 QUESTIONS: dict[str, str] = {
     "cost": "cost:cost",
+    "features": "features:fill",
     "precisions": "precisions:step_seconds",
     "rates": "rates:rates",
     "test": "testing:evaluate_on_test",

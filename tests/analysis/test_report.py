@@ -12,6 +12,7 @@ import pytest
 from harness.analysis.importance import importances
 from harness.analysis.report import write_report
 from harness.records import (
+    Environment,
     EpochEnded,
     Evaluation,
     LogRecord,
@@ -67,7 +68,7 @@ def state(count: int) -> Any:
 
 @pytest.mark.parametrize("count", [0, 1, 12])
 def test_the_page_stands_alone_and_escapes_what_comes_from_outside(count: int, tmp_path: Path) -> None:
-    write_report(state(count), tmp_path / "report.html")
+    write_report(state(count), tmp_path / "report.html", tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert HOSTILE not in page
     assert "onerror=alert(1)>" not in page
@@ -75,6 +76,29 @@ def test_the_page_stands_alone_and_escapes_what_comes_from_outside(count: int, t
     assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", own)
     assert ("Leaderboard" in page) and ("Confusion matrix of trial 2" in page) == (count > 2)
     assert "Pareto front" in page
+
+
+def test_the_page_says_what_the_study_was_run_with(tmp_path: Path) -> None:
+    machine = Environment(
+        processor="Model 1", instruction_sets=("avx2", "fma"), cores=2, gpus=("Card",), gpu_driver="570",
+        workers=3, threads=4, threads_between=1, variables={"TF_ENABLE_ONEDNN_OPTS": "0"},
+    )  # fmt: skip
+    started = replace(
+        events(0)[0],
+        environment=machine,
+        git_commit="c0ffee+changes",
+        uncommitted=f"+{HOSTILE}",
+        dataset=replace(DATASET, split_digests={"train": "5b" * 32}),
+    )
+    write_report(fold([LogRecord(1, started)]), tmp_path / "report.html", tmp_path)
+    page = (tmp_path / "report.html").read_text().split("</head>")[1]
+    for told in (
+        "Model 1 (avx2 fma)", "Card, driver 570", "4 in each of 3 workers", "TF_ENABLE_ONEDNN_OPTS=0",
+        "c0ffee+changes", "train 5b5b5b5b5b5b",
+    ):  # fmt: skip
+        assert told in page
+    assert "uncommitted changes" in page
+    assert HOSTILE not in page
 
 
 def test_what_matters_is_found_important() -> None:

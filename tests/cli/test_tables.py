@@ -22,6 +22,7 @@ from harness.experiment.parameters import complete
 from harness.paths import StudyPaths
 from harness.records import (
     Dataset,
+    Environment,
     EpochEnded,
     Evaluation,
     Params,
@@ -34,6 +35,7 @@ from harness.records import (
 )
 from harness.study.event_log import EventLog
 from harness.study.trial import Trial
+from tests.studies import study_started
 
 CLASSES = tuple(
     f"{name} with a long name" for name in ("airplane", "automobile", "bird", "cat", "deer", "dog")
@@ -245,9 +247,31 @@ def test_a_trial_is_shown_with_the_parameters_that_have_an_effect(
     params: Params, there: set[str], left_out: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     trial = Trial(number=0, params=params, sampled={}, seed=0, started_ms=0)
-    print_trial(trial, "val_accuracy", "", as_json=False)
+    print_trial(trial, "val_accuracy", "", study_started(), as_json=False)
     shown = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line}
     assert there <= shown
     assert not left_out & shown
-    print_trial(trial, "val_accuracy", "", as_json=True)
+    print_trial(trial, "val_accuracy", "", study_started(), as_json=True)
     assert json.loads(capsys.readouterr().out)["params"] == params
+
+
+def test_a_trial_is_shown_with_what_its_study_was_run_with(capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Environment(
+        processor="Model 1", instruction_sets=("avx2", "fma"), cores=4, gpus=("Card",), gpu_driver="570",
+        workers=2, threads=2, threads_between=1,
+    )  # fmt: skip
+    session = study_started(
+        environment=machine, versions={"keras": "3"}, git_commit="c0ffee+changes", uncommitted="-a\n+b\n"
+    )
+    trial = Trial(0, complete({}), {}, 7, 1000)
+    print_trial(trial, "val_accuracy", "", session, as_json=False)
+    shown = capsys.readouterr().out
+    for told in (
+        "Model 1 (avx2 fma)", "Card (driver 570)", "2 in each of 2 workers", "keras 3",
+        "c0ffee+changes (a diff of 2 lines)", f"digest {'0' * 12}…",
+    ):  # fmt: skip
+        assert told in shown
+    print_trial(trial, "val_accuracy", "", session, as_json=True)
+    told = json.loads(capsys.readouterr().out)["session"]
+    assert told["environment"]["instruction_sets"] == ["avx2", "fma"]
+    assert (told["uncommitted"], told["versions"]) == ("-a\n+b\n", {"keras": "3"})

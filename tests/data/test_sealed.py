@@ -56,7 +56,9 @@ def test_only_who_writes_and_who_opens_it_knows_the_file_of_test_images() -> Non
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Question":
                 words = {one.value.value for one in node.keywords if isinstance(one.value, ast.Constant)}
                 askers |= {name} if "test" in words else set()
-    assert users == {"data/parts.py", "train/testing.py", "confirmation/sealed_data.py"}
+    assert users == {
+        "audit/examine.py", "confirmation/sealed_data.py", "data/parts.py", "train/testing.py"
+    }  # fmt: skip
     assert askers == {"confirmation/opening.py"}
 
 

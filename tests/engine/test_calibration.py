@@ -12,6 +12,7 @@ import pytest
 from harness.engine import benchmarking
 from harness.engine.calibration import Calibration, calibrate, candidates
 from harness.engine.memory import GIB
+from harness.engine.remembered import recall, remember
 from harness.errors import EngineError
 from harness.experiment.parameters import complete
 from harness.machine import usable_cores
@@ -52,11 +53,20 @@ def test_measured_once_and_then_known(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert (again.known, again.workers, again.rates, told) == (True, first.workers, first.rates, [])
     file = tmp_path / "calibration.json"
     key = next(iter(json.loads(file.read_text())))
-    # Damaged: measured again.
-    for content in ("[", "[1]", json.dumps({key: "x"}), json.dumps({key: {}}), json.dumps({key: {"2": 0.0}})):
-        file.write_text(content)
-        assert not measure().known
+    file.write_text(json.dumps({key: "damaged"}))
+    assert not measure().known
     assert measure().known
+
+
+@pytest.mark.parametrize("content", ["[", "[1]", '{"key": "x"}', '{"key": {}}', '{"key": {"2": 0.0}}'])
+def test_what_is_damaged_is_not_remembered_and_written_anew(
+    content: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    (tmp_path / "calibration.json").write_text(content)
+    assert recall("key") == {}
+    remember("key", {"2": 30.0})
+    assert recall("key") == {"key": {"2": 30.0}}
 
 
 @pytest.mark.slow

@@ -150,7 +150,8 @@ def test_a_segment_reports_epochs_then_its_end(engine: Engine, dataset: Dataset,
     assert isinstance(first, EpochEnded)
     assert {
         "loss", "accuracy", "val_loss", "val_accuracy", "val_precision_macro", "val_recall_macro",
-        "val_f1_macro", "val_balanced_accuracy", "learning_rate", "epoch_seconds", "images_per_second",
+        "val_f1_macro", "val_balanced_accuracy", "val_top5_accuracy", "val_auroc_macro", "learning_rate",
+        "epoch_seconds", "images_per_second",
     } == set(first.metrics)  # fmt: skip
 
 

@@ -7,16 +7,20 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness.experiment.load import restore
 from harness.experiment.schema import SCORES
 from harness.metrics import MEASURES, METRICS, VALIDATION, is_maximized
+from harness.metrics.counting import predictions_of
 from harness.train.metrics import evaluation, summary
 from tests.studies import SPACE
 
-CLASSES = 3
+CLASSES = 7
+"""More than five, so that not every image is a hit of five."""
+COMPARED = ("auroc_macro",)
+"""Metrics that have nothing to say of a split with one class."""
 
 
 @st.composite
@@ -51,11 +55,41 @@ def test_nothing_is_better_than_to_be_sure_and_right(
 ) -> None:
     """So the registry has the direction right; and to be sure and wrong is worse."""
     logits, labels = found
+    assume(name not in COMPARED or len(set(labels.tolist())) > 1)
     sign = 1 if METRICS[name].maximize else -1
     right = summary(200 * np.eye(CLASSES, dtype=np.float32)[labels], labels)[name]
-    wrong = summary(200 * np.eye(CLASSES, dtype=np.float32)[(labels + 1) % CLASSES], labels)[name]
+    wrong = summary(-200 * np.eye(CLASSES, dtype=np.float32)[labels], labels)[name]
     assert sign * right >= sign * summary(logits, labels)[name]
     assert sign * right > sign * wrong
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.by_image])
+@given(found=predictions())
+def test_the_values_of_the_images_have_the_metric_as_their_mean(
+    name: str, found: tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
+) -> None:
+    by_image = METRICS[name].by_image
+    assert by_image is not None
+    values = by_image(predictions_of(*found))
+    assert values.shape == found[1].shape
+    assert values.mean() == pytest.approx(summary(*found)[name], rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.by_image])
+def test_the_values_of_the_images_tell_how_the_metric_differs_over_other_images(name: str) -> None:
+    """Over resampled images the mean of their values goes with the metric, and varies as much."""
+    by_image = METRICS[name].by_image
+    assert by_image is not None
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, 600).astype(np.int32)
+    logits = rng.normal(size=(600, CLASSES)).astype(np.float32)
+    logits[np.arange(600), labels] += 1
+    values = by_image(predictions_of(logits, labels))
+    draws = rng.integers(0, 600, (300, 600))
+    metric = np.array([summary(logits[rows], labels[rows])[name] for rows in draws])
+    means = values[draws].mean(axis=1)
+    assert np.corrcoef(metric, means)[0, 1] > 0.98
+    assert means.std() == pytest.approx(metric.std(), rel=0.05)
 
 
 def test_whatever_is_registered_is_in_every_evaluation() -> None:

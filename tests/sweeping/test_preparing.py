@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.errors import ExperimentError
+from harness.errors import DataError, ExperimentError
 from harness.experiment.load import load, single, with_search
 from harness.experiment.parameters import complete
 from harness.model.families import FAMILIES
@@ -132,3 +132,40 @@ def test_new_trials_of_a_study_from_before_there_were_stems_are_like_its_first(
     else:
         assert entry == kept
         assert said == []
+
+
+def arrays(file: str, images: np.ndarray, labels: np.ndarray | None = None, **others: np.ndarray) -> Any:
+    """An experiment on arrays."""
+    np.savez(file, x_train=images, y_train=np.arange(len(images)) % 2 if labels is None else labels, **others)
+    return load("quickstart", [f"dataset.source={file}"])
+
+
+def test_images_that_show_nothing_are_refused_unless_the_study_has_begun() -> None:
+    dark = np.random.default_rng(0).integers(0, 3, (60, 8, 8), np.uint8)
+    experiment = arrays("dark.npz", dark)
+    with pytest.raises(DataError, match="there is nothing to learn"):
+        prepared(experiment)
+
+
+def test_images_of_one_colour_each_may_be_what_is_to_be_learnt() -> None:
+    colours = np.repeat(np.arange(60, dtype=np.uint8) * 4, 64).reshape(60, 8, 8)
+    notes = prepared(arrays("colours.npz", colours))[1]
+    assert any("60 images of one colour" in note or "of one colour (among" in note for note in notes)
+
+
+def test_what_is_wrong_is_said_in_short_with_the_command_that_shows_it() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    images[1] = images[0]
+    images[7] = 9
+    test = np.random.default_rng(1).integers(0, 256, (20, 8, 8), np.uint8)
+    assert prepared(arrays("fine.npz", images[10:]))[1] == []
+    found = prepared(arrays("faulty.npz", images, x_test=test, y_test=np.arange(20) % 2))[1]
+    assert "The data has 1 picture under different labels and 1 image of one colour" in found[-1]
+    assert found[-1].endswith("To see which: harness audit faulty.npz")
+    test[3] = images[5]
+    (said,) = [
+        note
+        for note in prepared(arrays("leak.npz", images, x_test=test, y_test=np.arange(20) % 2))[1]
+        if note.startswith("The data has")
+    ]
+    assert said.startswith("The data has 1 picture in two splits, 1 picture under different labels and ")

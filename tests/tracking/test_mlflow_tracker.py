@@ -21,6 +21,7 @@ from harness.paths import StudyPaths, sha256_of
 from harness.records import (
     ConfigurationRefused,
     Dataset,
+    Environment,
     EpochEnded,
     Evaluation,
     LogRecord,
@@ -51,6 +52,16 @@ DATASET = Dataset(
     counts={"train": 10, "validation": 5, "test": 5},
     class_counts={"cat": 5, "dog": 5},
 )
+MACHINE = Environment(
+    processor="Model 1",
+    instruction_sets=("avx2",),
+    cores=2,
+    gpus=(),
+    gpu_driver="",
+    workers=2,
+    threads=1,
+    threads_between=1,
+)
 EVALUATION = Evaluation(
     split="validation",
     metrics={"loss": 0.5, "accuracy": 0.8},
@@ -78,6 +89,8 @@ def study(session: int = 1, time: int = 1000) -> StudyStarted:
         versions={"keras": "3"},
         host={"name": "box"},
         git_commit="c0ffee",
+        environment=MACHINE,
+        uncommitted="+depth = 2\n",
         time=time,
     )
 
@@ -224,6 +237,29 @@ def test_a_study_is_a_parent_run_and_its_trials_are_children(
     assert "val_accuracy" not in failed["metrics"]
 
 
+def test_what_a_session_was_run_with_is_kept_with_the_studys_run(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+) -> None:
+    """Each session's: the next one may be on another machine."""
+    later = replace(
+        study(session=2, time=2000), environment=replace(MACHINE, processor="Model 2"), uncommitted=""
+    )
+    end = replace(log[-1].event, time=3000)
+    more = [LogRecord(len(log) + number, event) for number, event in enumerate((later, end), 1)]
+    MlflowTracker(uri, "pets", paths).apply([*log, *more])
+    (run,) = [run for run in client.search_runs([experiment_of(client)]) if run.info.run_name == PARENT]
+    assert run.data.tags["harness.processor"] == "Model 1"
+    assert run.data.tags["harness.threads"] == "1"
+    folder = Path(str(run.info.artifact_uri).removeprefix("file://")) / "sessions"
+    told = [json.loads((folder / session / "environment.json").read_text()) for session in ("1", "2")]
+    assert [one["environment"]["processor"] for one in told] == ["Model 1", "Model 2"]
+    assert told[0]["dataset_digest"] == DATASET.digest
+    assert (told[0]["git_commit"], told[0]["seed"]) == ("c0ffee", 7)
+    assert json.loads((folder / "1" / "experiment.json").read_text())["name"] == "pets"
+    assert (folder / "1" / "uncommitted.diff").read_text() == "+depth = 2\n"
+    assert not (folder / "2" / "uncommitted.diff").exists()
+
+
 def test_a_trials_final_metrics_are_its_models_and_its_model_the_studys(
     uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
 ) -> None:
@@ -281,6 +317,23 @@ def test_the_studys_name_tells_the_best_score_so_far(
 )  # fmt: skip
 def test_a_trials_name_tells_what_it_is(params: dict[str, Any], score: float | None, name: str) -> None:
     assert trial_run_name(7, params, score) == name
+
+
+@pytest.mark.parametrize(("size", "copied"), [(100, True), (2**20 + 1, False)])
+def test_predictions_are_copied_while_they_are_small(
+    size: int, copied: bool, uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+) -> None:
+    (paths.folder / "validation.npz").write_bytes(bytes(size))
+    told = [
+        replace(record, event=replace(record.event, predictions="validation.npz"))
+        if isinstance(record.event, ModelSaved)
+        else record
+        for record in log
+    ]
+    MlflowTracker(uri, "pets", paths).apply(told)
+    runs = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment_of(client)])}
+    kept = {file.path: file.file_size for file in client.list_artifacts(runs[FIRST], "evaluation")}
+    assert kept.get("evaluation/validation.npz") == (size if copied else None)
 
 
 def test_artifacts_hold_the_tables_and_the_traceback(

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
 
 from harness.metrics.loss import cross_entropy
 from harness.train.metrics import evaluation, softmax, summary
@@ -63,3 +71,58 @@ def test_every_figure_is_scikit_learns(classes: int, pairs: list[tuple[int, int]
     assert found.metrics["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
     assert found.confusion == confusion_matrix(labels, predicted, labels=every).tolist()
     assert found.metrics["balanced_accuracy"] == pytest.approx(np.mean(scores[1][present]))
+
+
+@pytest.mark.parametrize("classes", [3, 8])
+@pytest.mark.parametrize("seed", range(5))
+def test_every_metric_is_scikit_learns_to_a_billionth(classes: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, 200)]).astype(np.int32)
+    logits = rng.normal(0, 3, (len(labels), classes)).astype(np.float32)
+    logits[:40] = np.round(logits[:40])  # equal ones among them
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=1, keepdims=True)  # another way would round equal ones apart
+    predicted = logits.argmax(axis=1)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        labels, predicted, average="macro", zero_division=0
+    )
+    expected = {
+        "accuracy": accuracy_score(labels, predicted),
+        "loss": log_loss(labels, probabilities),
+        "precision_macro": precision,
+        "recall_macro": recall,
+        "f1_macro": f1,
+        "balanced_accuracy": balanced_accuracy_score(labels, predicted),
+        "auroc_macro": roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"),
+    }
+    found = summary(logits, labels)
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-9), name
+    distinct = summary(logits[40:], labels[40:])["top5_accuracy"]
+    hits = 1.0
+    if classes > 5:
+        hits = top_k_accuracy_score(labels[40:], logits[40:], k=5, labels=np.arange(classes))
+    assert distinct == pytest.approx(hits, abs=1e-9)
+
+
+def test_five_are_enough_for_five_classes_and_of_equals_none_is_preferred() -> None:
+    labels = np.array([0, 0, 0, 6], np.int32)
+    logits = np.array(
+        [[1, 2, 3, 4, 5, 6, 0], [2, 2, 3, 4, 5, 6, 0], [0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0]],
+        np.float32,
+    )
+    # Preferred to the true class are five, four, none and five others.
+    assert summary(logits, labels)["top5_accuracy"] == 2 / 4
+    assert summary(logits[:1, :5], labels[:1])["top5_accuracy"] == 1
+
+
+def test_the_area_of_a_class_counts_pairs_of_images_and_equal_ones_by_half() -> None:
+    """Class 0 gets .7 and .5, the others get .5 and .1: of 4 pairs 3 are in order and 1 is equal."""
+    of_first = np.array([0.7, 0.5, 0.5, 0.1])
+    logits = np.log(np.stack([of_first, 1 - of_first], axis=1)).astype(np.float32)
+    labels = np.array([0, 0, 1, 1], np.int32)
+    assert summary(logits, labels)["auroc_macro"] == pytest.approx(3.5 / 4)
+    # A third class, of which there is no image, does not count; of one class alone nothing is known.
+    third = np.concatenate([logits, np.full((4, 1), -9, np.float32)], axis=1)
+    assert summary(third, labels)["auroc_macro"] == pytest.approx(3.5 / 4)
+    assert summary(logits, np.zeros(4, np.int32))["auroc_macro"] == 0.5

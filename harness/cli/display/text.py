@@ -75,6 +75,8 @@ def summary(result: SweepResult) -> list[str]:
     )
     lines = [f"{name}: {result.ended.reason} ({counts or 'nothing had begun'}) in {clock(result.seconds)}"]
     lines += refusals(state)
+    if state.experiment.confirmation is not None:  # whose best training is only the luckiest
+        return lines
     champion = best(state)
     if champion is not None:
         metric = state.objective.name
@@ -83,6 +85,7 @@ def summary(result: SweepResult) -> list[str]:
             f"{params_text(champion)}",
             f"next  harness leaderboard {name}",
             f"      harness show {champion.number} --study {name}",
+            *([f"      harness confirm {name}"] if state.started.dataset.counts.get("test") else []),
             f"      harness export {name}",
             "      harness ui",
         ]

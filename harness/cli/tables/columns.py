@@ -18,6 +18,8 @@ from harness.cli.tables.lines import figure, screen_width
 
 GAP = 2
 """Spaces between columns."""
+SIGNS = {"pareto": "yes", "tied": "≈"}
+"""What stands in columns of truths where they hold, by the column's name."""
 WIDE = 10_000
 """Characters on a line where there is no terminal: lines stay whole."""
 
@@ -97,8 +99,15 @@ def print_columns(columns: Sequence[Column], *, elsewhere: str) -> None:
     shown, left_out = fit(columns, width)
     print_lines(shown)
     if left_out:
-        sentence = f"Left out, to fit the screen: {', '.join(left_out)}. Everything is in {elsewhere}."
-        print(textwrap.fill(sentence, width, break_on_hyphens=False), file=sys.stderr)
+        print_aside(f"Left out, to fit the screen: {', '.join(left_out)}. Everything is in {elsewhere}.")
+
+
+def print_aside(sentence: str) -> None:
+    """Print a sentence about a table on standard error, as wide as the table may be."""
+    width = screen_width()
+    if width is not None:
+        sentence = textwrap.fill(sentence, width, break_on_hyphens=False)
+    print(sentence, file=sys.stderr)
 
 
 def print_lines(columns: Sequence[Column]) -> None:
@@ -160,10 +169,12 @@ def _on_one_line(cell: str) -> str:
 
 
 def _cell(name: str, value: Any) -> str:
+    if value is None and name in SIGNS:
+        return ""
     if value is None or value != value:  # NaN is not equal to itself  # noqa: PLR0124
         return "–"
     if name == "seconds":
         return f"{value:.1f}"
-    if isinstance(value, bool) and name == "pareto":
-        return "yes" if value else ""
+    if isinstance(value, bool) and name in SIGNS:
+        return SIGNS[name] if value else ""
     return figure(value)

@@ -6,9 +6,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from harness.cli.tables.columns import Column, fits, print_columns
+from harness.cli.tables.judgement import interval_text
 from harness.cli.tables.lines import print_text
 
 if TYPE_CHECKING:
+    from harness.analysis.image_by_image import ImageByImage
     from harness.records import Evaluation
 
 SMALL_CONFUSION = 20
@@ -19,12 +21,14 @@ LEAST_CLASS = 12
 """Characters to which names of classes at the left of a table may be shortened."""
 
 
-def print_evaluation(evaluation: Evaluation, test_set: str = "") -> None:
+def print_evaluation(evaluation: Evaluation, test_set: str = "", judged: ImageByImage | None = None) -> None:
     """Print how one split was classified.
 
     Args:
         evaluation: of the split.
         test_set: how often the test set was opened, in words; it is told with an evaluation of it.
+        judged: what single images say of the trial; None if it is not known. With it, there are 95 %
+            intervals by class.
     """
     figures = "  ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
     print_text(figures, f"{evaluation.split}: ")
@@ -41,8 +45,17 @@ def print_evaluation(evaluation: Evaluation, test_set: str = "") -> None:
         )
         for key in ("precision", "recall", "f1")
     ]
+    intervals = {
+        "precision (95 %)": [one.precision for one in judged.classes] if judged else [],
+        "recall (95 %)": [one.recall for one in judged.classes] if judged else [],
+    }
+    where = [
+        Column(name=name, cells=list(map(interval_text, found)), importance=1)
+        for name, found in intervals.items()
+        if found
+    ]
     support = Column(name="support", cells=[str(row["support"]) for row in evaluation.per_class], right=True)
-    print_columns([first, *scores, support], elsewhere="--json")
+    print_columns([first, *scores, support, *where], elsewhere="--json")
     if len(classes) <= SMALL_CONFUSION:
         _print_confusion(evaluation, classes)
 

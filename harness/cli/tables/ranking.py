@@ -9,10 +9,10 @@ from harness.cli.tables.columns import column, print_columns
 if TYPE_CHECKING:
     from harness.analysis.tables import Ranking
 
-DETAILS = ("val_precision_macro", "val_recall_macro")
+DETAILS = ("val_precision_macro", "val_recall_macro", "images_needed")
 """Columns that only JSON and CSV have."""
 IMPORTANCE = {
-    **dict.fromkeys(("rank", "trial", "state", "score", "pareto"), 0),
+    **dict.fromkeys(("rank", "trial", "state", "score", "tied", "pareto"), 0),
     **dict.fromkeys(
         ("standard_error", "folds", "epochs", "family", "depth", "width", "optimizer", "learning_rate"), 1
     ),

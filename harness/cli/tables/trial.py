@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from harness.cli.tables.columns import column, print_columns
 from harness.cli.tables.evaluation import print_evaluation
 from harness.cli.tables.json_text import print_json
+from harness.cli.tables.judgement import interval_text, print_judgement
 from harness.cli.tables.lines import figure, print_pairs
+from harness.cli.tables.session import print_session, session_dict
 from harness.experiment.parameters import applies
 
 if TYPE_CHECKING:
+    from harness.analysis.image_by_image import ImageByImage
+    from harness.records import StudyStarted
     from harness.study.trial import Trial
 
 IMPORTANCE = {
@@ -19,7 +23,7 @@ IMPORTANCE = {
     "val_f1_macro": 2,
     **dict.fromkeys(("learning_rate", "epoch_seconds"), 4),
     **dict.fromkeys(("val_precision_macro", "val_recall_macro", "val_balanced_accuracy"), 5),
-    "images_per_second": 5,
+    **dict.fromkeys(("val_top5_accuracy", "val_auroc_macro", "images_per_second"), 5),
 }
 """How important metrics are as columns, 1 the most, see `harness.cli.tables.columns.Column`."""
 OTHER_METRICS = 3
@@ -32,24 +36,35 @@ _PRINTED = {
 """Names in JSON that differ from those of `Trial`: programs read them since version 0.1.0."""
 
 
-def print_trial(trial: Trial, objective: str, test_set: str, *, as_json: bool) -> None:
-    """Print parameters, epochs, evaluations and failure.
+def print_trial(
+    trial: Trial,
+    objective: str,
+    test_set: str,
+    session: StudyStarted,
+    judged: ImageByImage | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print parameters, epochs, evaluations, what single images say, what it was run with, and failure.
 
     Args:
         trial: to be shown.
         objective: the metric by which trials are ranked; its column is always shown.
         test_set: how often the test set of the study was opened, in words; it stands beside a test score.
+        session: the latest one of its study.
+        judged: what its predictions for the validation images say; None if they are not stored.
         as_json: everything, for programs; without it, parameters without effect on the trial are left out.
     """
     if as_json:
-        found = asdict(trial) | {"test_set": test_set}
-        print_json({_PRINTED.get(name, name): value for name, value in found.items()})
+        found = {_PRINTED.get(name, name): value for name, value in asdict(trial).items()}
+        found |= {"test_set": test_set, "session": session_dict(session)}
+        print_json(found | {"image_by_image": asdict(judged) if judged else None})
         return
     print_pairs(
         {
             "trial": str(trial.number),
             "state": trial.state + (f" ({trial.reason})" if trial.reason else ""),
-            "score": _score(trial),
+            "score": _score(trial, judged),
             "seed": str(trial.seed),
             "attempts": str(trial.attempts),
             "seconds": f"{trial.seconds:.1f}",
@@ -70,19 +85,25 @@ def print_trial(trial: Trial, objective: str, test_set: str, *, as_json: bool) -
         _print_epochs(trial, objective)
     for evaluation in trial.shown_evaluations:
         print()
-        print_evaluation(evaluation, test_set)
+        print_evaluation(evaluation, test_set, judged if evaluation.split == "validation" else None)
+    if judged:
+        print()
+        print_judgement(judged, objective)
+    print()
+    print_session(session)
     if trial.traceback:
         print()
         print(trial.traceback)
 
 
-def _score(trial: Trial) -> str:
+def _score(trial: Trial, judged: ImageByImage | None) -> str:
     if trial.score is None:
         return "–"
-    if trial.standard_error is None:
-        return f"{trial.score:.4f}"
-    ended = trial.folds.finished(trial.reached)
-    return f"{trial.score:.4f} (mean of {ended} folds, standard error {trial.standard_error:.4f})"
+    if trial.standard_error is not None:
+        ended = trial.folds.finished(trial.reached)
+        return f"{trial.score:.4f} (mean of {ended} folds, standard error {trial.standard_error:.4f})"
+    where = f"  (95 %: {interval_text(judged.score)} over other images)" if judged and judged.score else ""
+    return f"{trial.score:.4f}{where}"
 
 
 def _print_epochs(trial: Trial, objective: str) -> None:

@@ -1,0 +1,65 @@
+"""Sentences on what the best score of a study is worth."""
+
+from __future__ import annotations
+
+from harness.analysis.findings import Noise, Unknown
+
+LEAST_POINTS = 0.1
+
+
+def noise_sentences(found: Noise | Unknown) -> list[str]:
+    """What is to be said under a leaderboard and at the end of a sweep; the last one tells of the luck."""
+    if isinstance(found, Unknown):
+        return [found.reason] if found.reason else []
+    return [_tied(found), _luck(found)]
+
+
+def _tied(noise: Noise) -> str:
+    best, images = f"trial {noise.best}", f"{noise.images:,} validation images"
+    how = "95 %, paired bootstrap over the images, all trials at once"
+    if not noise.tied:
+        return f"The {images} tell the best, {best}, from {_all_others(noise)} ({how})."
+    count = len(noise.tied)
+    which = "1 trial that" if count == 1 else f"{count} trials that"
+    return f"≈ {which} {images} cannot tell from the best, {best} ({how}).{_needed(noise)}"
+
+
+def _all_others(noise: Noise) -> str:
+    others = len(noise.trials) - 1
+    return "the other complete trial" if others == 1 else f"the {others} other complete trials"
+
+
+def _needed(noise: Noise) -> str:
+    """What the closest and the farthest of the tied trials would take."""
+    found = sorted((images, trial) for trial in noise.tied if (images := noise.needed[trial]) is not None)
+    if not found:
+        return " They do not differ from it on the whole, so that no number of images would."
+    (fewest, farthest), (most, closest) = found[0], found[-1]
+    if fewest == most:
+        return f" Some {_rounded(most)} images would, if trial {closest} stays as far from it."
+    return (
+        f" Some {_rounded(fewest)} images would for trial {farthest}, {_rounded(most)} for trial {closest}, "
+        "if they stay as far from it."
+    )
+
+
+def _luck(noise: Noise) -> str:
+    compared = len(noise.trials)
+    if noise.in_points:
+        points = 100 * noise.luck
+        much = f"about {points:.1f} points" if points >= LEAST_POINTS else f"less than {LEAST_POINTS} points"
+    else:
+        much = f"about {noise.luck:.2g}"
+    source = f"{noise.resamples:,} bootstraps over {noise.images:,} validation images"
+    if compared < noise.complete:
+        left_out = f"{noise.complete - compared:,} of {noise.complete:,} complete trials"
+        source += f"; {left_out}, without predictions or far behind, are not counted"
+    if noise.pruned:
+        source += f"; the luck in not being pruned, as {noise.pruned} trials were, is not counted"
+    return f"best of {compared}, {much} of it luck ({source})"
+
+
+def _rounded(images: int) -> str:
+    """A number of images with two digits that say something."""
+    digits = max(0, len(str(images)) - 2)
+    return f"{round(images, -digits):,}"

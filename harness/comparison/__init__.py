@@ -1,0 +1,1 @@
+"""What a few scores can tell of configurations: pure statistics, which know of no study."""
