@@ -85,6 +85,16 @@ def test_folds_are_killed_resumed_verified_exported_and_tested() -> None:
     assert own.intermediate_values[FOLDS * EPOCHS] == pytest.approx(winner["score"])
     assert own.intermediate_values[EPOCHS] == pytest.approx(ends[0]["val_accuracy"])
 
+    again = harness("reproduce", str(trial.number), "--study", "folded").stdout
+    assert "identical, to the last bit" in again
     assert "same class on" in harness("export", "folded").stderr
     found = json.loads(harness("confirm", "folded", "--as-is", "--json").stdout)
     assert sum(map(sum, found["test"]["confusion"])) == state.started.dataset.counts["test"]
+
+    harness("confirm", "folded", "--top", "1", "--seeds", "2")
+    harness("verify", "folded.confirm")
+    _, confirmed = open_study("folded.confirm")
+    for one in confirmed.trials.values():
+        assert one.state == "complete"
+        assert one.all_folds
+        assert one.model is not None

@@ -111,7 +111,8 @@ def test_what_is_proposed_fits_the_data(survey: Survey, means: Means, limit: flo
         assert (f"dataset.{key}" in found) == held_out
     given = survey.config.model_fields_set
     division = divided(survey)
-    few = division.validation < 300 and division.train + division.validation >= 5
+    left = division.train + division.validation
+    few = 5 <= left and round(division.validation_fraction * left) < 300
     few = few and "validation" not in survey.counts
     if not given & {"folds", "validation_fraction"}:
         assert found.get("dataset.folds") == (5 if few else None)
