@@ -112,7 +112,7 @@ def test_what_is_proposed_fits_the_data(survey: Survey, means: Means, limit: flo
     given = survey.config.model_fields_set
     division = divided(survey)
     left = division.train + division.validation
-    few = 5 <= left and round(division.validation_fraction * left) < 300
+    few = left >= 5 and round(division.validation_fraction * left) < 300
     few = few and "validation" not in survey.counts
     if not given & {"folds", "validation_fraction"}:
         assert found.get("dataset.folds") == (5 if few else None)
