@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": {"errors", "messages", "paths", "records", "registry"},
     "schedulers": {"records", "registry", "settings"},
     "experiment": {"errors", "messages", "metrics", "model", "records", "schedulers", "settings"},
-    "data": {"errors", "experiment", "machine", "messages", "paths", "records", "registry"},
+    "data": {"errors", "experiment", "machine", "messages", "paths", "records", "registry", "seeds"},
     "study": {"errors", "experiment", "paths", "records", "study_files"},
     "train": {
         "clock", "data", "errors", "experiment", "metrics", "model", "model_weights", "paths", "predictions",

@@ -95,7 +95,7 @@ def _figures(state: StudyState, judged: ImageByImage | None) -> list[tuple[str, 
         found.append(("Importance of the parameters", _importances(shares)))
     winner = best(state)
     if winner is not None:
-        for evaluation in winner.evaluations:
+        for evaluation in winner.shown_evaluations:
             if len(evaluation.per_class) <= SMALL_CONFUSION:
                 title = f"Confusion matrix of trial {winner.number}, {evaluation.split}"
                 found.append((title, _confusion(evaluation)))
@@ -240,8 +240,7 @@ def _html(figure: go.Figure) -> str:
 
 
 def _value(trial: Trial, metric: str) -> float | None:
-    known = trial.epochs.get(trial.last_epoch, {}) | trial.measured
-    return known.get(metric)
+    return trial.last_metrics.get(metric)
 
 
 def _cell(value: Any) -> str:

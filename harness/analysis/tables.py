@@ -47,9 +47,9 @@ def leaderboard(state: StudyState, noise: Noise | None = None, *, top: int | Non
 def ranking(state: StudyState, noise: Noise | None = None, *, top: int | None = None) -> Ranking:
     """Every trial with its score, metrics at its last epoch, cost, and the parameters that vary.
 
-    Complete trials come first, then those that were stopped or wait, then the rest; within each by
-    score, and of equals the one that was started first. A trial without a finite score is never above
-    one that has it.
+    Complete trials come first, and with them others that have all folds; then those that were stopped or
+    wait, then the rest; within each by score, and of equals the one that was started first. A trial without a
+    finite score is never above one that has it.
 
     Args:
         state: of the study.
@@ -57,28 +57,30 @@ def ranking(state: StudyState, noise: Noise | None = None, *, top: int | None = 
         top: only the best so many rows.
 
     Returns:
-        One row for each trial with the columns `rank`, `trial`, `state`, `score`, the metrics, `epochs`,
-        `seconds`, `parameters` (the number of weights), then one for each varying parameter. With several
-        objectives, the further ones stand behind the score, and `pareto` says whether the trial is on
-        the Pareto front. With `noise`, `tied` says whether the validation images cannot tell the trial from
-        the best one, and `images_needed` how many would. Where the test set was opened, a column `test_…`
-        behind the score holds the score on it of the trials for which it was. Where a trial has failed, the
-        last column, `reason`, says why.
+        One row for each trial with the columns `rank`, `trial`, `state`, `score` (with folds their mean, then
+        its `standard_error` and how many `folds` it is of), the metrics, `epochs`, `seconds`, `parameters`
+        (the number of weights), then one for each varying parameter. With several objectives, the further
+        ones stand behind the score, and `pareto` says whether the trial is on the Pareto front. With `noise`,
+        `tied` says whether the validation images cannot tell the trial from the best one, and `images_needed`
+        how many would. Where the test set was opened, a column `test_…` behind the score holds the score on
+        it of the trials for which it was. Where a trial has failed, the last column, `reason`, says why.
     """
 
     def key(trial: Trial) -> tuple[int, int, float, int]:
         upwards = 0.0 if trial.score is None else state.objective.larger_is_better(trial.score)
-        return (_ORDER[trial.state], trial.score is None, -upwards, trial.number)
+        order = _ORDER["complete" if trial.all_folds and not trial.failure else trial.state]
+        return (order, trial.score is None, -upwards, trial.number)
 
     ranked = sorted(state.trials.values(), key=key)[:top]
     further = further_objectives(state)
     metrics = [name for name in _metrics_of(state) if name not in further]
     objectives = [*further, "pareto"] if further else []
+    folds = ["standard_error", "folds"] if state.folds.parts else []
     tested = [column_of_test(state)] if state.openings else []
     reason = ["reason"] if any(trial.failure and trial.reason for trial in ranked) else []
     varying = _varying(state)
     worth = list(WORTH) if noise else []
-    first = ["rank", "trial", "state", "score", *worth[:1], *tested, *objectives]
+    first = ["rank", "trial", "state", "score", *folds, *worth[:1], *tested, *objectives]
     columns = [*first, *metrics, "epochs", "seconds", "parameters", *worth[1:], *varying, *reason]
     columns = list(dict.fromkeys(columns))
     front = {trial.number for trial in pareto_front(state)} if further else set()
@@ -146,6 +148,8 @@ def _row(rank: int, trial: Trial, metrics: list[str], varying: list[str]) -> dic
         "trial": trial.number,
         "state": trial.state if trial.failure is None else f"failed: {trial.failure}",
         "score": trial.score,
+        "standard_error": trial.standard_error,
+        "folds": trial.folds.finished(trial.reached),
         **{name: at_last.get(name) for name in metrics},
         "epochs": trial.last_epoch,
         "seconds": round(trial.seconds, 2),

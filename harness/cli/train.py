@@ -42,7 +42,7 @@ def train(
 
     chosen = single(load(experiment, [*(set_ or []), *options(dataset=dataset, epochs=epochs, trials=1)]))
     state = run_and_report(chosen, study=study, workers=1, recheck=recheck).state
-    evaluations = state.trials[0].evaluations
+    evaluations = state.trials[0].shown_evaluations
     if json_:
         print_json({evaluation.split: asdict(evaluation) for evaluation in evaluations})
     for evaluation in () if json_ else evaluations:

@@ -80,9 +80,15 @@ def _alike(ranked: list[Trial], numbers: set[int], images: int, how: str) -> Can
 
 
 def _ranked(state: StudyState) -> list[Trial]:
-    """Complete trials with a score, the best first; of several with one configuration the best."""
+    """Complete trials with a score, the best first; of several with one configuration the best.
+
+    With folds, those count with them that had all folds and were not trained on all images.
+    """
     complete = [
-        trial for trial in state.trials.values() if trial.state == "complete" and trial.score is not None
+        trial
+        for trial in state.trials.values()
+        if (trial.state == "complete" or (trial.all_folds and trial.state == "pruned"))
+        and trial.score is not None
     ]
     complete.sort(key=lambda trial: -state.objective.larger_is_better(trial.score or 0.0))
     found: list[Trial] = []

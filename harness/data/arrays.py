@@ -62,6 +62,8 @@ class Arrays:
     _indices: dict[Part, npt.NDArray[np.int64]]
     _pools: dict[Part, str]
     """Which pool each part's indices point into."""
+    _folds: npt.NDArray[np.int16] | None = None
+    """The part that each training image is dealt out to, int16 (repeats, N); None: there are no folds."""
 
     def train(self) -> tuple[Images, Labels]:
         """Training images uint8 (N, H, W, C) and labels int32 (N,)."""
@@ -70,6 +72,13 @@ class Arrays:
     def on_disk(self, part: Part) -> tuple[ImagesOnDisk, Labels]:
         """The images of a part, of which none is read yet, and their labels int32 (N,)."""
         return on_disk(self.folder, self._pools[part], self._indices[part])
+
+    def held_out(self, fold: int) -> npt.NDArray[np.bool_]:
+        """Which of the training images a fold, from 0, is validated on and does not train on: bool (N,)."""
+        assert self._folds is not None
+        repeat, part = divmod(fold, int(self._folds.max()) + 1)
+        held: npt.NDArray[np.bool_] = self._folds[repeat] == part
+        return held
 
     def pool_of(self, part: Part) -> str:
         """The name of the pool that the images of a part are taken from."""
@@ -94,9 +103,10 @@ def load(dataset: Dataset) -> Arrays:
             indices = {part: stored[part] for part in PARTS}
             # Files of earlier versions name a third pool, that of the test images.
             pools = dict(zip(PARTS, stored["pools"].tolist(), strict=False))
+            folds = stored.get("folds")
     except (OSError, ValueError, KeyError) as error:
         raise DataError(gone(folder / dataset.split, error)) from error
-    return Arrays(folder, indices, pools)
+    return Arrays(folder, indices, pools, folds)
 
 
 def on_disk(folder: Path, pool: str, indices: npt.NDArray[np.int64]) -> tuple[ImagesOnDisk, Labels]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.folds import Parts, dealt_out, too_rare
 from harness.data.group_split import hold_out_groups
 from harness.data.groups import Groups, Units, digest_of_units, units
 from harness.data.manifest import Manifest
@@ -53,6 +54,17 @@ class _Pools:
         self._check_enough(train, what if fraction else "")
         labels, hashes = self.labels["train"], self.hashes["train"]
         return hold_out(train, labels, hashes, fraction, seed, classes=self.classes, what=what)
+
+    def dealt_out(self, train: Indices, config: DatasetConfig, seed: int) -> Parts | None:
+        """The part of each training image, dealt out so often: int16 (repeats, N); None without folds."""
+        if config.folds is None:
+            return None
+        labels, units = self.labels["train"][train], self.units["train"][train]
+        if not self.grouped:
+            self._check_enough(train, "validation")
+        rare = too_rare(labels, units, config.folds, classes=self.classes)
+        self.warnings.extend([rare] if rare else [])
+        return dealt_out(labels, units, config.folds, config.repeats, seed, classes=self.classes)
 
     def _check_enough(self, train: Indices, what: str) -> None:
         """Say why a class has too few images to hold some out, where these are not simply few."""
@@ -112,7 +124,10 @@ def divide(
         train, test = pools.held_out(train, config.test_fraction, int(manifest.digest[:8], 16), "the test")
     if config.limit_train is not None:
         train = limit(train, pools.labels["train"], config.limit_train, seed, classes=pools.classes)
-    if "validation" in pools.used:
+    if config.folds is not None:
+        _refuse_own_validation(pools, config.folds)
+        where["validation"], validation = "train", np.zeros(0, np.int64)
+    elif "validation" in pools.used:
         validation = pools.used["validation"]
     else:
         where["validation"] = "train"
@@ -122,11 +137,13 @@ def divide(
     hashes = {part: pools.hashes[where[part]][indices] for part, indices in parts.items()}
     _check_classes_left(pools, labels)
     key = f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}"
+    if config.folds is not None:
+        key += f" {config.repeats} × {config.folds} folds"
     if groups is not None:
         key += f" groups {digest_of_units(pools.units)}"
     if digest != manifest.digest:
         key += " without what validation shares with test"
-    split = _write(folder, key, parts, where)
+    split = _write(folder, key, parts, where, pools.dealt_out(train, config, seed))
     counts = np.bincount(labels["train"], minlength=len(pools.classes))
     height, width, channels = manifest.image_shape
     return Dataset(
@@ -139,8 +156,21 @@ def divide(
         split_digests={part: part_digest(hashes[part], labels[part]) for part in parts},
         counts={part: len(indices) for part, indices in parts.items()},
         class_counts={name: int(count) for name, count in zip(pools.classes, counts, strict=True)},
+        folds=config.folds or 0,
+        repeats=config.repeats,
         warnings=tuple(pools.warnings),
     )
+
+
+def _refuse_own_validation(pools: _Pools, folds: int) -> None:
+    """Folds take the place of a validation split; one that the source brings must not be lost in silence."""
+    if "validation" in pools.used:
+        raise DataError(
+            f"The data set brings {counted(len(pools.used['validation']), 'validation image')} of its own, "
+            f"and dataset.folds is {folds}, which validates on parts of the training images. Leave out "
+            "dataset.folds; or have the data set's validation images trained on, too, such as by --set "
+            "'dataset.splits={train: [train, val], test: [test]}' with the names of its own splits."
+        )
 
 
 def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
@@ -219,11 +249,21 @@ def _check_classes_left(pools: _Pools, labels: dict[str, Labels]) -> None:
         )
 
 
-def _write(folder: Path, key: str, parts: dict[str, Indices], where: dict[str, Pool]) -> str:
-    """Write a split, and which the test images are into a file apart; the name of the split's file."""
+def _write(
+    folder: Path,
+    key: str,
+    parts: dict[str, Indices],
+    where: dict[str, Pool],
+    folds: Parts | None,
+) -> str:
+    """Write a split, and which the test images are into a file apart; the name of the split's file.
+
+    With folds, it says to which parts its training images are dealt out.
+    """
     name = split_name(key)
     pools = np.array([where[part] for part in ("train", "validation")])
-    _write_arrays(folder / name, {"train": parts["train"], "validation": parts["validation"], "pools": pools})
+    kept = {"train": parts["train"], "validation": parts["validation"], "pools": pools}
+    _write_arrays(folder / name, kept | ({} if folds is None else {"folds": folds}))
     _write_arrays(folder / sealed_name(name), sealed_arrays(parts["test"], where["test"]))
     return name
 

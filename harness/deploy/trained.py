@@ -80,7 +80,7 @@ def _provenance(state: StudyState, trial: Trial) -> dict[str, Any]:
         "objective": {"metric": objective.name, "direction": objective.direction},
         "score": trial.score,
         "epochs": trial.last_epoch,
-        "metrics": trial.epochs.get(trial.last_epoch, {}),
+        "metrics": trial.final_metrics,
         "git_commit": study.git_commit,
         "versions": study.versions,
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.distributions import Constant, every
 from harness.experiment.parameters import CATALOG
 from harness.experiment.space import Space
 from harness.experiment.space_conditions import possible_values
-from harness.schedulers import SCHEDULERS
+from harness.schedulers import DEFAULT_SCHEDULER, SCHEDULERS
+from harness.schedulers.kind import SchedulerSettings
 
 OVER_ALL_EPOCHS = ("step", "cosine", "one_cycle")
 """Values of `schedule` whose rate after so many epochs depends on how many there are to be in all."""
@@ -60,3 +62,27 @@ def schedule_advice(space: Space, scheduler: str) -> list[str]:
         "different points of their courses, so that the best may be left behind. Search with one of them, or "
         "with cycle_per_rung, whose rate comes down at every rung."
     ]
+
+
+def folds_advice(dataset: DatasetConfig, scheduler: SchedulerSettings) -> list[str]:
+    """Sentences about what a file with folds says that has no effect with them.
+
+    Args:
+        dataset: its section, with folds.
+        scheduler: its section.
+    """
+    said = []
+    if "validation_fraction" in dataset.model_fields_set:
+        said.append(
+            "dataset.validation_fraction: it has no effect with dataset.folds; each fold is validated on "
+            f"one of {dataset.folds} parts."
+        )
+    usual = scheduler.kind in (DEFAULT_SCHEDULER, "none")
+    without_effect = sorted(scheduler.model_fields_set - ({"kind"} if usual else set()))
+    if without_effect:
+        listed = ", ".join(f"scheduler.{name}" for name in without_effect)
+        said.append(
+            f"{listed}: no effect with dataset.folds, where trials are compared at the ends of folds. "
+            "scheduler.kind=none trains every trial on all of them."
+        )
+    return said

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from math import inf, isfinite
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from harness.settings import Strict
 
@@ -102,10 +102,22 @@ class DatasetConfig(Strict):
     """The share of the training images that is held out, unless the source brings a validation split."""
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """The share of the training images that is held out and sealed, unless the source brings a test split."""
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None
+    """Parts that the images which are not test images are dealt out to: a trial is trained once for each, on
+    the others, and its score is the mean. None: one validation split."""
+    repeats: Annotated[int, Field(ge=1, le=20)] = 1
+    """How often they are dealt out to folds, each time anew."""
     limit_train: Annotated[int, Field(ge=2)] | None = None
-    """Use only so many training images (stratified by class)."""
+    """Use only so many training images (stratified by class); with folds, so many that are not test
+    images."""
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of unreadable images above which preparing is an error."""
+
+    @model_validator(mode="after")
+    def _repeat_folds_alone(self) -> Self:
+        if self.folds is None and self.repeats > 1:
+            raise ValueError(f"repeats is {self.repeats}, but without folds there is nothing to repeat")
+        return self
 
     def named_splits(self) -> dict[str, list[str]] | None:
         """Names by pool as text; {} if there are none by the user's word; None if they say nothing."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from harness.experiment.confirmation import ConfirmationConfig
 from harness.experiment.dataset_config import DatasetConfig
+from harness.experiment.folds import Folds
 from harness.experiment.schema import ExperimentConfig, SearchConfig, TrainingConfig
 from harness.experiment.space import Space
 from harness.metrics import MEASURES
@@ -102,6 +103,11 @@ class Experiment:
     def training(self) -> TrainingConfig:
         """How long a full training is, and how precisely it computes."""
         return self.config.training
+
+    @property
+    def folds(self) -> Folds:
+        """How a trial's epochs are divided among its trainings; without folds there is one."""
+        return Folds(self.dataset.folds or 0, self.dataset.repeats, self.training.epochs)
 
     @property
     def search(self) -> SearchConfig:

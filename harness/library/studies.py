@@ -52,12 +52,20 @@ class TrialResult:
 
     @property
     def score(self) -> float | None:
-        """The first objective after the last epoch; None without a finite one."""
+        """The first objective after the last epoch, with folds its mean; None without a finite one."""
         return self._trial.score
 
     @property
+    def standard_error(self) -> float | None:
+        """That of the score, where it is a mean over folds; else None."""
+        return self._trial.standard_error
+
+    @property
     def epochs(self) -> pd.DataFrame:
-        """Metrics in columns, one row for each epoch, indexed by the epoch's number, which counts from 1."""
+        """Metrics in columns, one row for each epoch, indexed by the epoch's number, which counts from 1.
+
+        With folds it counts through all of them.
+        """
         import pandas as pd
 
         found = sorted(self._trial.epochs.items())

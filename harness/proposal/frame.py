@@ -14,6 +14,9 @@ FEW = 5
 """Images of a class below which a score says little."""
 MANY = 10_000
 """Training images from which a tenth is enough to hold out."""
+FEW_VALIDATION = 300
+"""Validation images below which one of them counts for too much: folds judge by all of the images."""
+FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,13 @@ class Division:
     validation: int
     validation_fraction: float
     test_fraction: float
+    folds: int = 0
+    """Folds, of each of which `train` and `validation` tell; 0: there is one validation split."""
+
+    @property
+    def trainings(self) -> int:
+        """How often a configuration is trained that is never left behind."""
+        return self.folds + 1 if self.folds else 1
 
 
 def divided(survey: Survey) -> Division:
@@ -38,20 +48,36 @@ def divided(survey: Survey) -> Division:
     if config.limit_train is not None:
         left = min(left, config.limit_train)
     held = survey.counts.get("validation")
+    folds = config.folds or 0
     if held is None:
         held = round(validation * left)
+        if held < FEW_VALIDATION and not said & {"folds", "validation_fraction"} and left >= FOLDS:
+            folds = FOLDS
+        if folds:
+            held = round(left / folds)
         left -= held
-    return Division(max(1, left), held, validation, test)
+    return Division(max(1, left), held, validation, test, folds * config.repeats)
 
 
 def division_decisions(survey: Survey, division: Division) -> list[Decision]:
-    """The fractions that are held out, where the source does not bring the splits itself."""
+    """What is held out, where the source does not bring the splits itself."""
     found = []
     said = survey.config.model_fields_set
     share = "A tenth is enough of so many" if survey.counts["train"] >= MANY else "The usual share"
-    if "validation" not in survey.counts and "validation_fraction" not in said:
-        name, fewest = survey.fewest
-        rare = f" The rarest class, {name}, has {counted(fewest, 'image')}." if fewest < 10 * FEW else ""
+    name, fewest = survey.fewest
+    rare = f" The rarest class, {name}, has {counted(fewest, 'image')}." if fewest < 10 * FEW else ""
+    if division.folds and "folds" not in said:
+        found.append(
+            Decision(
+                "dataset.folds",
+                division.folds,
+                f"A validation split would have only about {counted(division.validation, 'image')}, each of "
+                f"them {100 / max(1, division.validation):.1f} points of accuracy. So trials are trained "
+                f"{division.folds} times, validated on another part each time, and compared by the mean; the "
+                f"best is then trained on all of these images.{rare}",
+            )
+        )
+    elif "validation" not in survey.counts and "validation_fraction" not in said and not division.folds:
         found.append(
             Decision(
                 "dataset.validation_fraction",
@@ -71,6 +97,28 @@ def division_decisions(survey: Survey, division: Division) -> list[Decision]:
             )
         )
     return found
+
+
+def rungs(division: Division, first: int, reduction: int, listed: str) -> list[Decision]:
+    """Where trials are compared: at these epochs; with folds at their ends, of which nothing need be said.
+
+    Args:
+        division: of the images.
+        first: the first epoch at which they are compared.
+        reduction: one in so many goes on.
+        listed: all of these epochs, in words.
+    """
+    if division.folds:
+        return []
+    return [
+        Decision("scheduler.kind", "asha"),
+        Decision(
+            "scheduler.min_epochs",
+            first,
+            f"Trials are compared after {listed} epochs; one in {reduction} goes on from each.",
+        ),
+        Decision("scheduler.reduction", reduction),
+    ]
 
 
 def is_imbalanced(survey: Survey) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.proposal.decision import LARGEST_SIDE, SHORTEST_SIDE, Decision, fitted, in_words, start_of
-from harness.proposal.frame import Division, balance, timeout
+from harness.proposal.frame import Division, balance, rungs, timeout
 from harness.proposal.means import Means, PricedBackbone
 from harness.proposal.survey import Survey
 
@@ -70,18 +70,13 @@ def decide(survey: Survey, means: Means, division: Division, limit: float | None
             f"Heads on features that are computed once: an epoch of {division.train:,} images takes a "
             f"fraction of a second, a full training is about {-(-division.train // batch) * epochs:,} steps.",
         ),
-        Decision("scheduler.kind", "asha"),
-        Decision(
-            "scheduler.min_epochs",
-            first,
-            f"Trials are compared after {first}, {REDUCTION * first} and {epochs} epochs; one in {REDUCTION} "
-            "goes on from each.",
-        ),
-        Decision("scheduler.reduction", REDUCTION),
+        *rungs(division, first, REDUCTION, f"{first}, {REDUCTION * first} and {epochs}"),
         Decision(
             "search.trials",
-            max(TRIALS, round(limit)) if given and limit else TRIALS,
-            "Most trials take less than a second: they end at the first rung.",
+            max(TRIALS, round(limit)) if given and limit and not division.folds else TRIALS,
+            "A trial takes some seconds for each of its folds."
+            if division.folds
+            else "Most trials take less than a second: they end at the first rung.",
         ),
         timeout(
             max(TIMEOUT, 60.0 * -(-chosen.seconds / SHARE // 60)),

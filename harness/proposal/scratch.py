@@ -10,7 +10,7 @@ from typing import Any
 from harness.experiment.parameters import complete, multiply_adds
 from harness.model.families.parameters import MAX_FILTERS
 from harness.proposal.decision import LARGEST_SIDE, Decision, fitted, in_words, start_of
-from harness.proposal.frame import Division, balance, timeout
+from harness.proposal.frame import Division, balance, rungs, timeout
 from harness.proposal.means import Means
 from harness.proposal.survey import Survey
 from harness.records import Params
@@ -72,7 +72,7 @@ class _Affordable:
     size: tuple[int, int]
     epoch_images: int
     seconds: float
-    """A full training of the dearest configuration."""
+    """A full training of the dearest configuration, with folds all of its trainings."""
 
 
 def decide(survey: Survey, means: Means, division: Division, limit: float | None, why: str) -> list[Decision]:
@@ -95,17 +95,11 @@ def decide(survey: Survey, means: Means, division: Division, limit: float | None
         Decision(
             "training.epochs",
             EPOCHS,
-            f"A full training of the dearest configuration takes about {in_words(chosen.seconds)} of one "
+            f"{_full(division)} of the dearest configuration takes about {in_words(chosen.seconds)} of one "
             f"worker ({speed}).",
         ),
         *_epoch_images(division, chosen),
-        Decision("scheduler.kind", "asha"),
-        Decision(
-            "scheduler.min_epochs",
-            FIRST_RUNG,
-            f"Trials are compared after 1, 3, 9 and {EPOCHS} epochs; one in {REDUCTION} goes on from each.",
-        ),
-        Decision("scheduler.reduction", REDUCTION),
+        *rungs(division, FIRST_RUNG, REDUCTION, f"1, 3, 9 and {EPOCHS}"),
         Decision("search.trials", TRIALS),
         timeout(TIMEOUT, limit),
         *space,
@@ -126,12 +120,18 @@ def _affordable(survey: Survey, means: Means, division: Division, limit: float) 
     found = None
     for most, ranges, side in itertools.product(EPOCH_IMAGES, RANGES, dict.fromkeys(sides)):
         size, images = fitted(own, _longest(own, side)), min(division.train, most)
-        work = PASSES * EPOCHS * images * ranges.dearest((*size, survey.channels))
+        work = PASSES * EPOCHS * images * ranges.dearest((*size, survey.channels)) * division.trainings
         found = _Affordable(ranges, size, images, work / means.training)
         if found.seconds <= SHARE * limit:
             return found
     assert found is not None, "there is always a smallest one"
     return found
+
+
+def _full(division: Division) -> str:
+    if not division.folds:
+        return "A full training"
+    return f"Training {division.folds} folds, and once on all images,"
 
 
 def _longest(size: tuple[int, int], side: int) -> int:

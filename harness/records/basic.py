@@ -45,6 +45,11 @@ class Dataset:
     """Training images by class name."""
     pixel_range: tuple[float, float] | None = None
     """Values of the source that became 0 and 255; None: 8-bit pixels as they are."""
+    folds: int = 0
+    """Parts that `train` is dealt out to, each of which validates a training on the others; there are no
+    `validation` images then. 0: there are no folds."""
+    repeats: int = 1
+    """How often they are dealt out."""
     split_digests: dict[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of the images and labels of `train`, `validation` and `test`, in their order; empty where
     an earlier version has prepared the data."""
@@ -74,7 +79,14 @@ class Segment:
     start: int
     stop: int
     max_epochs: int
-    """The epoch the learning-rate schedule is laid out for."""
+    """Epochs that the learning-rate schedule is laid out for."""
+    fold: int | None = None
+    """The fold that is trained, from 0; None: the only training of the trial, or that on all of its
+    images."""
+    before: int = 0
+    """Epochs of the trial before this training, whose own epochs are counted on from them."""
+    last: int | None = None
+    """The epoch at which this training is over; None: `before` + `max_epochs`."""
     cycles: tuple[int, ...] = ()
     """Epochs at which the cycles of the schedule `cycle_per_rung` end, ascending; empty: there is one, which
     ends at `max_epochs`."""
@@ -92,7 +104,7 @@ class Segment:
     """Parts that a batch is cut into, their gradients being added up: 2 after memory ran out."""
     precision: Precision = "float32"
     past_losses: tuple[float, ...] = ()
-    """Validation loss of epochs 1 to `start`, for early stopping."""
+    """Validation loss of the epochs of this training up to `start`, for early stopping."""
     measure: tuple[str, ...] = ()
     """What to find out about the network before it is trained: `parameters`, `latency_ms`."""
     limits: dict[str, float] = field(default_factory=dict)
@@ -112,3 +124,6 @@ class Evaluation:
     per_class: list[dict[str, Any]]
     """`class`, `precision`, `recall`, `f1`, `support` for each class, in class order."""
     confusion: list[list[int]]
+    fold: int | None = None
+    """The fold whose validation images they are, from 0; None: there are no folds, or it is about all of
+    them."""

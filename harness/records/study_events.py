@@ -113,6 +113,8 @@ class TrialEnded:
     """The first objective's value; None without a finite one."""
     values: list[float] | None = None
     """The values of all objectives, in their order; None unless all are finite."""
+    standard_error: float | None = None
+    """Of `score`, where it is a mean over folds."""
     epoch: int
     """Epochs trained."""
     reason: str

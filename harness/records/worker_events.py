@@ -17,7 +17,10 @@ class EpochEnded:
     trial: int
     attempt: int
     epoch: int
+    """Counted through all folds of the trial (see `harness.experiment.folds`)."""
     metrics: dict[str, float]
+    fold: int | None = None
+    """From 0; None: there are no folds, or it is trained on all of their images."""
     time: int
     kind: Literal["epoch_ended"] = "epoch_ended"
 
@@ -171,7 +174,8 @@ class SegmentEnded:
     epoch: int
     """The last whole epoch."""
     over: bool
-    """Training is over: the last epoch, or no improvement for `patience` epochs. The model was saved."""
+    """Training is over: the last epoch, or no improvement for `patience` epochs. The model was saved. The end
+    of a fold is not the end of its trial's training."""
     seconds: float
     """Wall time of the segment in the worker, from receiving it to the end of its training."""
     evaluations: list[Evaluation]

@@ -124,26 +124,37 @@ def _train(
             )
         again = rerun.state.trials[trial.number]
         again.microbatches, again.measured = stretch.setting.microbatches, trial.measured
-        cycles = make_scheduler(plan.experiment).cycles(trial.number)
-        segment = next_segment(plan, again, stretch.stop, cycles)
-        rerun.add(
-            SegmentStarted(
-                trial=segment.trial,
-                attempt=segment.attempt,
-                start=segment.start,
-                stop=segment.stop,
-                worker=0,
-                microbatches=segment.microbatches,
-                time=now_ms(),
-            )
-        )
-        ended = _run(Workers(engine, search.hang_seconds), segment, rerun, plan, told, stop)
+        workers = Workers(engine, search.hang_seconds)
+        while True:
+            segment = _begin(rerun, again, stretch, plan)
+            ended = _run(workers, segment, rerun, plan, told, stop)
+            whole_fold = isinstance(ended, SegmentEnded) and segment.fold is not None
+            if not (whole_fold and again.reached == segment.stop < stretch.stop):
+                break
     if isinstance(ended, SegmentEnded):
         return not ended.over
     expected = recorded.failure is not None and recorded.failure.failure == ended.failure
     if not (expected and again.last_epoch):
         raise HarnessError(f"Trial {trial.number} cannot be trained again: {ended.message}")
     return False
+
+
+def _begin(rerun: Rerun, again: Trial, stretch: Stretch, plan: SweepPlan) -> Segment:
+    """The next segment of a stretch: all of it, or its part within a fold."""
+    cycles = make_scheduler(plan.experiment).cycles(again.number)
+    segment = next_segment(plan, again, stretch.stop, cycles)
+    rerun.add(
+        SegmentStarted(
+            trial=segment.trial,
+            attempt=segment.attempt,
+            start=segment.start,
+            stop=segment.stop,
+            worker=0,
+            microbatches=segment.microbatches,
+            time=now_ms(),
+        )
+    )
+    return segment
 
 
 def _run(
@@ -155,6 +166,8 @@ def _run(
     stop: Stop,
 ) -> SegmentEnded | SegmentFailed:
     """Let the one worker run the segment; what ended it."""
+    for idle in workers.idle:  # it has run the one before
+        workers.start(idle, segment)
     while stop.reason is None:
         for heard in workers.listen():
             if isinstance(heard, WorkerReady):
@@ -164,9 +177,10 @@ def _run(
                 raise EngineError(f"The trial could not be trained again. {heard.reason}")
             elif isinstance(heard, Reported):
                 event = heard.event
-                workers.meant_by(heard)  # it has spoken, so it does not hang
+                worker, _ = workers.meant_by(heard)  # it has spoken, so it does not hang
                 _take_in(event, segment, rerun, plan, told)
                 if isinstance(event, SegmentEnded | SegmentFailed):
+                    workers.through_with(worker, segment)
                     return event
         for silent in workers.silent():
             raise EngineError(f"The trial could not be trained again. {silent.reason}")

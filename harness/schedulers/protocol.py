@@ -22,6 +22,8 @@ class Promotion:
     trial: int
     start: int
     stop: int
+    end: int | None = None
+    """The epoch of a full training, where it takes further segments to get there; None: `stop`."""
 
 
 class Scheduler(Protocol):
@@ -58,7 +60,7 @@ class Scheduler(Protocol):
         """
 
     def candidates(self) -> Iterator[Promotion]:
-        """Paused trials that are worth training to the end, which is their `stop`; the most promising first.
+        """Paused trials that are worth training to the end; the most promising first.
 
         They are not taken as promoted before `mark_promoted` says so.
         """

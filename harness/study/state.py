@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.errors import ExperimentError, StudyError
 from harness.experiment.experiment import Experiment, Objective
+from harness.experiment.folds import Folds
 from harness.experiment.load import restore
 from harness.experiment.old_files import with_added_parameters
 from harness.experiment.parameters import CATALOG
@@ -96,6 +97,7 @@ class StudyState:
                 event.sampled,
                 event.seed,
                 event.time,
+                folds=self.folds,
                 space_version=event.generation,
             )
         else:
@@ -143,12 +145,16 @@ class StudyState:
                 self.results.append((event.trial, 0 if event.over else event.epoch))
             trial.state, trial.reached, trial.training_complete = "paused", event.epoch, event.over
             trial.seconds += event.seconds
-            trial.evaluations = event.evaluations or trial.evaluations
+            of_folds = {one.fold: one for one in event.evaluations if one.fold is not None}
+            trial.fold_evaluations |= of_folds
+            trial.evaluations = trial.evaluations if of_folds else event.evaluations or trial.evaluations
             self._opened_by_training(trial, event)
             trial.score = self.score_after(trial, event.epoch)
+            trial.standard_error = self.standard_error_after(trial, event.epoch)
         elif isinstance(event, TrialEnded):
             trial.state, trial.ended_ms = event.state, event.time
             trial.score, trial.values = event.score, event.values
+            trial.standard_error = event.standard_error
             trial.reason, trial.failure, trial.traceback = event.reason, event.failure, event.traceback
 
     def _opened_by_training(self, trial: Trial, event: SegmentEnded) -> None:
@@ -206,6 +212,14 @@ class StudyState:
         return self._experiment
 
     @property
+    def folds(self) -> Folds:
+        """How a trial's epochs are divided among its trainings; only of a study that has begun."""
+        dataset = self.started.dataset
+        # Without folds nothing depends on how many epochs a training has, which old studies do not all tell.
+        epochs = int(self.started.experiment["training"]["epochs"]) if dataset.folds else 1
+        return Folds(dataset.folds, dataset.repeats, epochs)
+
+    @property
     def objective(self) -> Objective:
         """What trials are ranked by."""
         return self.experiment.objective
@@ -215,9 +229,14 @@ class StudyState:
         return trial.scores(self.objective.name, until)
 
     def score_after(self, trial: Trial, epoch: int) -> float | None:
-        """The objective after an epoch; None if it is not known or not finite."""
-        value = trial.epochs.get(epoch, {}).get(self.objective.name, math.nan)
+        """The objective after an epoch, with folds its mean; None if it is not known or not finite."""
+        value = trial.metrics_after(epoch).get(self.objective.name, math.nan)
         return value if math.isfinite(value) else None
+
+    def standard_error_after(self, trial: Trial, epoch: int) -> float | None:
+        """That of `score_after`, where it is a mean over folds; else None."""
+        found = trial.folds.standard_error(trial.fold_scores(self.objective.name, epoch))
+        return found if found is not None and math.isfinite(found) else None
 
     @property
     def elapsed_seconds(self) -> float:

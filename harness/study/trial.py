@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal
 
+from harness.experiment.folds import ONE_TRAINING, Folds
 from harness.records import Checkpoint, Evaluation, FailureKind, ModelSaved, Params
+from harness.study.fold_evaluations import together
 
 MICROBATCHES = 2
 """Parts of a batch when a configuration is tried again after memory ran out."""
@@ -40,6 +43,8 @@ class Trial:
     """The last two that are not known to be damaged, the older one first."""
     microbatches: int = 1
     """2 after memory ran out."""
+    folds: Folds = ONE_TRAINING
+    """How its epochs are divided among its trainings."""
     space_version: int = 1
     """Which of the study's spaces it comes from."""
     measured: dict[str, float] = field(default_factory=dict)
@@ -48,12 +53,18 @@ class Trial:
     """All objectives, once the trial has ended."""
     model: ModelSaved | None = None
     evaluations: list[Evaluation] = field(default_factory=list)
+    """Of its model."""
+    fold_evaluations: dict[int, Evaluation] = field(default_factory=dict)
+    """Of the models of its folds, each on the fold's validation images."""
     seconds: float = 0.0
     """Wall time of its finished segments."""
     ended_ms: int | None = None
     """Milliseconds since 1970; None while it has not ended."""
     score: float | None = None
-    """The objective at the last epoch; None without a finite one."""
+    """The objective at the last epoch, or its mean over the folds that have ended; None without a finite
+    one."""
+    standard_error: float | None = None
+    """Of `score`, where it is a mean over folds."""
     reason: str = ""
     failure: FailureKind | None = None
     traceback: str = ""
@@ -69,17 +80,55 @@ class Trial:
         return max(list(self.epochs), default=0)  # a display may look while the sweep adds to it
 
     @property
+    def all_folds(self) -> bool:
+        """Whether all of its folds have ended; there are some."""
+        return 0 < self.folds.number == self.folds.finished(self.reached)
+
+    @property
+    def shown_evaluations(self) -> list[Evaluation]:
+        """Those of its folds, brought together, and those of its model."""
+        folds = [self.fold_evaluations[fold] for fold in sorted(self.fold_evaluations)]
+        return [*([together(folds)] if folds else []), *self.evaluations]
+
+    @property
     def last_metrics(self) -> dict[str, float]:
         """Metrics after the last epoch, and what was measured of the network."""
-        return self.metrics_after(self.last_epoch)
+        return self.metrics_after(max(self.last_epoch, self.reached))
 
     def metrics_after(self, epoch: int) -> dict[str, float]:
-        """Metrics after an epoch, as far as they are known, and what was measured of the network."""
-        return self.epochs.get(epoch, {}) | self.measured
+        """Metrics after an epoch, as far as they are known, and what was measured of the network.
+
+        With folds these are means over those that had ended by then.
+        """
+        return self._known_after(epoch) | self.measured
+
+    @property
+    def final_metrics(self) -> dict[str, float]:
+        """Metrics after the last epoch, with folds their means."""
+        return self._known_after(max(self.last_epoch, self.reached))
+
+    def _known_after(self, epoch: int) -> dict[str, float]:
+        if not self.folds.parts:
+            return self.epochs.get(epoch, {})
+        ended = [self.epochs[last] for last in self._fold_ends(epoch)]
+        names = dict.fromkeys(name for metrics in ended for name in metrics)
+        return {name: fmean(metrics.get(name, math.nan) for metrics in ended) for name in names}
+
+    def fold_scores(self, metric: str, until: int) -> list[float]:
+        """A metric at the end of each fold that had ended when the trial had reached an epoch."""
+        return [self.epochs[last].get(metric, math.nan) for last in self._fold_ends(until)]
+
+    def _fold_ends(self, until: int) -> list[int]:
+        """The last epoch that was trained of each fold that had ended when the trial had reached an epoch."""
+        return self.folds.last_epochs(self.epochs, self.folds.finished(until))
 
     def scores(self, metric: str, until: int) -> dict[int, float]:
-        """A metric by epoch, up to the epoch `until`, where it is finite."""
-        known = ((epoch, found.get(metric, math.nan)) for epoch, found in self.epochs.items())
+        """A metric by epoch, up to the epoch `until`, where it is finite; with folds, at their ends."""
+        if self.folds.parts:
+            ends = [self.folds.ends(fold) for fold in range(self.folds.finished(until))]
+            known = ((epoch, self._known_after(epoch).get(metric, math.nan)) for epoch in ends)
+        else:
+            known = ((epoch, found.get(metric, math.nan)) for epoch, found in self.epochs.items())
         return {epoch: value for epoch, value in known if epoch <= until and math.isfinite(value)}
 
     @property

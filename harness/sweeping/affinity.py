@@ -39,7 +39,7 @@ class Affinity:
 
     def add(self, segment: Segment) -> None:
         """Let a segment wait for a worker; the program of its first epoch counts."""
-        params = in_epoch(segment.params, segment.start + 1, segment.unfreeze_at)
+        params = in_epoch(segment.params, segment.start - segment.before + 1, segment.unfreeze_at)
         self._waiting.append(_Waiting(segment, program_key(params)))
 
     def forget(self, worker: int) -> None:

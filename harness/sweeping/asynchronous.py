@@ -107,7 +107,8 @@ class AsynchronousPolicy:
             moment: how many times its seconds are left when it is time.
         """
         for candidate in self.scheduler.candidates():
-            whole = self._underway.seconds_to(candidate.trial, candidate.start, candidate.stop)
+            end = candidate.end or candidate.stop
+            whole = self._underway.seconds_to(candidate.trial, candidate.start, end)
             if whole is not None and whole <= left.seconds:
                 if left.seconds > moment * whole + left.longest_epoch:
                     return None

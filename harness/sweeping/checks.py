@@ -102,7 +102,8 @@ def check_data(experiment: Experiment, dataset: Dataset, state: StudyState) -> N
         StudyError: the data has changed.
     """
     searching = experiment.search.trials > 1
-    if searching and experiment.objective.name.startswith("val_") and not dataset.counts["validation"]:
+    judged = dataset.folds or dataset.counts["validation"]
+    if searching and experiment.objective.name.startswith("val_") and not judged:
         raise ExperimentError(
             f"The objective {experiment.objective.name} needs validation images, but "
             "dataset.validation_fraction is 0. Set it to 0.1, for example."

@@ -36,7 +36,7 @@ from harness.study.trial import Trial
 from harness.sweeping.dispatch import Dispatcher
 from harness.sweeping.ending import Ending
 from harness.sweeping.failures import Failure, Retry, answer, gives_up, is_charged
-from harness.sweeping.outcomes import completed_reason, ending, outcome
+from harness.sweeping.outcomes import completed_reason, ending, outcome, outcompeted_reason
 from harness.sweeping.plan import Stop, SweepPlan
 from harness.sweeping.policy import Policy
 from harness.sweeping.stopwatch import Stopwatch
@@ -213,9 +213,8 @@ class Coordinator:
         elif segment.trial in self._out_of_time:
             limit = self.plan.experiment.search.max_trial_seconds
             self.writer.trial_ended(trial, "pruned", reason=f"trained for more than {limit:g} s")
-        elif event.epoch < segment.stop:
-            # It goes on if others have left epochs that were promised to them.
-            self._dispatcher.add(segment.trial, segment.stop)
+        else:
+            self._dispatcher.go_on(segment.trial, event.epoch)
 
     # What goes wrong
 
@@ -290,9 +289,7 @@ class Coordinator:
         if complete:
             for trial in list(self.state.trials.values()):
                 if trial.state == "paused":
-                    self.writer.trial_ended(
-                        trial, "pruned", reason=f"outcompeted at epoch {trial.last_epoch}"
-                    )
+                    self.writer.trial_ended(trial, "pruned", reason=outcompeted_reason(trial))
         reason = self.stop.reason or ending(self.plan, self.state, exhausted=self.policy.exhausted)
         ended = StudyEnded(reason=reason, complete=complete, time=now_ms())
         self.writer.emit(ended, durable=True)

@@ -34,6 +34,8 @@ class Dispatcher:
     """Segments that wait for a worker: interrupted ones, and some for which a busy worker is better."""
     _postponed: Choice | None = None
     """A trial that is to go on when its checkpoint is durable."""
+    _goals: dict[int, int] = field(default_factory=dict)
+    """By trial, the epoch that it is to reach, fold by fold."""
     _told: set[tuple[int, int]] = field(default_factory=set)
     """Trials and stops of the segments whose outcomes the policy has been told."""
 
@@ -83,8 +85,16 @@ class Dispatcher:
             self.workers.start(worker, segment)
 
     def add(self, trial: int, stop: int) -> None:
-        """Let the segment that takes a trial to the epoch `stop` wait for a worker."""
+        """Let the segment that takes a trial to the epoch `stop`, or to its fold's end, wait for a worker."""
         self._affinity.add(self._segment(self.writer.state.trials[trial], stop))
+
+    def go_on(self, trial: int, reached: int) -> None:
+        """Let the rest wait for a worker, if the trial is to go on from the epoch that it has reached.
+
+        That is so at the end of a fold, or where others have left epochs that were promised to them.
+        """
+        if reached < self._goals[trial]:
+            self.add(trial, self._goals[trial])
 
     def forget(self, worker: int) -> None:
         """The worker is a fresh one, which has compiled nothing."""
@@ -108,7 +118,10 @@ class Dispatcher:
             return math.inf
         trials = self.writer.state.trials
         running = (worker.training for worker in self.workers.busy if worker.training)
-        promised = sum(max(0, (one.granted or one.stop) - trials[one.trial].last_epoch) for one in running)
+        promised = sum(
+            max(0, (one.granted or one.stop) - max(one.start, trials[one.trial].last_epoch))
+            for one in running
+        )
         return most - epochs_trained(self.writer.state) - promised
 
     def _granted(self, segment: Segment) -> Segment:
@@ -132,6 +145,7 @@ class Dispatcher:
         return None
 
     def _segment(self, trial: Trial, stop: int) -> Segment:
+        self._goals[trial.number] = max(stop, self._goals.get(trial.number, 0))
         return next_segment(self.plan, trial, stop, self.policy.cycles(trial.number))
 
     def _choose(self, left: Callable[[], TimeLeft | None]) -> Choice | None:

@@ -57,9 +57,10 @@ class Hindsight:
             self.forecast.features_are_there(self._params[event.trial])
         elif isinstance(event, EpochEnded):
             seconds = event.metrics.get("epoch_seconds", 0.0)
-            self.forecast.learn(self._workers[event.trial], self._params[event.trial], event.epoch, seconds)
-            first = self.forecast.first_epoch(self._params[event.trial], event.epoch)
-            if event.trial not in self._fresh and event.epoch != first:
+            params, epoch = self._params[event.trial], self.forecast.within(event.epoch)
+            self.forecast.learn(self._workers[event.trial], params, epoch, seconds)
+            first = self.forecast.first_epoch(params, epoch)
+            if event.trial not in self._fresh and epoch != first:
                 self._seconds.setdefault((event.trial, first), []).append(seconds)
             self._fresh.discard(event.trial)
 

@@ -8,6 +8,7 @@ from harness.clock import now_ms
 from harness.experiment.parameters import FAMILIES_WITH_BODY
 from harness.records import FailureKind, Segment, TrialEnded, TrialState
 from harness.schedulers.protocol import Values
+from harness.seeds import seed_from
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.plan import SweepPlan
@@ -18,24 +19,33 @@ from harness.sweeping.unfreezing import unfreezing_epoch
 def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ...]) -> Segment:
     """The segment that takes the trial from its last checkpoint to the epoch `stop`.
 
+    It lies within one fold. Every fold has a seed of its own, so that the mean over folds is also one over
+    initial weights and orders of images; the training on all images has the trial's.
+
     Args:
         plan: the sweep's.
         trial: whose segment it is.
-        stop: the epoch at which it ends.
+        stop: the epoch at which it ends, unless its fold ends before.
         cycles: the epochs at which the cycles of the trial's learning rate end, as its scheduler says.
     """
-    earlier, checkpoint = ([None, None, *trial.checkpoints])[-2:]
-    start = checkpoint.epoch if checkpoint else 0
-    experiment = plan.experiment
+    experiment, folds = plan.experiment, trial.folds
+    begun = folds.finished(trial.reached) * folds.epochs
+    checkpoints = [one for one in trial.checkpoints if one.epoch > begun]
+    earlier, checkpoint = ([None, None, *checkpoints])[-2:]
+    start = checkpoint.epoch if checkpoint else begun
+    before, fold = folds.before(start + 1), folds.fold_of(start + 1)
     return Segment(
         study_folder=str(plan.study_folder),
         trial=trial.number,
         attempt=trial.attempts + 1,
         params=trial.params,
-        seed=trial.seed,
+        seed=trial.seed if fold is None else seed_from(trial.seed, "fold", fold),
         start=start,
-        stop=stop,
+        stop=min(stop, before + folds.epochs) if folds.parts else stop,
         max_epochs=plan.max_epochs,
+        fold=fold,
+        before=before,
+        last=before + folds.whole_epochs(trial.epochs) if before and fold is None else None,
         cycles=cycles,
         unfreeze_at=unfreezing_epoch(plan.experiment, cycles),
         dataset=plan.dataset,
@@ -46,7 +56,7 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
         precision=plan.precision,
         past_losses=tuple(
             trial.epochs[epoch].get("val_loss", trial.epochs[epoch].get("loss", math.nan))
-            for epoch in range(1, start + 1)
+            for epoch in range(before + 1, start + 1)
         ),
         measure=() if trial.measured else experiment.measured,
         limits={} if trial.measured else {str(name): limit for name, limit in experiment.constraints.items()},
@@ -110,12 +120,15 @@ def trial_ended(
     """The trial's one terminal state, as it is written down."""
     # What a network scores whose loss is not a number says nothing.
     known = {} if failure == "diverged" else trial.last_metrics
-    score = known.get(plan.experiment.objective.name, math.nan)
+    metric = plan.experiment.objective.name
+    score = known.get(metric, math.nan)
+    error = trial.folds.standard_error(trial.fold_scores(metric, trial.reached)) if known else None
     return TrialEnded(
         trial=trial.number,
         state=state,
         score=score if math.isfinite(score) else None,
         values=None if failure == "diverged" else _finite(plan, trial),
+        standard_error=error if error is not None and math.isfinite(error) else None,
         epoch=trial.last_epoch,
         reason=reason,
         failure=failure,
@@ -126,8 +139,20 @@ def trial_ended(
 
 def completed_reason(plan: SweepPlan, trial: Trial) -> str:
     """Why a trial that was trained to its end is complete."""
+    if trial.folds.parts:
+        epochs = trial.reached - trial.folds.before(trial.reached)
+        number = f"{epochs} epoch{'s' * (epochs != 1)}"
+        return f"finished: trained on all images for {number}, as many as its folds took"
     early = trial.reached < plan.max_epochs
     return f"stopped improving at epoch {trial.reached}" if early else "finished"
+
+
+def outcompeted_reason(trial: Trial) -> str:
+    """Why a trial that is paused when its study ends goes no further."""
+    ended = trial.folds.finished(trial.reached)
+    if not ended:
+        return f"outcompeted at epoch {trial.last_epoch}"
+    return f"outcompeted after {ended} of {trial.folds.number} folds"
 
 
 def ending(plan: SweepPlan, state: StudyState, *, exhausted: bool) -> str:

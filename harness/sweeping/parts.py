@@ -9,6 +9,7 @@ from harness.errors import StudyError
 from harness.experiment.experiment import Experiment
 from harness.paths import StudyPaths
 from harness.schedulers import SCHEDULERS
+from harness.schedulers.fold_race import FoldRace
 from harness.schedulers.protocol import Scheduler
 from harness.study.event_log import read
 from harness.study.names import check_name
@@ -61,7 +62,11 @@ def _warm_start(sampler: Sampler, experiment: Experiment, name: str) -> str:
 
 
 def make_scheduler(experiment: Experiment) -> Scheduler:
-    """The scheduler that the experiment names."""
+    """The scheduler that the experiment names; with folds, which are the rungs then, a race over them."""
+    folds = experiment.folds
+    if folds.parts:
+        judging = experiment.scheduler.kind != "none"
+        return FoldRace(folds.number, folds.epochs, judging=judging)
     kind = SCHEDULERS[experiment.scheduler.kind]
     return kind.build(experiment.scheduler, experiment.training.epochs, experiment.objective.maximize)
 
@@ -80,7 +85,7 @@ def make_policy(
     """
     if experiment.confirmation is not None:
         return ReplicatesPolicy(
-            experiment.confirmation, experiment.training.epochs, experiment.objective.maximize
+            experiment.confirmation, experiment.folds.all_epochs, experiment.objective.maximize
         )
     scheduler, trials = make_scheduler(experiment), experiment.search.trials
     if window:

@@ -33,7 +33,8 @@ class Price:
     epoch_seconds: float
     """Training and validation, without compiling; the mean, where later epochs are dearer."""
     training_seconds: float
-    """A full training, with compiling, and with computing features if it has any."""
+    """A full training, with folds all trainings of a trial, with compiling and computing features if there
+    are any."""
     features_seconds: float
     """Those of `training_seconds` that computing features takes, which serve other trials too."""
     memory_bytes: float
@@ -92,6 +93,7 @@ def prices(
             trials=experiment.search.trials,
             workers=workers,
             objectives=len(experiment.objectives),
+            epochs=experiment.training.epochs,
             rng=rng,
         ).later(_features_seconds(found, experiment.model) / workers),
         workers=workers,
@@ -114,7 +116,7 @@ def dearest(experiment: Experiment, forecast: StudyForecast) -> Price | None:
 def _price(experiment: Experiment, forecast: StudyForecast, params: Params) -> Price | None:
     whole = complete(params, experiment.model)
     epochs = experiment.training.epochs
-    training = forecast.seconds_to(whole, 0, epochs)
+    training = forecast.seconds_to(whole, 0, experiment.folds.all_epochs)
     memory = forecast.memory_bytes(whole)
     if training is None or memory is None:
         return None

@@ -35,7 +35,7 @@ class ReplicatesPolicy:
 
     confirmation: ConfirmationConfig
     epochs: int
-    """Of a full training."""
+    """Of a full training, with folds of all trainings of a trial."""
     maximize: bool
     """Whether larger scores are better."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)

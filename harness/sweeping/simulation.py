@@ -57,6 +57,7 @@ def sweep_seconds(
     trials: int,
     workers: int,
     objectives: int,
+    epochs: int,
     rng: random.Random,
 ) -> Spread:
     """Seconds from the first training to the last.
@@ -67,11 +68,14 @@ def sweep_seconds(
         trials: of the sweep.
         workers: that train side by side.
         objectives: how many numbers a result has.
+        epochs: of one training; a trial with folds has several.
         rng: draws configurations and results.
     """
     simulated = min(trials, MOST_TRIALS)
     found = sorted(
-        trials / simulated * _simulated(make_scheduler(), configurations, simulated, workers, objectives, rng)
+        trials
+        / simulated
+        * _simulated(make_scheduler(), configurations, simulated, workers, objectives, epochs, rng)
         for _ in range(RUNS)
     )
     return Spread(found[RUNS // 10], found[RUNS // 2], found[-1 - RUNS // 10])
@@ -83,6 +87,7 @@ def _simulated(
     trials: int,
     workers: int,
     objectives: int,
+    epochs: int,
     rng: random.Random,
 ) -> float:
     drawn = [rng.choice(configurations) for _ in range(trials)]
@@ -107,8 +112,9 @@ def _simulated(
             worker = next((one for one in idle if own.program in compiled[one]), idle[0])
             idle.remove(worker)
             seconds = 0.0
-            for part, epochs in own.between(reached[trial], stop):
-                seconds += epochs * part.epoch_seconds
+            before = reached[trial] // epochs * epochs
+            for part, number in own.between(reached[trial] - before, stop - before):
+                seconds += number * part.epoch_seconds
                 seconds += part.compile_seconds if part.program not in compiled[worker] else 0.0
                 compiled[worker].add(part.program)
             heapq.heappush(running, (now + seconds, worker, trial, stop))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from harness.engine.memory import worker_memory
 from harness.experiment.experiment import Experiment
+from harness.experiment.folds import ONE_TRAINING, Folds
 from harness.experiment.parameters import body_key, in_epoch, program_key, unfreezes
 from harness.machine import visible_gpus
 from harness.records import Dataset, Params, Precision
@@ -34,6 +35,8 @@ class StudyForecast:
     """Whether GPUs train: a usual processor's rates say nothing of them."""
     unfreeze_at: int | None = None
     """The last epoch in which configurations train their heads alone; with Hyperband, that of most trials."""
+    folds: Folds = ONE_TRAINING
+    """How the epochs of a trial are divided among its trainings."""
     _compiled: set[tuple[int, str]] = field(default_factory=set)
     """Workers, and the keys of programs that they have compiled."""
     _features: set[tuple[str, int]] = field(default_factory=set)
@@ -64,28 +67,45 @@ class StudyForecast:
         Returns:
             None if the cost of the configuration is not known.
         """
+        seconds, reached = 0.0, start
+        while True:  # training by training; without folds there is one
+            before = self.folds.before(reached + 1)
+            end = min(stop, before + self.folds.epochs) if self.folds.parts else stop
+            training = self._seconds_within(params, reached - before, end - before, compiles=not before)
+            if training is None:
+                return None
+            seconds, reached = seconds + training, end
+            if reached >= stop:
+                return seconds if start else seconds + self.features_seconds(params)
+
+    def _seconds_within(self, params: Params, start: int, stop: int, *, compiles: bool) -> float | None:
+        """Seconds from one epoch of a training to another; later folds find their programs compiled."""
         seconds = 0.0
         for first, last in self._stages(params, start, stop):
             here = in_epoch(params, first, self.unfreeze_at)
             cost = self.costs.of(here)
             if cost is None:
                 return None
-            if first == 1 or here != in_epoch(params, first - 1, self.unfreeze_at):
+            if compiles and (first == 1 or here != in_epoch(params, first - 1, self.unfreeze_at)):
                 seconds += self.forecast.compile_seconds(here, cost)
             seconds += (last - first + 1) * self.forecast.epoch_seconds(here, cost)
-        return seconds if start else seconds + self.features_seconds(params)
+        return seconds
 
     def _stages(self, params: Params, start: int, stop: int) -> list[tuple[int, int]]:
-        """First and last epoch of each part between two epochs that one program trains."""
+        """First and last epoch of each part between two epochs of a training that one program trains."""
         at = self.unfreeze_at
         if at is None or not unfreezes(params) or not start < at < stop:
             return [(start + 1, stop)]
         return [(start + 1, at), (at + 1, stop)]
 
     def first_epoch(self, params: Params, epoch: int) -> int:
-        """The first epoch that is trained by the same program as this one."""
+        """The first epoch of the training that is trained by the same program as this one."""
         at = self.unfreeze_at
         return 1 if at is None or epoch <= at or not unfreezes(params) else at + 1
+
+    def within(self, epoch: int) -> int:
+        """The number that an epoch of a trial has in its own training."""
+        return epoch - self.folds.before(epoch)
 
     def features_seconds(self, params: Params) -> float:
         """Seconds in which a worker computes the features of a configuration; 0 if they are there."""
@@ -149,6 +169,9 @@ def study_forecast(
     """
     counts = dataset.counts
     images = counts.get("train", 0), counts.get("validation", 0)
+    if dataset.folds:
+        held_out = round(images[0] / dataset.folds)
+        images = images[0] - held_out, held_out
     known, gpus = known_rates(workers, precision), len(visible_gpus())
     memory = worker_memory(workers, gpus, experiment.search.worker_memory, experiment.search.data_memory)
     return StudyForecast(
@@ -165,4 +188,5 @@ def study_forecast(
         known is not None,
         gpus > 0,
         unfreezing_epoch(experiment, make_scheduler(experiment).cycles(0)),
+        experiment.folds,
     )

@@ -73,6 +73,8 @@ def _points(trial: Trial) -> list[Point]:
         points += [(f"{prefix}_{name}", trial.reached, value) for name, value in evaluation.metrics.items()]
     if trial.has_ended and trial.score is not None:
         points.append(("score", trial.last_epoch, trial.score))
+        if trial.standard_error is not None:
+            points.append(("score_standard_error", trial.last_epoch, trial.standard_error))
     return points
 
 

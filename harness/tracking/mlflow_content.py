@@ -178,6 +178,8 @@ def _note(event: StudyStarted, experiment: Experiment) -> str:
     data = event.dataset
     height, width, channels = data.image_shape
     counts = ", ".join(f"{count:,} {part}" for part, count in data.counts.items())
+    if data.folds:
+        counts += f" (train dealt out to {data.folds} folds, {data.repeats} times)"
     return (
         f"**{event.study}** {experiment.config.description}\n\n"
         f"- data: `{data.name}`, {counts} images of {height}×{width}×{channels}, "

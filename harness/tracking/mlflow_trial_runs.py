@@ -116,10 +116,13 @@ class TrialRuns:
         """
         run = self._session.runs[trial]
         for evaluation in evaluations:
-            prefix = "test" if evaluation.split == "test" else "final_val"
-            named = {f"{prefix}_{name}": value for name, value in evaluation.metrics.items()}
-            self._batches.queue(run, named, time, epoch, self._model_of(trial))
             folder = f"evaluation/{evaluation.split}"
+            if evaluation.fold is None:
+                prefix = "test" if evaluation.split == "test" else "final_val"
+                named = {f"{prefix}_{name}": value for name, value in evaluation.metrics.items()}
+                self._batches.queue(run, named, time, epoch, self._model_of(trial))
+            else:  # its metrics are those of the fold's last epoch
+                folder += f"_fold_{evaluation.fold}"
             self._client.log_text(run, per_class_csv(evaluation), f"{folder}_per_class.csv")
             self._client.log_text(run, confusion_csv(evaluation), f"{folder}_confusion.csv")
 
@@ -134,7 +137,10 @@ class TrialRuns:
             self._client.log_text(run, event.traceback, "failure/traceback.txt")
         if event.score is not None:
             model_id = self._model_of(event.trial) if event.state == "complete" else None
-            self._batches.queue(run, {"score": event.score}, event.time, event.epoch, model_id)
+            scores = {"score": event.score}
+            if event.standard_error is not None:
+                scores["score_standard_error"] = event.standard_error
+            self._batches.queue(run, scores, event.time, event.epoch, model_id)
             if self._client.get_run(run).info.run_name == trial_run_name(event.trial, params, None):
                 tags[RUN_NAME] = trial_run_name(event.trial, params, event.score)
         self._batches.send(run, tags=tags)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from harness.experiment.folds import ONE_TRAINING, Folds
 from harness.experiment.load import restore
 from harness.paths import sqlite_file
 from harness.records import LogRecord, SegmentEnded, StudyStarted, TrialEnded, TrialStarted
@@ -61,6 +63,10 @@ class _Session:
     """Whether there is more than one objective."""
     scores: dict[tuple[int, int], float] = field(default_factory=dict)
     """The objective by trial and epoch, until the segment's end reports it."""
+    folds: Folds = ONE_TRAINING
+    """How a trial's epochs are divided among its trainings."""
+    fold_scores: dict[int, dict[int, float]] = field(default_factory=dict)
+    """By trial and fold, the objective after the fold's last epoch so far."""
 
 
 class OptunaTracker:
@@ -110,6 +116,8 @@ class OptunaTracker:
             value = event.metrics.get(self._session.metric)
             if value is not None:
                 self._session.scores[event.trial, event.epoch] = value
+                if event.fold is not None:
+                    self._session.fold_scores.setdefault(event.trial, {})[event.fold] = value
         elif isinstance(event, SegmentEnded):
             self._report(event)
         elif isinstance(event, TrialEnded):
@@ -146,6 +154,7 @@ class OptunaTracker:
         session.spaces[number] = _SpaceVersion(study, space)
         session.trials |= stored
         session.metric, session.several = objectives[0].name, len(objectives) > 1
+        session.folds = experiment.folds
 
     def _start(self, event: TrialStarted) -> None:
         from optuna.trial import FrozenTrial, TrialState
@@ -175,12 +184,23 @@ class OptunaTracker:
 
     def _report(self, event: SegmentEnded) -> None:
         session = self._session
-        value = session.scores.get((event.trial, event.epoch))
+        value = self._score_after(event)
         trial = session.trials[event.trial]
         if value is None or session.several or trial.finished or event.epoch in trial.epochs:
             return
         self._storage.set_trial_intermediate_value(trial.id, event.epoch, value)
         trial.epochs.add(event.epoch)
+
+    def _score_after(self, event: SegmentEnded) -> float | None:
+        """The objective at the end of a segment; with folds, at the end of one, its mean over them."""
+        session, folds = self._session, self._session.folds
+        if not folds.parts:
+            return session.scores.get((event.trial, event.epoch))
+        ended = folds.finished(event.epoch)
+        known = session.fold_scores.get(event.trial, {})
+        if ended * folds.epochs != event.epoch or not known.keys() >= set(range(ended)):
+            return None
+        return fmean(known[fold] for fold in range(ended))
 
     def _end(self, event: TrialEnded) -> None:
         from optuna.trial import TrialState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from harness.data.arrays import Arrays
-from harness.train.batching import BatchIndices
+from harness.train.batching import BatchIndices, in_views
 from harness.train.features import FeaturesOnDisk
 
 CHUNK_BYTES = 64 << 20
@@ -94,12 +94,39 @@ class StreamedImages:
 
 
 @dataclass(frozen=True, slots=True)
+class ChosenImages:
+    """Some of the images on disk, of which none is read yet."""
+
+    images: OnDisk
+    rows: npt.NDArray[np.int64]
+    """Which of them, int64 (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, wanted: slice | npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+        return self.images[self.rows[wanted]]
+
+    @property
+    def image_bytes(self) -> int:
+        """What one of them takes in memory."""
+        return self.images.image_bytes
+
+    @property
+    def nbytes(self) -> int:
+        """What all of them would take in memory."""
+        return len(self) * self.image_bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SplitImages:
     """What a worker trains on and evaluates with."""
 
     train: TrainingImages
+    on_disk: OnDisk
+    """What `train` holds, as it is read from disk."""
     train_labels: npt.NDArray[np.int32]
-    """The classes of the training images, int32 (N,)."""
+    """The classes of the images that are trained on, int32 (N,)."""
     validation: npt.NDArray[Any] | OnDisk
     """The validation images, in memory or read batch by batch."""
     validation_labels: npt.NDArray[np.int32]
@@ -108,7 +135,21 @@ class SplitImages:
     resident_bytes: int
     """Bytes that those of them take that are in memory."""
     views: int = 1
-    """Of every training image: row v·N + i of what `train` holds is the view v of image i."""
+    """Of every training image: row v·M + i of what `train` holds is the view v of the image i of M."""
+    members: npt.NDArray[np.int32] | None = None
+    """Which of the M images are trained on, int32 (N,), the others being a fold's validation images; None:
+    all."""
+
+    def rows(self, indices: BatchIndices, seed: int, epoch: int) -> BatchIndices:
+        """Rows of what `train` holds: one of its views, drawn at random, in the place of every image.
+
+        Args:
+            indices: int32 (steps, batch), of the images that are trained on.
+            seed: of the training.
+            epoch: 1-based.
+        """
+        chosen = indices if self.members is None else self.members[indices]
+        return in_views(chosen, len(self.on_disk) // self.views, self.views, seed, epoch)
 
 
 def split_images(arrays: Arrays, most_bytes: int) -> SplitImages:
@@ -117,6 +158,7 @@ def split_images(arrays: Arrays, most_bytes: int) -> SplitImages:
     resident, kept = _fitting(train, validation, most_bytes)
     return SplitImages(
         train=ResidentImages(*arrays.train()) if resident else StreamedImages(train, labels),
+        on_disk=train,
         train_labels=labels,
         validation=arrays.validation()[0] if kept else validation,
         validation_labels=validation_labels,
@@ -135,12 +177,31 @@ def split_features(
     resident, kept = _fitting(train, validation, most_bytes)
     return SplitImages(
         train=ResidentImages(train[:], tiled) if resident else StreamedImages(train, tiled),
+        on_disk=train,
         train_labels=labels,
         validation=validation[:] if kept else validation,
         validation_labels=validation_labels,
         nbytes=train.nbytes + validation.nbytes,
         resident_bytes=resident * train.nbytes + kept * validation.nbytes,
         views=views,
+    )
+
+
+def of_fold(every: SplitImages, held_out: npt.NDArray[np.bool_]) -> SplitImages:
+    """One fold of images that all folds share in memory; its validation images are in memory if they are.
+
+    Args:
+        every: all images as training images, without validation images.
+        held_out: which of them are the fold's validation images, bool (M,).
+    """
+    rows = np.flatnonzero(held_out)
+    resident = isinstance(every.train, ResidentImages)
+    return replace(
+        every,
+        train_labels=every.train_labels[~held_out],
+        members=np.flatnonzero(~held_out).astype(np.int32),
+        validation=every.on_disk[rows] if resident else ChosenImages(every.on_disk, rows),
+        validation_labels=every.train_labels[held_out],
     )
 
 

@@ -23,7 +23,7 @@ from harness.records import (
     TrainingEnded,
 )
 from harness.seeds import seed_from
-from harness.train.batching import batch_indices, class_weights, in_views
+from harness.train.batching import batch_indices, class_weights
 from harness.train.images import SplitImages
 from harness.train.measure import check_limits, measure
 from harness.train.metrics import Logits, evaluation, summary
@@ -50,7 +50,7 @@ class _Trained:
     logits: Logits
     """Of the validation split after it."""
     over: bool = False
-    """Training is over."""
+    """This training is over: of a fold, or of the trial."""
     cut_off: bool = False
     """The program is in the middle of the epoch after it, so that nothing can go on from there."""
     checkpoint: Future[None] | None = None
@@ -60,7 +60,7 @@ class _Trained:
 def run_segment(
     segment: Segment, cache: WorkerCache, observe: Observe, should_stop: Callable[[], bool]
 ) -> Future[None]:
-    """Train, evaluate after every epoch, and leave a checkpoint or the model behind.
+    """Train, evaluate after every epoch, and leave a checkpoint or the model behind; of a fold, neither.
 
     Every result goes through `observe`, which is also called from another thread. When the training is
     over, `TrainingEnded` is told and the next segment may be run, while the last checkpoint or the model is
@@ -84,19 +84,21 @@ def run_segment(
     stage = trained.stage
     save_model: Callable[[], None] | None = None
     evaluations: list[Evaluation] = []
-    if trained.over:
+    if trained.over and segment.fold is None:
         with stage.program.averaged():
             evaluations = _evaluations(segment, arrays, trained.logits)
             model = snapshot(stage.program, arrays, trained.logits, stage.predict)
         save_model = partial(write_model, segment, trained.epoch, model, observe, should_stop)
+    elif trained.over:
+        evaluations = [_fold_evaluation(segment, arrays, trained.logits)]
     elif not trained.cut_off:
         cache.resident = stage.resident(trained.epoch)
     cache.measure_program()
     ended = SegmentEnded(
         trial=segment.trial,
         attempt=segment.attempt,
-        epoch=trained.epoch,
-        over=trained.over,
+        epoch=trained.epoch if save_model or not trained.over else segment.stop,
+        over=save_model is not None,
         seconds=time.monotonic() - began,
         evaluations=evaluations,
         time=now_ms(),
@@ -138,7 +140,9 @@ def _train(
 ) -> _Trained:
     """Train epoch by epoch from `start`, until the segment or the training is over, or it is to stop."""
     trained = _Trained(stage, start, np.zeros((0, len(segment.dataset.classes)), np.float32))
-    losses = list(segment.past_losses[:start])
+    losses = list(segment.past_losses[: start - segment.before])
+    whole = segment.last or segment.before + segment.max_epochs
+    patience = 0 if segment.last else int(segment.params["patience"])
     last = min(segment.stop, segment.granted or segment.stop)
 
     def ready(digest: str, computed: int, seconds: float) -> None:
@@ -162,9 +166,9 @@ def _train(
         while trained.epoch < last and not trained.over and not should_stop():
             trained.stage = stage = following(stage, segment, cache, trained.epoch)
             images = cache.images(stage.segment, stage.body, heart.computing, keep, ready)
-            metrics, trained.logits = _train_epoch(
-                stage.program, images, stage.segment, trained.epoch + 1, heart
-            )
+            heart.begin(trained.epoch + 1)
+            epoch = trained.epoch + 1 - segment.before
+            metrics, trained.logits = _train_epoch(stage.program, images, stage.segment, epoch, heart)
             trained.epoch += 1
             # An epoch is told when the one before is safe, so that a kill costs one epoch at most.
             _wait_for(trained.checkpoint, heart)
@@ -174,6 +178,7 @@ def _train(
                     attempt=segment.attempt,
                     epoch=trained.epoch,
                     metrics=metrics,
+                    fold=segment.fold,
                     time=now_ms(),
                 )
             )
@@ -181,8 +186,7 @@ def _train(
                 if not np.isfinite(metrics.get(name, 0.0)):
                     raise DivergedError(f"The {which} loss was {metrics[name]} after epoch {trained.epoch}.")
             losses.append(metrics.get("val_loss", metrics["loss"]))
-            stopped_early = _no_longer_improves(losses, int(segment.params["patience"]))
-            trained.over = stopped_early or trained.epoch == segment.max_epochs
+            trained.over = trained.epoch == whole or _no_longer_improves(losses, patience)
             if not trained.over:
                 write = partial(
                     write_checkpoint, segment, trained.epoch, stage.program.state(), observe, should_stop
@@ -210,15 +214,21 @@ def _train_epoch(
 ) -> tuple[dict[str, float], Logits]:
     """Train one epoch and evaluate; its metrics by name, and the logits of the validation split.
 
+    Args:
+        program: in the state after the epoch before.
+        images: what is trained on and evaluated with.
+        segment: with the parameters that hold in this epoch.
+        epoch: of this training, 1-based.
+        heart: told how far it is.
+
     Raises:
         CutOffError: the segment is to stop.
     """
     params = segment.params
     began = time.monotonic()
-    heart.begin(epoch)
     labels = images.train_labels
     indices = batch_indices(labels, params, segment.seed, epoch, segment.epoch_images)
-    indices = in_views(indices, len(labels), images.views, segment.seed, epoch)
+    indices = images.rows(indices, segment.seed, epoch)
     rates = learning_rates(params, epoch, segment.max_epochs, len(indices), segment.cycles)
     totals = program.train_epoch(
         images.train.chunks(indices),
@@ -254,3 +264,9 @@ def _evaluations(segment: Segment, arrays: Arrays, validation: Logits) -> list[E
         return []
     labels = arrays.on_disk("validation")[1]
     return [evaluation("validation", validation, labels, segment.dataset.classes)]
+
+
+def _fold_evaluation(segment: Segment, arrays: Arrays, validation: Logits) -> Evaluation:
+    assert segment.fold is not None
+    labels = arrays.on_disk("train")[1][arrays.held_out(segment.fold)]
+    return replace(evaluation("validation", validation, labels, segment.dataset.classes), fold=segment.fold)

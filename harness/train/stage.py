@@ -13,7 +13,7 @@ from harness.clock import now_ms
 from harness.data.arrays import Images, ImagesOnDisk
 from harness.errors import StudyError
 from harness.experiment.parameters import in_epoch
-from harness.records import Checkpoint, CheckpointDamaged, Segment
+from harness.records import Checkpoint, CheckpointDamaged, Params, Segment
 from harness.seeds import seed_from
 from harness.study_files import study_files
 from harness.train import checkpoint as checkpoints
@@ -60,9 +60,13 @@ class Stage:
 
 def stage_of(segment: Segment, cache: WorkerCache, epoch: int) -> Stage:
     """What trains an epoch of the segment, in whatever state it is."""
-    here = replace(segment, params=in_epoch(segment.params, epoch, segment.unfreeze_at))
+    here = replace(segment, params=_params_in(segment, epoch))
     body = cache.body(here)
     return Stage(here, body, cache.program(here, body))
+
+
+def _params_in(segment: Segment, epoch: int) -> Params:
+    return in_epoch(segment.params, epoch - segment.before, segment.unfreeze_at)
 
 
 def following(stage: Stage, segment: Segment, cache: WorkerCache, epoch: int) -> Stage:
@@ -74,7 +78,7 @@ def following(stage: Stage, segment: Segment, cache: WorkerCache, epoch: int) ->
         cache: of the worker.
         epoch: the last whole one.
     """
-    if in_epoch(segment.params, epoch + 1, segment.unfreeze_at) == stage.segment.params:
+    if _params_in(segment, epoch + 1) == stage.segment.params:
         return stage
     state = stage.program.state()
     cache.measure_program()
@@ -85,7 +89,7 @@ def following(stage: Stage, segment: Segment, cache: WorkerCache, epoch: int) ->
 
 
 def take_up(segment: Segment, cache: WorkerCache, observe: Observe) -> tuple[Stage, int]:
-    """What trains the segment's first epoch, in the state of the trial, and the epochs that it has had.
+    """What trains the segment's first epoch, in the state of the trial, and the epochs that this has had.
 
     Args:
         segment: on the open data set.
@@ -111,9 +115,9 @@ def take_up(segment: Segment, cache: WorkerCache, observe: Observe) -> tuple[Sta
             observe(unusable(f"The checkpoint {file} does not fit the network: {error}."))
         else:
             return stage, checkpoint.epoch
-    stage = stage_of(segment, cache, 1)
+    stage = stage_of(segment, cache, segment.before + 1)
     stage.reset()
-    return stage, 0
+    return stage, segment.before
 
 
 def _unusable(segment: Segment, checkpoint: Checkpoint, problem: str) -> CheckpointDamaged:

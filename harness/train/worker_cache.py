@@ -20,7 +20,7 @@ from harness.model.preprocessing import PixelStatistics
 from harness.records import Dataset, Precision, Segment
 from harness.train.body import FrozenBody
 from harness.train.features import cached_features
-from harness.train.images import SplitImages, split_features, split_images
+from harness.train.images import SplitImages, of_fold, split_features, split_images
 from harness.train.program import Program
 from harness.train.pulses import Beat
 from harness.train.writing import Writer
@@ -55,6 +55,8 @@ class WorkerCache:
     arrays: Arrays | None = None
     _images: dict[str, SplitImages] = field(default_factory=dict)
     """What is in memory: pixels, and features by their digest, those used last at the end."""
+    _fold: tuple[SplitImages, int, SplitImages] | None = None
+    """All images of the fold used last, its number, and the fold."""
     _bodies: dict[str, FrozenBody] = field(default_factory=dict)
     """By what decides them, the one used last at the end."""
     _statistics: PixelStatistics | None = None
@@ -68,6 +70,7 @@ class WorkerCache:
         if self.data_key != key or self.arrays is None:
             self.arrays = load(dataset)
             self._images.clear()
+            self._fold = None
             self._bodies.clear()
             self._statistics = None
             self.programs.clear()
@@ -98,8 +101,8 @@ class WorkerCache:
     ) -> SplitImages:
         """What the segment trains on and is evaluated with: pixels, or features that a body makes of them.
 
-        They are pixels where the body is trained as well. What is in memory takes no more than `data_memory`
-        bytes; what was used longest ago makes room.
+        All folds share the images in memory. They are pixels where the body is trained as well. What is in
+        memory takes no more than `data_memory` bytes; what was used longest ago makes room.
 
         Args:
             segment: on the open data set.
@@ -109,6 +112,18 @@ class WorkerCache:
             ready: told how many images' features this process has computed, and the seconds, where it has
                 looked for them.
         """
+        every = self._every_image(segment, body, beat, keep, ready)
+        if segment.fold is None:
+            return every
+        if self._fold is None or self._fold[0] is not every or self._fold[1] != segment.fold:
+            assert self.arrays is not None
+            self._fold = every, segment.fold, of_fold(every, self.arrays.held_out(segment.fold))
+        return self._fold[2]
+
+    def _every_image(
+        self, segment: Segment, body: FrozenBody | None, beat: Beat, keep: Keep, ready: Ready
+    ) -> SplitImages:
+        """As `images`, but of a fold all images."""
         assert self.arrays is not None
         if body is None or unfreezes(segment.params):
             return self._held(PIXELS) or self._hold(PIXELS, partial(split_images, self.arrays))
@@ -130,6 +145,7 @@ class WorkerCache:
     def _hold(self, name: str, split: Callable[[int], SplitImages]) -> SplitImages:
         """Take images into memory, of which `split` makes as many resident as the bytes it is given allow."""
         wanted = split(0).nbytes
+        self._fold = None
         while self._images and self._resident_bytes() + min(wanted, self.data_memory) > self.data_memory:
             del self._images[next(iter(self._images))]
         self._images[name] = split(self.data_memory - self._resident_bytes())

@@ -105,7 +105,19 @@ def test_what_is_proposed_fits_the_data(survey: Survey, means: Means, limit: flo
     for key in ("validation_fraction", "test_fraction"):
         brought = key.partition("_")[0] in survey.counts
         said = key in survey.config.model_fields_set
-        assert (f"dataset.{key}" in found) == (said or not brought)
+        held_out = said or not brought
+        if key == "validation_fraction" and experiment.folds.parts:
+            held_out = said
+        assert (f"dataset.{key}" in found) == held_out
+    given = survey.config.model_fields_set
+    division = divided(survey)
+    left = division.train + division.validation
+    few = left >= 5 and round(division.validation_fraction * left) < 300
+    few = few and "validation" not in survey.counts
+    if not given & {"folds", "validation_fraction"}:
+        assert found.get("dataset.folds") == (5 if few else None)
+    if experiment.folds.parts:
+        assert not any(key.startswith("scheduler.") for key in found)
 
 
 def as_list(value: Any) -> list[Any]:
@@ -140,7 +152,7 @@ def test_the_largest_member_is_affordable_or_there_is_no_smaller_one(
         convs = of_family(found.get("space.convs", 1), family) if family == "cnn" else 1
         largest.append({"family": family, "depth": depth, "width": wide, "convs": convs})
     cost = max(multiply_adds(complete(params), (height, width, survey.channels)) or 0 for params in largest)
-    training = 3 * found["training.epochs"] * images * cost / means.training
+    training = division.trainings * 3 * found["training.epochs"] * images * cost / means.training
     smallest = of_family(found["space.width"], "cnn") == 16 and families == ["cnn"] and images <= 2_500
     assert training <= seconds / 2 * (1 + 1e-9) or smallest
 
@@ -174,9 +186,11 @@ def test_searches_begin_with_whole_configurations_the_cheapest_first(survey: Sur
         costs.append((int(full["image_size"]), multiply_adds(full, (32, 32, 3))))
     assert len(costs) == 2
     assert costs == sorted(costs)
-    assert experiment.search_advice == experiment.advice == ()
+    assert experiment.search_advice == ()
+    useless = experiment.folds.parts and "validation_fraction" in survey.config.model_fields_set
+    assert bool(experiment.advice) == bool(useless)
     rungs = make_scheduler(experiment).rungs
-    assert rungs[-1] == experiment.training.epochs
+    assert rungs[-1] == experiment.folds.all_epochs
     assert len(rungs) >= 3
 
 

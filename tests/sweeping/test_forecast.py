@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.experiment.folds import Folds
 from harness.experiment.parameters import CATALOG, complete
 from harness.experiment.rates import (
     CHANGED,
@@ -289,6 +290,19 @@ def test_seconds_add_up_wherever_a_backbone_is_unfrozen(start: int, middle: int,
     assert ours.seconds_to(TUNED, start, 10) == pytest.approx(sum(parts))
 
 
+def test_every_fold_is_a_training_and_only_the_first_compiles_and_computes_features() -> None:
+    one, folded = unfreezing(4), replace(unfreezing(4), folds=Folds(3, 1, 10))
+    whole, first = one.seconds_to(TUNED, 0, 10), folded.seconds_to(TUNED, 0, 10)
+    assert first == pytest.approx(whole)
+    later = folded.seconds_to(TUNED, 10, 20)
+    assert 0 < later < first - folded.features_seconds(TUNED)
+    assert folded.seconds_to(TUNED, 0, 40) == pytest.approx(first + 3 * later)
+    for middle in (3, 10, 17, 24, 33):
+        parts = folded.seconds_to(TUNED, 0, middle) + folded.seconds_to(TUNED, middle, 40)
+        assert parts == pytest.approx(first + 3 * later)
+    assert [folded.within(epoch) for epoch in (1, 10, 11, 35)] == [1, 10, 1, 5]
+
+
 def test_epochs_are_dearer_once_the_backbone_is_unfrozen() -> None:
     ours = unfreezing(4)
     assert ours.seconds_to(TUNED, 0, 4) == pytest.approx(ours.seconds_to(HEAD, 0, 4))
@@ -320,7 +334,7 @@ def test_the_length_of_a_sweep_whose_last_epochs_are_dearer() -> None:
     dear = Priced("whole", 3.0, 10.0)
     found = sweep_seconds(
         lambda: FullTraining(10), [Priced("head", 1.0, 0.5, until=8, then=dear)], trials=4, workers=1,
-        objectives=1, rng=random.Random(0),
+        objectives=1, epochs=10, rng=random.Random(0),
     )  # fmt: skip
     assert found.middle == pytest.approx(4 * (8 * 0.5 + 2 * 10) + 1 + 3)
 
@@ -329,7 +343,7 @@ def test_the_length_of_a_sweep_of_full_trainings() -> None:
     """Eight trials of ten epochs on two workers: four each, and each worker compiles once."""
     found = sweep_seconds(
         lambda: FullTraining(10), [Priced("one", 3.0, 0.5)], trials=8, workers=2, objectives=1,
-        rng=random.Random(0),
+        epochs=10, rng=random.Random(0),
     )  # fmt: skip
     assert found.low == found.middle == found.high == pytest.approx(4 * 10 * 0.5 + 3.0)
 
@@ -337,6 +351,7 @@ def test_the_length_of_a_sweep_of_full_trainings() -> None:
 def test_halving_takes_less_and_varies() -> None:
     configurations = [Priced(str(number), 1.0, float(number)) for number in range(1, 9)]
     found = sweep_seconds(
-        lambda: Asha(1, 27, 3), configurations, trials=40, workers=2, objectives=2, rng=random.Random(0)
-    )
+        lambda: Asha(1, 27, 3), configurations, trials=40, workers=2, objectives=2, epochs=27,
+        rng=random.Random(0),
+    )  # fmt: skip
     assert 0 < found.low < found.middle < found.high < 40 * 27 * 4.5 / 2

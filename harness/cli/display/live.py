@@ -19,6 +19,7 @@ from harness.cli.display.text import (
     features_text,
     headline,
     params_text,
+    place_text,
     pulse_text,
     score_text,
     summary,
@@ -102,7 +103,7 @@ class LiveDisplay:
         """Note which worker trains which trial; what must not be missed is printed above the panel."""
         event = record.event
         if isinstance(event, EpochEnded) and self._plan is not None and self._plan.trials == 1:
-            self.note(f"epoch {event.epoch}/{self._plan.max_epochs}: {epoch_text(event.metrics)}")
+            self.note(f"{place_text(self._plan, event.epoch)}: {epoch_text(event.metrics)}")
         elif isinstance(event, SegmentStarted):
             self._workers[event.worker] = (event.trial, event.stop)
         elif isinstance(event, (SegmentEnded, SegmentFailed)) and self._state is not None:
@@ -165,7 +166,7 @@ class LiveDisplay:
             workers.add_row(
                 f"worker {worker}",
                 f"trial {number}",
-                f"epoch {epoch}/{stop}",
+                place_text(plan, epoch) if plan.experiment.folds.parts and epoch else f"epoch {epoch}/{stop}",
                 pulse_text(pulse) if pulse is not None and pulse.epoch > epoch else "",
                 f"{plan.experiment.objective.name} {score_text(trial, epoch, plan)}" if epoch else "starting",
                 Text(params_text(trial), style="dim", no_wrap=True, overflow="ellipsis"),

@@ -10,11 +10,12 @@ from harness.cli import printable
 from harness.cli.display.lasting import LastingStream
 from harness.cli.display.text import (
     best_text,
-    count,
     epoch_text,
     features_text,
     headline,
+    place_text,
     pulse_text,
+    reached_text,
     score_text,
     summary,
 )
@@ -75,7 +76,7 @@ class PlainDisplay:
         if self._state is None or self._plan is None:
             return
         if isinstance(event, EpochEnded) and self._plan.trials == 1:
-            self.note(f"epoch {event.epoch}/{self._plan.max_epochs}: {epoch_text(event.metrics)}")
+            self.note(f"{place_text(self._plan, event.epoch)}: {epoch_text(event.metrics)}")
         elif isinstance(event, SegmentEnded) and self._plan.trials > 1:
             before, self._segments[event.trial] = self._segments.get(event.trial), event
             if not event.over and event.epoch > (before.epoch if before else 0):
@@ -93,7 +94,7 @@ class PlainDisplay:
         score = score_text(self._state.trials[event.trial], event.epoch, self._plan)
         self.note(
             f"trial {event.trial}: {self._plan.experiment.objective.name} {score} "
-            f"after {count(event.epoch, 'epoch')} ({event.seconds:.1f} s){best_text(self._state)}"
+            f"after {reached_text(self._plan, event.epoch)} ({event.seconds:.1f} s){best_text(self._state)}"
         )
 
     def ended(self, result: SweepResult) -> None:

@@ -8,7 +8,7 @@ from harness.study.refused import refusals
 from harness.study.state import best, best_of
 
 if TYPE_CHECKING:
-    from harness.records import FeaturesReady, Pulse
+    from harness.records import Dataset, FeaturesReady, Pulse
     from harness.study.state import StudyState
     from harness.study.trial import Trial
     from harness.sweeping.plan import SweepPlan, SweepResult
@@ -46,12 +46,21 @@ def headline(state: StudyState, plan: SweepPlan, workers: int) -> str:
     """Two lines on the study, its data, and the number of workers that run it."""
     data = plan.dataset
     height, width, channels = data.image_shape
-    counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items() if count)
+    counts = ", ".join(
+        f"{count:,} {_split_text(split, data)}" for split, count in data.counts.items() if count
+    )
     done = f", {len(state.trials)} there already" if state.trials else ""
     return (
         f"study {state.started.study}: {count(plan.trials, 'trial')}{done}, {count(workers, 'worker')}\n"
         f"data  {data.name}: {counts} images of {height}×{width}×{channels}, {len(data.classes)} classes"
     )
+
+
+def _split_text(split: str, data: Dataset) -> str:
+    if split != "train" or not data.folds:
+        return split
+    times = f", dealt out {data.repeats} times" if data.repeats > 1 else ""
+    return f"in {data.folds} folds{times}"
 
 
 def summary(result: SweepResult) -> list[str]:
@@ -72,7 +81,8 @@ def summary(result: SweepResult) -> list[str]:
     if champion is not None:
         metric = state.objective.name
         lines += [
-            f"best  trial {champion.number}: {metric} {champion.score:.4f}  {params_text(champion)}",
+            f"best  trial {champion.number}: {metric} {champion.score:.4f}{_folds_text(champion)}  "
+            f"{params_text(champion)}",
             f"next  harness leaderboard {name}",
             f"      harness show {champion.number} --study {name}",
             *([f"      harness confirm {name}"] if state.started.dataset.counts.get("test") else []),
@@ -84,9 +94,34 @@ def summary(result: SweepResult) -> list[str]:
     return lines
 
 
+def _folds_text(trial: Trial) -> str:
+    """Of how many folds a score is the mean, to be added to it; empty without folds."""
+    if trial.standard_error is None:
+        return ""
+    return (
+        f" (mean of {trial.folds.finished(trial.reached)} folds, standard error {trial.standard_error:.4f})"
+    )
+
+
+def place_text(plan: SweepPlan, epoch: int) -> str:
+    """Which epoch of how many this is: `epoch 3/20`, of a fold `fold 2/5, epoch 3/20`."""
+    folds = plan.experiment.folds
+    text = f"epoch {epoch - folds.before(epoch)}/{plan.max_epochs}"
+    if not folds.parts:
+        return text
+    fold = folds.fold_of(epoch)
+    return f"all images, {text}" if fold is None else f"fold {fold + 1}/{folds.number}, {text}"
+
+
+def reached_text(plan: SweepPlan, epoch: int) -> str:
+    """How far a trial has come that has reached this epoch: `3 epochs`, or `2 folds`."""
+    folds = plan.experiment.folds
+    return count(folds.finished(epoch), "fold") if folds.parts else count(epoch, "epoch")
+
+
 def score_text(trial: Trial, epoch: int, plan: SweepPlan) -> str:
     """The objective's value of a trial after an epoch, as text; a dash if it is not known."""
-    value = trial.epochs.get(epoch, {}).get(plan.experiment.objective.name)
+    value = trial.metrics_after(epoch).get(plan.experiment.objective.name)
     return "–" if value is None else f"{value:.4f}"
 
 
@@ -110,9 +145,13 @@ def best_line(trials: list[Trial], plan: SweepPlan) -> str:
         if not ahead:
             return "best  nothing yet"
         leader = max(ahead, key=lambda trial: (trial.reached, objective.larger_is_better(trial.score or 0.0)))
+        folds = plan.experiment.folds
+        reached, whole = leader.reached, f"{plan.max_epochs} epochs"
+        if folds.parts:
+            reached, whole = folds.finished(leader.reached), f"{folds.number} folds"
         return (
-            f"ahead  trial {leader.number}  {objective.name} {leader.score:.4f} after {leader.reached} of "
-            f"{plan.max_epochs} epochs  {params_text(leader)}"
+            f"ahead  trial {leader.number}  {objective.name} {leader.score:.4f} after {reached} of {whole}  "
+            f"{params_text(leader)}"
         )
     return f"best  trial {champion.number}  {objective.name} {champion.score:.4f}  {params_text(champion)}"
 

@@ -40,7 +40,7 @@ def print_plan(
             "data": data,
             "objective": f"{experiment.objective.direction} {experiment.objective.name}",
             "trials": f"{experiment.search.trials}, chosen by {experiment.search.sampler}",
-            "rungs": f"{_epochs(rungs)} ({experiment.scheduler.kind})",
+            "rungs": _rungs(experiment, rungs),
             "precision": precision,
             "space": "continuous" if size is None else f"{size:,} configurations",
             **_forecast(forecast),
@@ -84,6 +84,18 @@ def _price(price: Price) -> str:
     return (
         f"{price.epoch_seconds:.3g} s an epoch, {duration(price.training_seconds)} a full training, "
         f"{memory:.1f} GiB: {params}"
+    )
+
+
+def _rungs(experiment: Experiment, rungs: list[int]) -> str:
+    folds, kind = experiment.folds, experiment.scheduler.kind
+    if not folds.parts:
+        return f"{_epochs(rungs)} ({kind})"
+    text = f"{folds.number} folds of {folds.epochs} epochs"
+    if kind == "none":
+        return f"{text} and then all images, for every trial"
+    return (
+        f"{text}; who is clearly behind after 2 of them gets no more; the best is then trained on all images"
     )
 
 

@@ -13,7 +13,9 @@ DETAILS = ("val_precision_macro", "val_recall_macro", "images_needed")
 """Columns that only JSON and CSV have."""
 IMPORTANCE = {
     **dict.fromkeys(("rank", "trial", "state", "score", "tied", "pareto"), 0),
-    **dict.fromkeys(("epochs", "family", "depth", "width", "optimizer", "learning_rate"), 1),
+    **dict.fromkeys(
+        ("standard_error", "folds", "epochs", "family", "depth", "width", "optimizer", "learning_rate"), 1
+    ),
     "reason": 3,
     **dict.fromkeys(("seconds", "parameters"), 4),
     **dict.fromkeys(("val_accuracy", "val_loss", "val_f1_macro"), 5),

@@ -82,8 +82,8 @@ def print_trial(
     )
     if trial.epochs:
         print()
-        _print_epochs(trial.epochs, objective)
-    for evaluation in trial.evaluations:
+        _print_epochs(trial, objective)
+    for evaluation in trial.shown_evaluations:
         print()
         print_evaluation(evaluation, test_set, judged if evaluation.split == "validation" else None)
     if judged:
@@ -99,11 +99,15 @@ def print_trial(
 def _score(trial: Trial, judged: ImageByImage | None) -> str:
     if trial.score is None:
         return "–"
+    if trial.standard_error is not None:
+        ended = trial.folds.finished(trial.reached)
+        return f"{trial.score:.4f} (mean of {ended} folds, standard error {trial.standard_error:.4f})"
     where = f"  (95 %: {interval_text(judged.score)} over other images)" if judged and judged.score else ""
     return f"{trial.score:.4f}{where}"
 
 
-def _print_epochs(epochs: dict[int, dict[str, float]], objective: str) -> None:
+def _print_epochs(trial: Trial, objective: str) -> None:
+    epochs, folds = trial.epochs, trial.folds
     names = list(next(iter(epochs.values())))
     numbers = sorted(epochs)
     metrics = [
@@ -114,4 +118,8 @@ def _print_epochs(epochs: dict[int, dict[str, float]], objective: str) -> None:
         )
         for name in names
     ]
-    print_columns([column("epoch", map(str, numbers)), *metrics], elsewhere="--json")
+    first = [column("epoch", [str(number - folds.before(number)) for number in numbers])]
+    if folds.parts:
+        of = [folds.fold_of(number) for number in numbers]
+        first.insert(0, column("fold", ["all" if fold is None else str(fold + 1) for fold in of]))
+    print_columns([*first, *metrics], elsewhere="--json")
