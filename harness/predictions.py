@@ -3,6 +3,8 @@
 So trials can be compared image by image when the prepared data is gone: whether the validation set tells them
 apart, how much of the best score is chance, how well probabilities are calibrated, which models go together.
 
+With folds there is a file for each fold, of the images that it was not trained on.
+
 It is an `.npz` file with the logits of the last epoch as the metrics saw them, so that every metric comes out
 to the last bit as it was reported: 4 bytes for each image and class, 4 MB for 10,000 images of 100 classes.
 """
@@ -26,12 +28,15 @@ BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class StoredPredictions:
-    """The predictions of one model for the validation split."""
+    """The predictions of one model for the validation split, or of a fold's for its validation images."""
 
     logits: npt.NDArray[np.float32]
     """(N, K)."""
     labels: npt.NDArray[np.int32]
     """The true classes, (N,)."""
+    images: npt.NDArray[np.int32] | None = None
+    """Of a fold: which of the images that are dealt out to folds they are, positions (N,). None: they are the
+    validation split, in its order."""
 
 
 def are_kept(images: int, classes: int) -> bool:
@@ -45,8 +50,9 @@ def write_predictions(file: Path, predictions: StoredPredictions) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    images = {} if predictions.images is None else {"images": predictions.images}
     with file.open("wb") as stream:
-        np.savez(stream, logits=predictions.logits, labels=predictions.labels)
+        np.savez(stream, logits=predictions.logits, labels=predictions.labels, **images)
 
 
 def read_predictions(file: Path, sha256: str) -> StoredPredictions | None:
@@ -55,6 +61,6 @@ def read_predictions(file: Path, sha256: str) -> StoredPredictions | None:
         if sha256_of(file) != sha256:
             return None
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
-            return StoredPredictions(stored["logits"], stored["labels"])
+            return StoredPredictions(stored["logits"], stored["labels"], stored.get("images"))
     except (OSError, ValueError, KeyError):
         return None

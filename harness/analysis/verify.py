@@ -132,11 +132,12 @@ def _model_files(paths: StudyPaths, state: StudyState, load_error: Callable[[Pat
 
 
 def _predictions(paths: StudyPaths, state: StudyState) -> list[str]:
-    """What is wrong with the stored predictions of complete trials; earlier versions stored none."""
-    kept = [one.model for one in state.trials.values() if one.state == "complete" and one.model is not None]
-    found = [
-        _wrong(paths.folder / one.predictions, one.predictions_sha256) for one in kept if one.predictions
-    ]
+    """What is wrong with the stored predictions of complete trials, and of folds; earlier versions stored
+    none."""
+    models = [one.model for one in state.trials.values() if one.state == "complete" and one.model is not None]
+    stored = [(one.predictions, one.predictions_sha256) for one in models if one.predictions]
+    stored += [file for one in state.trials.values() for file in one.fold_predictions.values()]
+    found = [_wrong(paths.folder / file, sha256) for file, sha256 in stored]
     return [problem for problem in found if problem]
 
 

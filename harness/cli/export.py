@@ -20,6 +20,14 @@ def export(
     run: Annotated[str | None, typer.Option("--run", help="An MLflow run id, instead of a trial.")] = None,
     out: OutOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is there.")] = False,
+    temperature_scaling: Annotated[
+        bool,
+        typer.Option(
+            "--temperature-scaling",
+            help="Divide logits by the temperature that fits the validation images best, so that "
+            "probabilities are as sure as they are right; the most probable class stays the same.",
+        ),
+    ] = False,
     json_: JsonOption = False,
     study_option: OldStudyOption = None,
 ) -> None:
@@ -33,6 +41,7 @@ def export(
     from harness.cli.tables import print_json
     from harness.confirmation.champion import champion_of
     from harness.deploy.export import export_model
+    from harness.deploy.temperature import fitted_scaling
     from harness.deploy.trained import bundle_folder, trained_model
     from harness.errors import UsageError
     from harness.paths import StudyPaths
@@ -55,7 +64,15 @@ def export(
     source = trained_model(paths, state, chosen)
     typer.echo(f"exporting trial {chosen.number} of {paths.folder.name} …", err=True)
     target = out or bundle_folder(paths, chosen)
-    bundle = export_model(source, target, replace=replace)
+    scaling = fitted_scaling(paths, chosen) if temperature_scaling else None
+    if scaling is not None:
+        typer.echo(
+            f"  temperature {scaling.temperature:.3f}, fitted on {scaling.images:,} validation images: "
+            f"calibration error {scaling.calibration_error:.3f} without it, "
+            f"{scaling.calibration_error_after:.3f} with it",
+            err=True,
+        )
+    bundle = export_model(source, target, replace=replace, temperature=scaling)
     for parity in bundle.parity:
         typer.echo(f"  {parity.sentence()}", err=True)
     for warning in bundle.warnings:

@@ -198,15 +198,12 @@ def _read(
     labels: dict[str, Labels] = {p: np.load(labels_file(folder, p)) for p in manifest.pools}
     hashes: dict[str, Hashes] = {p: np.load(hashes_file(folder, p)) for p in manifest.pools}
     used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
-    alike = config.keep_together == "near_duplicates"
-    near = near_duplicates(folder, used, progress) if alike else None
-    others = [
-        words
-        for words, given in (("nearly the same as some", near), ("of a group with some", groups))
-        if given
-    ]
-    joined = units(hashes, groups and groups.names, used, near and near.links) if others else hashes
-    pools = _Pools(manifest.classes, labels, hashes, used, joined, " or ".join(others))
+    near = near_duplicates(folder, used, progress) if config.keep_together == "near_duplicates" else None
+    others = ["nearly the same as some"] if near else []
+    others += ["of a group with some"] if groups else []
+    names, links = (groups.names if groups else None), (near.links if near else None)
+    together = units(hashes, names, used, links) if others else hashes
+    pools = _Pools(manifest.classes, labels, hashes, used, together, " or ".join(others))
     pools.warnings.extend(found.said for found in (groups, near) if found is not None)
     _warn_of_lookalikes(pools)
     _warn_of_contradictions(pools)

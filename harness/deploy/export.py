@@ -28,6 +28,7 @@ from harness.deploy.formats import FORMATS
 from harness.deploy.formats.format import ExportFormat, ModelToExport
 from harness.deploy.loading import load_safely
 from harness.deploy.parity import Parity, Probabilities, pixels_parity
+from harness.deploy.temperature import TemperatureScaling, about_scaling, scaled
 from harness.deploy.trained import TrainedModel, check_file
 from harness.deploy.trying_files import files_parity
 from harness.errors import ExportError
@@ -45,8 +46,20 @@ class Bundle:
     """What whoever ships the model must know, in sentences."""
 
 
-def export_model(source: TrainedModel, target: Path, *, replace: bool = False) -> Bundle:
+def export_model(
+    source: TrainedModel,
+    target: Path,
+    *,
+    replace: bool = False,
+    temperature: TemperatureScaling | None = None,
+) -> Bundle:
     """Write the bundle to `target`.
+
+    Args:
+        source: the model.
+        target: the folder to be made.
+        replace: replace what is there.
+        temperature: what its logits are divided by; None: nothing.
 
     Raises:
         ExportError: `target` exists and `replace` is false, the model file is not the recorded one, or
@@ -55,6 +68,13 @@ def export_model(source: TrainedModel, target: Path, *, replace: bool = False) -
     target = target.absolute()
     if target.exists() and not replace:
         raise ExportError(f"{target} exists already. Choose another --out, or add --replace.")
+    if temperature is not None:
+        with scaled(source, temperature) as model:
+            return _exported(model, target)
+    return _exported(source, target)
+
+
+def _exported(source: TrainedModel, target: Path) -> Bundle:
     check_file(source)
     reference, expected = expected_predictions(source)
     dataset = as_files(source.dataset, reference)
@@ -105,7 +125,7 @@ def _describe(folder: Path, source: TrainedModel, model: ModelToExport, artefact
     texts = {
         LABELS: labels,
         METADATA: json.dumps(described, indent=1, ensure_ascii=False) + "\n",
-        README: readme(model.dataset, artefacts),
+        README: readme(model.dataset, artefacts) + about_scaling(source.provenance),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -44,6 +44,12 @@ def validation_name(trial: int) -> str:
     return f"{trial_folder(trial)}/{VALIDATION}"
 
 
+def fold_predictions_name(trial: int, fold: int) -> str:
+    """What the model of one fold of a trial predicted for its validation images, relative to the study's
+    folder."""
+    return f"{trial_folder(trial)}/fold_{fold:03d}.npz"
+
+
 @dataclass(frozen=True, slots=True)
 class StudyPaths:
     """The files of one study."""

@@ -147,6 +147,9 @@ class StudyState:
             trial.seconds += event.seconds
             of_folds = {one.fold: one for one in event.evaluations if one.fold is not None}
             trial.fold_evaluations |= of_folds
+            if event.predictions:
+                stored = event.predictions, event.predictions_sha256
+                trial.fold_predictions |= dict.fromkeys(of_folds, stored)
             trial.evaluations = trial.evaluations if of_folds else event.evaluations or trial.evaluations
             self._opened_by_training(trial, event)
             trial.score = self.score_after(trial, event.epoch)
