@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,10 @@ def near_duplicates(folder: Path, used: Mapping[str, Indices], progress: Progres
 def _kept(folder: Path, used: Mapping[str, Indices]) -> dict[str, Links] | None:
     """What was found before; None if nothing was, or it is damaged."""
     try:
-        with np.load(near_duplicates_file(folder), allow_pickle=False) as stored:
+        content = io.BytesIO(near_duplicates_file(folder).read_bytes())
+        with np.load(content, allow_pickle=False) as stored:
             return {pool: stored[pool] for pool in used}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
 

@@ -101,6 +101,7 @@ def test_groups_of_several_classes_never_straddle(
         max_size=40,
     )
 )
+@settings(deadline=None)
 def test_what_stays_together_is_whatever_a_chain_of_groups_and_alike_images_joins(
     images: list[tuple[int, str, int]],
 ) -> None:

@@ -127,11 +127,12 @@ def test_of_given_splits_those_near_the_test_images_are_left_out_of_training() -
 
 
 def test_groups_and_near_duplicates_are_joined() -> None:
-    """Two pictures of each group of six; together they are two units a class, too few for two splits."""
-    bursts(Path("data"), range(4))
-    pattern = r"(\w/00[01]|\w/00[23])"
-    assert together("data", groups=r"(\w/\d+)_").counts["test"] > 0
-    with pytest.raises(DataError, match=r"12 images of 2 groups left to hold some out|of 1 group left"):
+    """Three pictures of each class are three units, for three parts; two of them in a group leave too few."""
+    bursts(Path("data"), range(3))
+    assert together("data").counts == {"train": 6, "validation": 6, "test": 6}
+    pattern = r"(\w)/00[01]"
+    assert sum(prepared("data", groups=pattern).counts.values()) == 18
+    with pytest.raises(DataError, match="of 1 group left to hold some out for validation"):
         together("data", groups=pattern)
 
 
