@@ -50,9 +50,12 @@ def write_predictions(file: Path, predictions: StoredPredictions) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    images = {} if predictions.images is None else {"images": predictions.images}
+    logits, labels, images = predictions.logits, predictions.labels, predictions.images
     with file.open("wb") as stream:
-        np.savez(stream, logits=predictions.logits, labels=predictions.labels, **images)
+        if images is None:
+            np.savez(stream, logits=logits, labels=labels)
+        else:
+            np.savez(stream, logits=logits, labels=labels, images=images)
 
 
 def read_predictions(file: Path, sha256: str) -> StoredPredictions | None:
