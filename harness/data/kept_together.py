@@ -31,6 +31,11 @@ class NearDuplicates:
     said: str
     """A sentence about them."""
 
+    @property
+    def found(self) -> bool:
+        """Whether there are any."""
+        return any(bool((own >= 0).any()) for own in self.links.values())
+
 
 def near_duplicates(folder: Path, used: Mapping[str, Indices], progress: Progress) -> NearDuplicates:
     """The near-duplicates among prepared images; they are kept with these, and not looked for again.

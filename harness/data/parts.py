@@ -199,7 +199,7 @@ def _read(
     hashes: dict[str, Hashes] = {p: np.load(hashes_file(folder, p)) for p in manifest.pools}
     used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
     near = near_duplicates(folder, used, progress) if config.keep_together == "near_duplicates" else None
-    others = ["nearly the same as some"] if near else []
+    others = ["nearly the same as some"] if near and near.found else []
     others += ["of a group with some"] if groups else []
     names, links = (groups.names if groups else None), (near.links if near else None)
     together = units(hashes, names, used, links) if others else hashes

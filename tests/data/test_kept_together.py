@@ -144,6 +144,7 @@ def test_a_data_set_without_any_is_split_all_the_same() -> None:
     found = together("data")
     assert "No images are nearly the same (dataset.keep_together)." in found.warnings
     assert sum(found.counts.values()) == 20
+    assert found.split_digests == prepared("data").split_digests
 
 
 def test_images_too_small_to_tell_are_refused() -> None:
