@@ -139,13 +139,9 @@ def _foretell(planned: PlannedConfirmation, workers: int | str | None) -> None:
     from harness.cli.tables.lines import duration
     from harness.engine import default_workers
 
-    confirmation, search = planned.experiment.confirmation, planned.experiment.search
-    assert confirmation is not None
-    if not planned.study.is_complete:
-        say(f"{confirmation.study} is not complete: what is confirmed is the best so far.")
-    trials = ", ".join(f"{one.trial}" for one in confirmation.configurations)
-    seeds = f"on {len(confirmation.seeds)} seeds each"
-    say(f"confirming {confirmation.study}: trials {trials} ({planned.why}), {seeds}")
+    for sentence in planned.sentences():
+        say(sentence)
+    search = planned.experiment.search
     wanted = workers or search.workers
     number = wanted if isinstance(wanted, int) else default_workers(search.trials)
     ahead = planned.forecast(min(number, search.trials))

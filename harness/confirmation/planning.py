@@ -45,6 +45,17 @@ class PlannedConfirmation:
         """Whether nothing is left to be trained."""
         return self.begun is not None and self.begun.is_complete
 
+    def sentences(self) -> list[str]:
+        """What is confirmed, and on how many seeds, for people."""
+        confirmation = self.experiment.confirmation
+        assert confirmation is not None
+        trials = ", ".join(f"{one.trial}" for one in confirmation.configurations)
+        seeds = f"on {len(confirmation.seeds)} seeds each"
+        said = [f"confirming {confirmation.study}: trials {trials} ({self.why}), {seeds}"]
+        if not self.study.is_complete:
+            said.insert(0, f"{confirmation.study} is not complete: what is confirmed is the best so far.")
+        return said
+
     def forecast(self, workers: int) -> ConfirmationForecast:
         """What is left to be trained, and how long that takes at most on so many workers."""
         confirmation = self.experiment.confirmation

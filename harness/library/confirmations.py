@@ -61,6 +61,8 @@ def confirm(
         assert planned.begun is not None
         confirmation = planned.begun
     else:
+        for sentence in planned.sentences():
+            LOGGER.info(sentence)
         confirmation = run(planned.experiment, planned.name, workers, stop, recheck=recheck).state
     found = findings(confirmation)
     if found.champion is not None and confirmation.started.dataset.counts.get("test"):

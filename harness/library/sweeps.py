@@ -126,6 +126,6 @@ def _tell(result: SweepResult, progress: Progress) -> None:
     for sentence in found.notes:
         progress.note(sentence)
     if isinstance(found.error, UnreachableError):
-        warnings.warn(str(found.error), stacklevel=3)
+        warnings.warn(str(found.error), stacklevel=4)
     elif found.error is not None:
         raise found.error
