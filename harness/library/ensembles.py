@@ -84,8 +84,8 @@ class EnsembleResult:
 
         if open_study(self._paths.folder.name)[1].ensembles[-1].number != self.number:
             raise StudyError(
-                f"Ensemble {self.number} of {self._paths.folder.name} is not the latest one any more. Open the "
-                "study again."
+                f"Ensemble {self.number} of {self._paths.folder.name} is not the latest one any more. Open "
+                "the study again."
             )
         opened = open_test_set(self._paths, ensemble=True, note=LOGGER.info)
         warn_of_trackers(opened.behind, self._paths)

@@ -207,8 +207,8 @@ class Study:
     def ensemble(self, *, members: int | None = None, top: int | None = None) -> EnsembleResult:
         """Average the models of the best trials in one Keras model; nothing is trained.
 
-        Trials are chosen one after the other, whichever improves the average most on the validation images, some
-        more than once. Called once more with the same result, it returns what there is.
+        Trials are chosen one after the other, whichever improves the average most on the validation images,
+        some more than once. Called once more with the same result, it returns what there is.
 
         Args:
             members: trials at most; None for 5.
@@ -218,8 +218,8 @@ class Study:
             The ensemble: its `members` with their weights, its `score`, and its `gain` over the best trial.
 
         Raises:
-            HarnessError: the study is running, its trials cannot be averaged, or no average is better than the
-                best trial alone.
+            HarnessError: the study is running, its trials cannot be averaged, or no average is better than
+                the best trial alone.
         """
         from harness.ensembling.ensemble import MEMBERS, make_ensemble
 
