@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,19 @@ class StoredPredictions:
     images: npt.NDArray[np.int32] | None = None
     """Of a fold: which of the images that are dealt out to folds they are, positions (N,). None: they are the
     validation split, in its order."""
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Probabilities, float32 (N, K), of logits (N, K)."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    probabilities: npt.NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)
+    return probabilities.astype(np.float32)
+
+
+def logarithms(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """Logits (N, K), up to a constant of each image, of probabilities (N, K)."""
+    found: npt.NDArray[np.float32] = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    return found.astype(np.float32)
 
 
 def are_kept(images: int, classes: int) -> bool:

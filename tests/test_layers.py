@@ -60,17 +60,22 @@ ALLOWED: dict[str, set[str]] = {
         "clock", "data", "engine", "errors", "experiment", "machine", "model_weights", "paths", "records",
         "study", "sweeping",
     },
+    "ensembling": {
+        "analysis", "clock", "engine", "errors", "metrics", "paths", "predictions", "records", "seeds",
+        "study", "sweeping", "tracking",
+    },
     "confirmation": {
         "analysis", "clock", "comparison", "data", "deploy", "engine", "errors", "experiment", "metrics",
         "paths", "records", "seeds", "study", "sweeping", "tracking",
     },
     "library": {
-        "analysis", "confirmation", "deploy", "errors", "experiment", "paths", "proposal", "records",
-        "reproducing", "study", "sweeping",
+        "analysis", "confirmation", "deploy", "ensembling", "errors", "experiment", "paths", "proposal",
+        "records", "reproducing", "study", "sweeping",
     },
     "cli": {
-        "analysis", "audit", "comparison", "confirmation", "data", "deploy", "engine", "errors", "experiment",
-        "machine", "messages", "paths", "proposal", "records", "reproducing", "study", "sweeping", "tracking",
+        "analysis", "audit", "comparison", "confirmation", "data", "deploy", "engine", "ensembling", "errors",
+        "experiment", "machine", "messages", "paths", "proposal", "records", "reproducing", "study",
+        "sweeping", "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""

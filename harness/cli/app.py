@@ -34,6 +34,7 @@ COMMANDS = (
     Command(LOOK, "harness.cli.show"),
     Command(LOOK, "harness.cli.report"),
     Command(LOOK, "harness.cli.ui"),
+    Command(SHIP, "harness.cli.ensemble"),
     Command(SHIP, "harness.cli.confirm"),
     Command(SHIP, "harness.cli.export"),
     Command(CARE, "harness.cli.sync"),

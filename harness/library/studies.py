@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import HarnessError
+from harness.library.ensembles import EnsembleResult
 from harness.library.progress import LOGGER
+from harness.library.trackers import warn_of_trackers
 from harness.paths import StudyPaths
 from harness.records import Evaluation, Params
 from harness.study.choosing import choose_trial
@@ -159,11 +160,7 @@ class TrialResult:
         from harness.confirmation.opening import open_test_set
 
         opened = open_test_set(self._paths, self.number, note=LOGGER.info)
-        if opened.behind:
-            warnings.warn(
-                f"{' '.join(opened.behind)} Finish it with: harness sync {self._paths.folder.name}",
-                stacklevel=2,
-            )
+        warn_of_trackers(opened.behind, self._paths)
         return opened.evaluation
 
     def __repr__(self) -> str:
@@ -206,7 +203,7 @@ class Study:
     @property
     def test_openings(self) -> int:
         """How many of its models have been evaluated on the test images (see `TrialResult.test`)."""
-        return len(self._state.openings)
+        return len(self._state.test_openings)
 
     @property
     def trials(self) -> list[TrialResult]:
@@ -221,6 +218,29 @@ class Study:
             HarnessError: no trial is complete.
         """
         return TrialResult(choose_trial(self._state).number, self._paths, self._state)
+
+    def ensemble(self, *, members: int | None = None, top: int | None = None) -> EnsembleResult:
+        """Average the models of the best trials in one Keras model; nothing is trained.
+
+        Trials are chosen one after the other, whichever improves the average most on the validation images,
+        some more than once. Called once more with the same result, it returns what there is.
+
+        Args:
+            members: trials at most; None for 5.
+            top: None; or average so many of the best trials in equal parts, without choosing.
+
+        Returns:
+            The ensemble: its `members` with their weights, its `score`, and its `gain` over the best trial.
+
+        Raises:
+            HarnessError: the study is running, its trials cannot be averaged, or no average is better than
+                the best trial alone.
+        """
+        from harness.ensembling.ensemble import MEMBERS, make_ensemble
+
+        made = make_ensemble(self._paths, members=members or MEMBERS, top=top, note=LOGGER.info)
+        warn_of_trackers(made.behind, self._paths)
+        return EnsembleResult(made.ensemble.number, self._paths, made.state)
 
     def leaderboard(self, top: int | None = None) -> pd.DataFrame:
         """Trials in rows, the best one first, with score, metrics, cost and the parameters that vary.

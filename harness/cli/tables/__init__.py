@@ -4,6 +4,7 @@ from harness.cli.tables.audit import print_audit
 from harness.cli.tables.checks import print_checks
 from harness.cli.tables.columns import print_aside
 from harness.cli.tables.confirmation import champion_sentence, print_findings
+from harness.cli.tables.ensemble import ensemble_dict, print_ensemble
 from harness.cli.tables.evaluation import print_evaluation
 from harness.cli.tables.json_text import print_json
 from harness.cli.tables.plan import print_plan
@@ -14,9 +15,11 @@ from harness.cli.tables.trial import print_trial
 
 __all__ = [
     "champion_sentence",
+    "ensemble_dict",
     "print_aside",
     "print_audit",
     "print_checks",
+    "print_ensemble",
     "print_evaluation",
     "print_findings",
     "print_json",

@@ -1,0 +1,177 @@
+"""`harness ensemble` on a real study: the model, its record, the test set, MLflow, export, kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+import harness as library
+from harness.data.arrays import load
+from harness.ensembling.ensemble import make_ensemble
+from harness.errors import EngineError
+from harness.model_weights import read_weights, weights_digest
+from harness.paths import StudyPaths
+from harness.predictions import read_predictions, softmax
+from harness.records import EnsembleSaved
+from harness.study.event_log import encode, read
+from harness.study.openings import openings_in_words
+from harness.study.state import StudyState, fold
+from harness.tracking.sync import sync_study
+from tests.faults.support import harness, proven
+
+pytestmark = pytest.mark.slow
+
+
+def state_of(paths: StudyPaths) -> StudyState:
+    return fold(read(paths.log))
+
+
+def run_of_ensemble(number: int = 0) -> Any:
+    client = MlflowClient("sqlite:///mlflow.db")
+    ids = [one.experiment_id for one in client.search_experiments()]
+    (run,) = [one for one in client.search_runs(ids) if one.data.tags.get("harness.ensemble") == str(number)]
+    return run
+
+
+def test_it_is_made_recorded_tested_tracked_and_exported(study: StudyPaths) -> None:
+    before = state_of(study)
+    done = harness("ensemble", "s", "--top", "3", "--json")
+    told = json.loads(done.stdout)
+    assert "the mean of trials" in done.stderr
+    assert "harness export s --ensemble" in done.stderr
+    state = proven("s", 3)
+    (ensemble,) = state.ensembles
+    assert {one["trial"]: one["weight"] for one in told["members"]} == pytest.approx(
+        dict.fromkeys(range(3), 1 / 3)
+    )
+    assert (state.elapsed_seconds, state.ended) == (before.elapsed_seconds, before.ended)
+    assert state.openings == {}
+
+    # The model predicts the mean of its members, and the record is that of these predictions.
+    shown = library.open_study("s")
+    images, labels = load(state.started.dataset).on_disk("validation")
+    pixels = np.asarray(images[:], np.float32)
+    wanted = np.mean([one.load()(pixels).numpy() for one in shown.trials], axis=0)
+    found = shown.ensemble(top=3).load()(pixels).numpy()
+    assert np.abs(found - wanted).max() < 1e-6
+    stored = read_predictions(study.folder / ensemble.predictions, ensemble.predictions_sha256)
+    assert stored is not None
+    assert np.abs(softmax(stored.logits) - wanted).max() < 1e-5
+    assert ensemble.score == pytest.approx((wanted.argmax(axis=1) == labels).mean())
+    assert ensemble.score == ensemble.evaluation.metrics["accuracy"]
+    assert ensemble.weights_sha256 == weights_digest(read_weights(study.folder / ensemble.file))
+
+    # The same once more is what there is.
+    log = study.log.read_bytes()
+    again = harness("ensemble", "s", "--top", "3", "--json")
+    assert "nothing was written" in again.stderr
+    assert again.stdout == done.stdout
+    assert study.log.read_bytes() == log
+
+    # One opening of the test set, whichever way it is asked for.
+    tested = json.loads(harness("confirm", "s", "--as-is", "--ensemble", "--json").stdout)
+    assert (tested["trial"], tested["ensemble"], tested["test_openings"]) == (None, 0, 1)
+    assert library.open_study("s").ensemble(top=3).test().metrics == tested["test"]["metrics"]
+    state = proven("s", 3)
+    assert openings_in_words(state) == "test set opened once (ensemble 0)"
+    accuracy = tested["test"]["metrics"]["accuracy"]
+    assert f"test_accuracy {accuracy:.4f}" in harness("leaderboard", "s").stderr
+
+    run = run_of_ensemble()
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["test_accuracy"] == accuracy
+    assert run.data.metrics["score"] == ensemble.score
+    assert run.data.tags["harness.test_openings"] == "1"
+
+    exported = harness("export", "s", "--ensemble")
+    assert exported.stdout.strip() == "exports/s-ensemble-00000"
+    assert exported.stderr.count("same class on") == 3
+    provenance = json.loads(Path("exports/s-ensemble-00000/metadata.json").read_text())["provenance"]
+    assert provenance["ensemble"] == 0
+    assert [one["trial"] for one in provenance["members"]] == [one.trial for one in ensemble.members]
+    assert [one["model_sha256"] for one in provenance["members"]] == [
+        state.trials[one.trial].model.sha256
+        for one in ensemble.members  # type: ignore[union-attr]
+    ]
+
+    # The study goes on afterwards, and its stores can be made anew.
+    harness("resume", "s", "--trials", "4")
+    assert proven("s", 4).ensembles == [ensemble]
+    MlflowClient("sqlite:///mlflow.db").delete_run(run.info.run_id)
+    notes: list[str] = []
+    sync_study(study, note=notes.append)
+    assert any("the run of ensemble 0 was deleted there" in note for note in notes)
+    sync_study(study, restore=True)
+    proven("s", 4)
+    assert run_of_ensemble().data.metrics["test_accuracy"] == accuracy
+
+
+def test_killed_while_it_is_written_nothing_counts_and_it_is_made_again(study: StudyPaths) -> None:
+    command = [sys.executable, "-m", "harness", "ensemble", "s", "--top", "2"]
+    folder = study.folder / "ensembles"
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as running:
+        deadline = time.monotonic() + 300
+        while not list(folder.rglob("*.npz")):
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+    assert state_of(study).ensembles == []
+    time.sleep(1)  # the worker notices that its coordinator is gone
+    looked = harness("verify", "s", code=1)
+    assert "belongs to an ensemble that was cut off; it is made by: harness ensemble s" in looked.stdout
+    assert "has no ensemble yet" in harness("export", "s", "--ensemble", code=1).stderr
+    harness("ensemble", "s", "--top", "2")
+    assert len(proven("s", 3).ensembles) == 1
+
+
+def test_a_damaged_model_is_told_of_and_made_anew(study: StudyPaths) -> None:
+    first = make_ensemble(study, top=2).ensemble
+    file = study.folder / first.file
+    file.write_bytes(file.read_bytes()[:-1])
+    assert f"{file} was changed" in harness("verify", "s", code=1).stdout
+    assert "is damaged" in harness("confirm", "s", "--as-is", "--ensemble", code=1).stderr
+    assert "is damaged" in harness("export", "s", "--ensemble", code=1).stderr
+    assert state_of(study).ensemble_openings == {}
+    second = make_ensemble(study, top=2)
+    assert (second.is_new, second.ensemble.number, second.ensemble.members) == (True, 1, first.members)
+    assert second.ensemble.weights_sha256 == first.weights_sha256
+    member = study.trial(first.members[0].trial) / "model.keras"
+    member.write_bytes(member.read_bytes()[:-1])
+    with pytest.raises(EngineError, match=r"model\.keras is damaged"):
+        make_ensemble(study, top=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ensemble", "s", "--top", "2", "--members", "3"], "give one"),
+        (["ensemble", "s", "--top", "9"], "--top 9 is too many"),
+        (["confirm", "s", "--ensemble"], "evaluated as it is, not trained anew"),
+        (["confirm", "s", "1", "--as-is", "--ensemble"], "name two models"),
+        (["export", "s", "--ensemble", "--trial", "1"], "leave --trial and --run out"),
+        (["confirm", "s", "--as-is", "--ensemble"], "has no ensemble yet"),
+    ],
+)
+def test_mistakes(study: StudyPaths, arguments: list[str], said: str) -> None:
+    assert said in harness(*arguments, code=None).stderr
+
+
+def test_the_record_survives_the_log(study: StudyPaths) -> None:
+    made = make_ensemble(study, top=2).ensemble
+    (stored,) = [record for record in read(study.log) if isinstance(record.event, EnsembleSaved)]
+    assert stored.event == made
+    assert "".join(map(encode, read(study.log))) == study.log.read_text()
