@@ -56,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "experiment", "metrics", "paths", "predictions", "records", "seeds", "study", "tracking",
     },
     "deploy": {"data", "errors", "model", "paths", "records", "registry", "study"},
+    "serving": {"data", "deploy", "errors", "messages", "paths"},
     "reproducing": {
         "clock", "data", "engine", "errors", "experiment", "machine", "model_weights", "paths", "records",
         "study", "sweeping",
@@ -75,7 +76,7 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""
 HEAVY_ONLY_IN: dict[str, set[str]] = {
-    "tensorflow": {"model", "train", "deploy", "engine"},
+    "tensorflow": {"model", "train", "deploy", "engine", "serving"},
     "keras": {"model", "train", "deploy", "library"},
     "mlflow": {"tracking"},
     "optuna": {"analysis", "schedulers", "sweeping", "tracking"},
