@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from harness.errors import DataError, ExportError, ServingError
 from harness.paths import sha256_of
 from harness.serving.bundle import OpenBundle
 from harness.serving.source import ModelSource
+
+_DECODING = threading.Lock()
+"""Decoding changes settings of Pillow's for a while, so only one thread may."""
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
@@ -52,7 +56,8 @@ class Predictor:
         height, width, channels = self.image_shape
         known = self.source
         try:
-            return decode(content, (height, width), channels, known.pixel_range, known.max_pixels).pixels
+            with _DECODING:
+                return decode(content, (height, width), channels, known.pixel_range, known.max_pixels).pixels
         except FloatsError as error:
             raise DataError(
                 "The image cannot be read: its pixels are floating-point numbers, and the model was trained "
@@ -92,7 +97,7 @@ def predictor_of(source: ModelSource) -> Predictor:
     """
     try:
         if sha256_of(source.file) != source.sha256:
-            raise ServingError(f"The model file {source.file} was changed: its SHA-256 is another one.")
+            raise ServingError(f"The model file {source.file} was changed (SHA-256).")
         network = load_safely(source.file)
     except OSError as error:
         raise ServingError(f"The model file {source.file} cannot be read: {error.strerror}.") from error
@@ -101,8 +106,8 @@ def predictor_of(source: ModelSource) -> Predictor:
     shapes = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
     if shapes != ((None, *source.image_shape), (None, len(source.classes))):
         raise ServingError(
-            f"The model file {source.file} is not from images {source.image_shape} to "
-            f"{len(source.classes)} classes, as is said beside it: its shapes are {shapes[0]} and {shapes[1]}."
+            f"The model file {source.file} does not make {len(source.classes)} classes of images "
+            f"{source.image_shape}, as is said beside it: its shapes are {shapes[0]} and {shapes[1]}."
         )
     return Predictor(source, network, _graph(network, source.image_shape))
 
