@@ -91,7 +91,7 @@ def _heat(network: Any, pixels: Images, index: int) -> Heat:
     import tensorflow as tf
 
     _, tensor = feature_map(network)
-    inside = keras.Model(network.inputs, [tensor, score_tensor(network)])
+    inside = keras.Model(network.input, [tensor, score_tensor(network)])
     given = tf.cast(pixels, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(given)  # a frozen network has nothing else that would be followed

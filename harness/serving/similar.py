@@ -55,7 +55,7 @@ class Embedder:
         import keras
 
         self.model = model
-        self._network = keras.Model(model.network.inputs, embedding_tensor(model.network))
+        self._network = keras.Model(model.network.input, embedding_tensor(model.network))
 
     def __call__(self, images: Images) -> Embeddings:
         """Features float32 (N, E), of length 1 each, of pixels uint8 (N, H, W, C)."""

@@ -117,7 +117,8 @@ def test_the_command(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = typed("a.jpg")
     assert (code, out) == (0, "a-explained.png\n")
     assert "a.jpg: red 0." in err
-    assert Image.open("a-explained.png").size == (2 * SIDE + GAP, 384)
+    with Image.open("a-explained.png") as picture:
+        assert picture.size == (2 * SIDE + GAP, 384)
     code, out, _ = typed("a.jpg", "--class", "blue", "--out", "b.png", "--json")
     assert json.loads(out)["class"] == "blue"
     assert json.loads(out)["layer"] == "colours"
