@@ -162,7 +162,7 @@ def _write(path: Path, embeddings: Embeddings, reasons: list[str]) -> None:
 def _kept(path: Path, files: int) -> tuple[Embeddings, list[str]] | None:
     """What `_write` wrote for so many files; None if there is nothing, or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             embeddings, reasons = stored["embeddings"], json.loads(str(stored["reasons"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
