@@ -65,7 +65,8 @@ ALLOWED: dict[str, set[str]] = {
         "paths", "records", "seeds", "study", "sweeping", "tracking",
     },
     "serving": {
-        "analysis", "confirmation", "data", "deploy", "errors", "messages", "paths", "study",
+        "analysis", "confirmation", "data", "deploy", "errors", "machine", "messages", "paths", "study",
+        "tracking",
     },
     "library": {
         "analysis", "confirmation", "deploy", "errors", "experiment", "paths", "proposal", "records",

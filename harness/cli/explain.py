@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import JsonOption, OutOption
+from harness.cli.options import JsonOption, ModelArgument, OutOption
 
 
 def explain(
-    model: Annotated[
-        str,
-        typer.Argument(help="A bundle (a folder, or a .zip of it), or a study, whose best model is meant."),
-    ],
+    model: ModelArgument,
     image: Annotated[Path, typer.Argument(help="An image file.")],
     class_: Annotated[
         str | None,

@@ -6,14 +6,11 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import JsonOption
+from harness.cli.options import JsonOption, ModelArgument
 
 
 def predict(
-    model: Annotated[
-        str,
-        typer.Argument(help="A bundle (a folder, or a .zip of it), or a study, whose best model is meant."),
-    ],
+    model: ModelArgument,
     files: Annotated[
         list[str],
         typer.Argument(

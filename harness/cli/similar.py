@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import JsonOption, OutOption
+from harness.cli.options import JsonOption, ModelArgument, OutOption
 
 
 def similar(
-    model: Annotated[
-        str,
-        typer.Argument(help="A bundle (a folder, or a .zip of it), or a study, whose best model is meant."),
-    ],
+    model: ModelArgument,
     query: Annotated[Path, typer.Argument(help="An image file.")],
     folder: Annotated[
         Path, typer.Option("--in", help="The folder whose images are searched, with all folders inside.")

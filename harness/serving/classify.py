@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from itertools import islice
 import numpy as np
 
 from harness.errors import DataError
+from harness.machine import usable_cores
 from harness.serving.inputs import Input
 from harness.serving.predictor import Images, Predictor, Probabilities
 from harness.serving.results import Result, best_of
@@ -19,6 +21,8 @@ from harness.serving.video import HEAD, container_of, read_video
 BATCH_VALUES = 16 * 2**20
 """Numbers that the pixels of a batch may have; as float32 they are 64 MiB."""
 LARGEST_BATCH = 256
+MOST_READERS = 4
+"""Files that are decoded at a time: each may need some hundred MiB meanwhile."""
 MAX_BYTES = 2**30
 """Larger files are no images."""
 
@@ -61,25 +65,19 @@ def classify(
         wanted: what of each.
         seen: told, again and again, how many more images and frames were classified.
     """
-    waiting: Future[list[_Read]] | None = None
+    waiting: list[Future[_Read]] = []
     size, files = batch_size(model.image_shape), iter(inputs)
-    with ThreadPoolExecutor(1) as reader:
+    with ThreadPoolExecutor(min(usable_cores(), MOST_READERS)) as readers:
         while batch := list(islice(files, size)):
-            following = reader.submit(_read_all, model, batch)
-            if waiting is not None:
-                yield from _answers(model, waiting.result(), wanted, seen)
+            following = [readers.submit(_read, model, one) for one in batch]
+            yield from _answers(model, waiting, wanted, seen)
             waiting = following
-        if waiting is not None:
-            yield from _answers(model, waiting.result(), wanted, seen)
+        yield from _answers(model, waiting, wanted, seen)
 
 
 def batch_size(image_shape: tuple[int, int, int]) -> int:
     """Images of this height, width and channels that are classified at a time."""
-    return int(max(1, min(LARGEST_BATCH, BATCH_VALUES // np.prod(image_shape))))
-
-
-def _read_all(model: Predictor, batch: list[Input]) -> list[_Read]:
-    return [_read(model, one) for one in batch]
+    return max(1, min(LARGEST_BATCH, BATCH_VALUES // math.prod(image_shape)))
 
 
 def _read(model: Predictor, given: Input) -> _Read:
@@ -101,8 +99,9 @@ def _read(model: Predictor, given: Input) -> _Read:
 
 
 def _answers(
-    model: Predictor, batch: list[_Read], wanted: Wanted, seen: Callable[[int], object]
+    model: Predictor, waiting: list[Future[_Read]], wanted: Wanted, seen: Callable[[int], object]
 ) -> Iterator[Result]:
+    batch = [one.result() for one in waiting]
     pixels = [one.pixels for one in batch if one.pixels is not None]
     found = iter(model.predict(np.stack(pixels)) if pixels else ())
     seen(len(pixels))

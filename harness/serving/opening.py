@@ -1,4 +1,4 @@
-"""From what a person names, a bundle or a study, to the model that is meant."""
+"""From what a person names, a bundle, a study or a model in MLflow, to the model that is meant."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ from harness.data.reference import read_reference
 from harness.deploy.expected import as_files
 from harness.deploy.trained import TrainedModel, check_file, trained_model
 from harness.errors import ServingError
-from harness.paths import StudyPaths, home, study_names
+from harness.paths import StudyPaths, home, study_names, tracking_uri
 from harness.serving.bundle import open_bundle
 from harness.serving.source import ModelSource
 from harness.study.choosing import choose_trial
 from harness.study.opening import open_study
+from harness.study.state import StudyState
+from harness.study.trial import Trial
+from harness.tracking.mlflow_registered import SCHEME, run_of_model
+from harness.tracking.origin import trial_of_run
 
 
 def model_at(named: str) -> ModelSource:
     """The model of a bundle, or the best one of a study: of its confirmation's champion, if it has one.
 
     Args:
-        named: the path of a bundle's folder or archive, or else a study's name.
+        named: an address in MLflow such as `models:/pets@champion`, whose study is here; or the path of a
+            bundle's folder or archive; or else a study's name.
 
     Raises:
         ServingError: there is neither, or the bundle is not as it was exported.
-        StudyError: no trial of the study is complete.
+        StudyError: no trial of the study is complete, or MLflow has no such model.
         ExportError: the trial's model is damaged.
+        StoreError: the MLflow store cannot work as it is set up.
+        UnreachableError: it is away.
     """
+    if named.startswith(SCHEME):
+        return _of_trial(*trial_of_run(run_of_model(tracking_uri(), named)))
     place = Path(named)
     if place.exists():
         return open_bundle(place).source
@@ -45,7 +54,10 @@ def _of_study(name: str) -> ModelSource:
     if champion is not None:  # what was confirmed, instead of what was luckiest in the sweep
         state, trial = champion.confirmation, champion.trial
         paths = StudyPaths.of(state.name)
-    chosen = choose_trial(state, trial)
+    return _of_trial(paths, state, choose_trial(state, trial))
+
+
+def _of_trial(paths: StudyPaths, state: StudyState, chosen: Trial) -> ModelSource:
     trained = trained_model(paths, state, chosen)
     check_file(trained)
     return source_of(trained, f"trial {chosen.number} of {paths.folder.name}")

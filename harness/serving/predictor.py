@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,6 @@ from harness.errors import DataError, ExportError, ServingError
 from harness.paths import sha256_of
 from harness.serving.bundle import OpenBundle
 from harness.serving.source import ModelSource
-
-_DECODING = threading.Lock()
-"""Decoding changes settings of Pillow's for a while, so only one thread may."""
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
@@ -56,8 +52,7 @@ class Predictor:
         height, width, channels = self.image_shape
         known = self.source
         try:
-            with _DECODING:
-                return decode(content, (height, width), channels, known.pixel_range, known.max_pixels).pixels
+            return decode(content, (height, width), channels, known.pixel_range, known.max_pixels).pixels
         except FloatsError as error:
             raise DataError(
                 "The image cannot be read: its pixels are floating-point numbers, and the model was trained "

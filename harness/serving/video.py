@@ -54,7 +54,7 @@ def read_video(
         ) from error
     end = 0.0
     try:
-        with path.open("rb") as file, av.open(file, format=kind) as container:
+        with path.open("rb") as file, av.open(file, "r", format=kind) as container:
             if not container.streams.video:
                 raise DataError("The video has no pictures.")
             stream = container.streams.video[0]
