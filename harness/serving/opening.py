@@ -8,10 +8,10 @@ from harness.confirmation.champion import champion_of
 from harness.data.decode import MAX_PIXELS
 from harness.data.reference import read_reference
 from harness.deploy.expected import as_files
-from harness.deploy.trained import TrainedModel, check_file, trained_model
+from harness.deploy.trained import TrainedModel, trained_model
 from harness.errors import ServingError
 from harness.paths import StudyPaths, home, study_names, tracking_uri
-from harness.serving.bundle import open_bundle
+from harness.serving.bundle import is_bundle, open_bundle
 from harness.serving.source import ModelSource
 from harness.study.choosing import choose_trial
 from harness.study.opening import open_study
@@ -31,16 +31,16 @@ def model_at(named: str) -> ModelSource:
     Raises:
         ServingError: there is neither, or the bundle is not as it was exported.
         StudyError: no trial of the study is complete, or MLflow has no such model.
-        ExportError: the trial's model is damaged.
+        ExportError: MLflow has another model for the trial than the study.
         StoreError: the MLflow store cannot work as it is set up.
         UnreachableError: it is away.
     """
     if named.startswith(SCHEME):
         return _of_trial(*trial_of_run(run_of_model(tracking_uri(), named)))
-    place = Path(named)
-    if place.exists():
+    place, is_study = Path(named), named in study_names()
+    if is_bundle(place) or (place.exists() and not is_study):
         return open_bundle(place).source
-    if named not in study_names():
+    if not is_study:
         raise ServingError(
             f"There is neither a bundle at {named} nor a study of this name in {home()}. Make a bundle with "
             "`harness export`."
@@ -58,9 +58,7 @@ def _of_study(name: str) -> ModelSource:
 
 
 def _of_trial(paths: StudyPaths, state: StudyState, chosen: Trial) -> ModelSource:
-    trained = trained_model(paths, state, chosen)
-    check_file(trained)
-    return source_of(trained, f"trial {chosen.number} of {paths.folder.name}")
+    return source_of(trained_model(paths, state, chosen), f"trial {chosen.number} of {paths.folder.name}")
 
 
 def source_of(trained: TrainedModel, name: str) -> ModelSource:
