@@ -22,6 +22,7 @@ def explain(
 ) -> None:
     """Show where in an image the model found its class (Grad-CAM), as a picture beside the image."""
     from harness.cli.tables import print_json
+    from harness.data.sentences import as_text
     from harness.errors import DataError, HarnessError, UsageError
     from harness.paths import write_file
     from harness.serving.explain import explain as find
@@ -56,20 +57,20 @@ def explain(
     if json_:
         print_json(
             {
-                "file": str(image),
+                "file": as_text(str(image)),
                 "class": found.guess.name,
                 "probability": found.guess.probability,
                 "top": [{"class": one.name, "probability": one.probability} for one in found.top],
                 "layer": found.layer,
-                "picture": str(target),
+                "picture": as_text(str(target)),
             }
         )
         return
     typer.echo(
-        f"{image}: {found.guess.name} {found.guess.probability:.3f}, by the output of the layer "
-        f"{found.layer}",
+        f"{as_text(str(image))}: {found.guess.name} {found.guess.probability:.3f}, by the output of the "
+        f"layer {found.layer}",
         err=True,
     )
     if not found.heat.any():
         typer.echo(f"Nothing in the image speaks for {found.guess.name}.", err=True)
-    print(target)
+    print(as_text(str(target)))

@@ -41,8 +41,10 @@ def predict(
     import sys
     from dataclasses import asdict
 
+    from harness.cli import printable
     from harness.cli.display.rate import RateDisplay
     from harness.cli.tables import print_agreement, print_csv, print_json, print_predictions
+    from harness.data.sentences import counted
     from harness.errors import UsageError
     from harness.serving.agreement import agreement
     from harness.serving.classify import Wanted, classify
@@ -56,7 +58,7 @@ def predict(
         raise UsageError(f"{STANDARD_INPUT} stands for standard input, which can be read only once.")
     source = model_at(model)
     top = min(top, len(source.classes))
-    found = inputs_of(files, sys.stdin, source.classes, lambda note: typer.echo(note, err=True))
+    found = inputs_of(files, sys.stdin, source.classes, lambda note: typer.echo(printable(note), err=True))
     # Paths that come one by one are classified as they come; otherwise it is known how many there are.
     inputs = found if STANDARD_INPUT in files else list(found)
     loaded = predictor_of(source)
@@ -86,7 +88,7 @@ def predict(
             print_agreement(compared)
     wrong = sum(bool(one.error) for one in results)
     if compared is not None and compared.elsewhere:
-        display.note(f"{compared.elsewhere:,} files lie in no folder of a class and do not count.")
-    display.note(f"{display.said()}{f'; {wrong:,} files with errors' if wrong else ''}")
+        display.note(f"{counted(compared.elsewhere, 'file')} in no folder of a class: not counted.")
+    display.note(display.said() + (f"; {counted(wrong, 'file')} with errors" if wrong else ""))
     if wrong:
         raise typer.Exit(1)

@@ -25,8 +25,10 @@ def similar(
     Images are compared by the features by which the model tells its classes apart. They are computed once and
     kept in the cache, until the model or a file changes.
     """
+    from harness.cli import printable
     from harness.cli.display.rate import RateDisplay
     from harness.cli.tables import print_json, print_neighbours
+    from harness.data.sentences import as_text
     from harness.errors import DataError, HarnessError, UsageError
     from harness.serving.inputs import inputs_of
     from harness.serving.opening import model_at
@@ -51,7 +53,7 @@ def similar(
         raise DataError(f"{query}: {error}") from error
     embedder = Embedder(loaded)
     inputs = list(
-        inputs_of([str(folder)], (), source.classes, lambda note: typer.echo(note, err=True), videos=False)
+        inputs_of([str(folder)], (), (), lambda note: typer.echo(printable(note), err=True), videos=False)
     )
     if len(inputs) > LARGE:
         typer.echo(f"{len(inputs):,} images are many: each is compared, so a search takes seconds.", err=True)
@@ -69,11 +71,11 @@ def similar(
     if json_:
         print_json(
             {
-                "query": str(query),
+                "query": as_text(str(query)),
                 "images": len(index.files),
-                "found": [{"file": str(one.file), "similarity": one.similarity} for one in found],
-                "errors": [{"file": str(file), "error": reason} for file, reason in index.errors],
-                "page": str(target),
+                "found": [{"file": as_text(str(one.file)), "similarity": one.similarity} for one in found],
+                "errors": [{"file": as_text(str(file)), "error": reason} for file, reason in index.errors],
+                "page": as_text(str(target)),
             }
         )
     else:

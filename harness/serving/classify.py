@@ -67,12 +67,15 @@ def classify(
     """
     waiting: list[Future[_Read]] = []
     size, files = batch_size(model.image_shape), iter(inputs)
-    with ThreadPoolExecutor(min(usable_cores(), MOST_READERS)) as readers:
+    readers = ThreadPoolExecutor(min(usable_cores(), MOST_READERS))
+    try:
         while batch := list(islice(files, size)):
             following = [readers.submit(_read, model, one) for one in batch]
             yield from _answers(model, waiting, wanted, seen)
             waiting = following
         yield from _answers(model, waiting, wanted, seen)
+    finally:
+        readers.shutdown(cancel_futures=True)  # whoever interrupts does not wait for a batch
 
 
 def batch_size(image_shape: tuple[int, int, int]) -> int:
@@ -109,16 +112,14 @@ def _answers(
         if one.video is not None:
             yield _of_video(model, one.given, one.video, wanted, seen)
         elif one.pixels is None:
-            yield Result(str(one.given.path), label=one.given.label, error=one.error)
+            yield Result(one.given.name, label=one.given.label, error=one.error)
         else:
             yield _result(model, one.given, next(found), wanted)
 
 
 def _result(model: Predictor, given: Input, probabilities: Probabilities, wanted: Wanted) -> Result:
     guesses = best_of(probabilities, model.classes, wanted.top)
-    return Result(
-        str(given.path), guesses, unsure=guesses[0].probability < wanted.threshold, label=given.label
-    )
+    return Result(given.name, guesses, unsure=guesses[0].probability < wanted.threshold, label=given.label)
 
 
 def _of_video(
@@ -153,12 +154,12 @@ def _of_video(
     answer()
     if not found:
         error = error or "The video has no frame that can be decoded."
-        return Result(str(given.path), label=given.label, error=error)
+        return Result(given.name, label=given.label, error=error)
     every = np.concatenate(found)
     frames = frame_results(numbers, seconds, every, model.classes, wanted.smooth, wanted.threshold)
     guesses = best_of(every.mean(axis=0), model.classes, wanted.top)
     return Result(
-        str(given.path),
+        given.name,
         guesses,
         unsure=guesses[0].probability < wanted.threshold,
         label=given.label,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.sentences import as_text
 from harness.data.tree import images_below, read_tree
 from harness.errors import DataError
 
@@ -24,6 +25,11 @@ class Input:
     """The class whose folder it lies in; None if it lies in none."""
     error: str = ""
     """Why there is nothing to classify, in a sentence."""
+
+    @property
+    def name(self) -> str:
+        """The path as text that can be written as UTF-8, whatever bytes are in it."""
+        return as_text(str(self.path))
 
 
 def inputs_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,23 +77,29 @@ def index_of(embedder: Embedder, inputs: Sequence[Input], seen: Callable[[int], 
     Raises:
         ServingError: none of the files can be read.
     """
-    usable = [one.path for one in inputs if not one.error]
-    target = cache() / EMBEDDINGS / f"{_digest(embedder.model, usable)}.npz"
+    errors = [(one.path, one.error) for one in inputs if one.error]
+    usable: list[Path] = []
+    state = hashlib.sha256(_settings(embedder.model).encode())
+    for path in (one.path for one in inputs if not one.error):
+        try:
+            state.update(_identity(path))
+            usable.append(path)
+        except OSError as error:
+            errors.append((path, f"The file cannot be read: {error.strerror or error}."))
+    target = cache() / EMBEDDINGS / f"{state.hexdigest()}.npz"
     kept = _kept(target, len(usable))
     if kept is None:
-        kept = _embedded(embedder, usable, seen)
+        found, reasons = _embedded(embedder, usable, seen)
         make_folder(target.parent)
-        found, reasons = kept
-        write_file(target, lambda path: _write(path, found, reasons))
+        write_file(target, lambda file: _write(file, found, reasons))
     else:
+        found, reasons = kept
         seen(len(usable))
-    embeddings, reasons = kept
-    errors = [(one.path, one.error) for one in inputs if one.error]
     errors += [(path, reason) for path, reason in zip(usable, reasons, strict=True) if reason]
     files = tuple(path for path, reason in zip(usable, reasons, strict=True) if not reason)
     if not files:
         raise ServingError(f"There is no image to compare with: {errors[0][0]}: {errors[0][1]}")
-    return Index(files, embeddings, tuple(errors))
+    return Index(files, found, tuple(errors))
 
 
 def neighbours(
@@ -141,17 +148,16 @@ def _embedded(
     return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32), reasons
 
 
-def _digest(model: Predictor, files: Sequence[Path]) -> str:
-    """What changes with the model, how files are read, and any file's name, size or time."""
+def _settings(model: Predictor) -> str:
+    """What decides features beside the files: the model, and how files are read."""
     known = model.source
-    state = hashlib.sha256(
-        f"1 {known.sha256} {known.image_shape} {known.pixel_range} {known.max_pixels}\n".encode()
-    )
-    for file in files:
-        stat = file.stat()
-        name = str(file.absolute()).encode("utf-8", "surrogateescape")
-        state.update(name + f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return state.hexdigest()
+    return f"1 {known.sha256} {known.image_shape} {known.pixel_range} {known.max_pixels}\n"
+
+
+def _identity(file: Path) -> bytes:
+    """What changes with a file's name, size or time; raises OSError."""
+    stat = file.stat()
+    return os.fsencode(file.absolute()) + f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode()
 
 
 def _write(path: Path, embeddings: Embeddings, reasons: list[str]) -> None:

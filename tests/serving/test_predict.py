@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,19 @@ def test_csv_has_a_row_for_each_file(colours: Path, photos: Path, capsys: pytest
     assert sum(float(rows[0][f"probability_{place}"]) for place in (1, 2, 3)) == pytest.approx(1, abs=1e-6)
     (bad,) = [row for row in rows if row["error"]]
     assert bad["file"] == "photos/red/x,\ny.png"
+
+
+def test_names_of_any_bytes_are_printed(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = Path(os.fsdecode(b"d/caf\xe9 \x1b[2J.png"))
+    paint(name, "red")
+    for options in ((), ("--json",), ("--csv",)):
+        typed = Typed(capsys, "predict", colours, "d", name, *options)
+        assert typed.code == 0
+        typed.out.encode()
+    assert typed.out.count("caf\\udce9 \x1b[2J.png") == 2  # as it is; nobody's terminal reads CSV
+    table = Typed(capsys, "predict", colours, "d").out
+    assert "\x1b" not in table
+    assert "caf\\udce9" in table
 
 
 def test_below_the_threshold_it_is_unsure(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:

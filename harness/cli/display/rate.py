@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.cli import printable
 from harness.cli.display.lasting import LastingStream
+from harness.data.sentences import counted
 
 LINE_SECONDS = 5.0
 
@@ -75,7 +76,7 @@ class RateDisplay:
     def said(self) -> str:
         """How many images there were, how long they took, and the rate."""
         seconds = time.monotonic() - self._began
-        return f"{self._images:,} images in {seconds:.1f} s ({self._rate()})"
+        return f"{counted(self._images, 'image')} in {seconds:.1f} s ({self._rate()})"
 
     def _rate(self) -> str:
         return f"{self._images / max(time.monotonic() - self._began, 1e-3):,.0f} images/s"

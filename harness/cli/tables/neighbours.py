@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.tables.columns import column, print_columns
 from harness.cli.tables.lines import print_text
+from harness.data.sentences import as_text
 
 if TYPE_CHECKING:
     from harness.serving.similar import Neighbour
@@ -23,4 +24,4 @@ def print_neighbours(found: Sequence[Neighbour], page: Path) -> None:
         elsewhere="--json",
     )
     print()
-    print_text(str(page), "page  ")
+    print_text(as_text(str(page)), "page  ")
