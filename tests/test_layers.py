@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "experiment", "metrics", "paths", "predictions", "records", "seeds", "study", "tracking",
     },
     "deploy": {"data", "errors", "model", "paths", "records", "registry", "study"},
-    "serving": {"data", "deploy", "errors", "messages", "paths"},
+    "serving": {"data", "deploy", "errors", "machine", "messages", "paths"},
     "reproducing": {
         "clock", "data", "engine", "errors", "experiment", "machine", "model_weights", "paths", "records",
         "study", "sweeping",
@@ -71,7 +71,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "cli": {
         "analysis", "audit", "comparison", "confirmation", "data", "deploy", "engine", "errors", "experiment",
-        "machine", "messages", "paths", "proposal", "records", "reproducing", "study", "sweeping", "tracking",
+        "machine", "messages", "paths", "proposal", "records", "reproducing", "serving", "study", "sweeping",
+        "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""

@@ -36,6 +36,7 @@ COMMANDS = (
     Command(LOOK, "harness.cli.ui"),
     Command(SHIP, "harness.cli.confirm"),
     Command(SHIP, "harness.cli.export"),
+    Command(SHIP, "harness.cli.serve"),
     Command(CARE, "harness.cli.sync"),
     Command(CARE, "harness.cli.verify"),
     Command(CARE, "harness.cli.reproduce"),
