@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -12,7 +11,6 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from harness import __version__
-from harness.errors import UsageError
 from harness.messages import shown
 from harness.serving.server.description import (
     Anything,
@@ -28,7 +26,6 @@ from harness.serving.server.service import Service
 from harness.serving.server.signatures import VERSION, metadata, status
 from harness.serving.server.telemetry import CONTENT_TYPE, Telemetry
 
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PAGE = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -46,15 +43,7 @@ def make_app(service: Service, name: str, described: dict[str, Any], telemetry: 
         name: the model's, in URLs.
         described: what the bundle says of its input.
         telemetry: what `/metrics` shows.
-
-    Raises:
-        UsageError: the name does not fit into a URL.
     """
-    if not MODEL_NAME.fullmatch(name):
-        raise UsageError(
-            f"A model cannot be called {shown(name)} in URLs; use letters, digits, '.', '_' and '-' with "
-            "--name."
-        )
     # No pages of FastAPI's own: they load scripts from elsewhere.
     app = FastAPI(
         title="harness serve",
@@ -104,7 +93,9 @@ def _add_health(app: FastAPI, service: Service, telemetry: Telemetry) -> None:
     _get(app, "/health/live", live, "Whether the server answers.", responses(Health))
     for path in ("/health", "/health/ready"):
         _get(app, path, ready, "Whether the model runs.", responses(Health, 503))
-    plain = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+    plain: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+    }
     _get(app, "/metrics", metrics, "Metrics for Prometheus.", responses(Health) | plain)
 
 

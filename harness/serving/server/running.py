@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ServingError, UsageError
 from harness.machine import usable_cores
-from harness.messages import and_list
+from harness.messages import and_list, shown
 from harness.serving.server.limits import Limits
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ NEEDED = {
     "python_multipart": "python-multipart",
 }
 """Packages of the extra `serve`, by what they are imported as."""
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 FLOAT32_BYTES = 4
 BACKLOG = 2048
 
@@ -68,6 +70,7 @@ def serve_bundle(settings: ServerSettings, ready: Callable[[str], None], tell: C
         UsageError: packages are missing, or the settings do not fit.
     """
     _check_packages()
+    _check_name(settings.name)
     from harness.serving.bundle import open_bundle
     from harness.serving.server.access import TOKEN_VARIABLE, access_to, is_loopback
     from harness.serving.server.telemetry import Telemetry
@@ -96,9 +99,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError) as error:
-        raise ServingError(
-            f"This machine has no address called {host!r}. Choose another --host."
-        ) from error
+        raise ServingError(f"This machine has no address called {host!r}. Choose another --host.") from error
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -106,8 +107,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise ServingError(
-            f"Port {port} of {host} cannot be used: {error.strerror or error}. Choose another --port; 0 takes "
-            "a free one."
+            f"Port {port} of {host} cannot be used: {error.strerror or error}. Choose another --port; "
+            "0 takes a free one."
         ) from error
     return bound
 
@@ -117,6 +118,14 @@ def _check_packages() -> None:
     if missing:
         raise UsageError(
             f"`harness serve` needs {and_list(missing)}: type `pip install 'harness[serve]'` and try again."
+        )
+
+
+def _check_name(name: str) -> None:
+    if not MODEL_NAME.fullmatch(name):
+        raise UsageError(
+            f"A model cannot be called {shown(name)} in URLs; use letters, digits, '.', '_' and '-' with "
+            "--name."
         )
 
 

@@ -71,7 +71,9 @@ class Server:
             connection.close()
 
     def get(self, path: str, **headers: str) -> Reply:
-        return self.ask("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return self.ask(
+            "GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
 
     def predict(self, asked: Any, **headers: str) -> Reply:
         body = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
@@ -89,7 +91,9 @@ class Server:
 
     def metric(self, name: str) -> float:
         lines = self.get("/metrics").content.decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+        return sum(
+            float(line.rpartition(" ")[2]) for line in lines if line.split("{")[0].split(" ")[0] == name
+        )
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -113,7 +117,7 @@ def read_reply(connection: socket.socket) -> Reply:
 
 @contextmanager
 def running(*command: str, **environment: str) -> Iterator[Server]:
-    """A server that a command starts; at the end it must stop in order, and have had nothing to complain of."""
+    """A server that a command starts; at the end it must stop in order, with nothing to complain of."""
     process = subprocess.Popen(
         [sys.executable, *command],
         env=os.environ | environment,

@@ -45,7 +45,9 @@ def test_image_files_in_base64(server: Server, model: Predictor, signature: dict
     check(found.json["predictions"], expected(model))
 
 
-@pytest.mark.parametrize("name", ["serving_default", "serving_uint8", "serving_int64", "serving_float64", None])
+@pytest.mark.parametrize(
+    "name", ["serving_default", "serving_uint8", "serving_int64", "serving_float64", None]
+)
 def test_pixels(server: Server, model: Predictor, name: str | None) -> None:
     pixels = [model.prepare(content).tolist() for content in FILES]
     found = server.predict(({"signature_name": name} if name else {}) | {"instances": pixels})
@@ -66,11 +68,13 @@ def test_by_columns_and_by_the_names_of_inputs(server: Server, model: Predictor)
         assert set(found.json) == {"outputs"}
         check(as_rows(found.json["outputs"]), wanted)
     check(server.predict({"instances": [{"image": one} for one in pixels]}).json["predictions"], wanted)
-    check(server.predict({"instances": [{"image_bytes": one} for one in contents]}).json["predictions"], wanted)
+    check(
+        server.predict({"instances": [{"image_bytes": one} for one in contents]}).json["predictions"], wanted
+    )
 
 
 def test_the_content_type_does_not_matter_to_predict(server: Server) -> None:
-    """curl sends that of a form unless it is told otherwise, as everybody does who follows TensorFlow's guide."""
+    """curl sends that of a form unless it is told otherwise, as in TensorFlow's guide."""
     body = json.dumps({"instances": [in_base64(FILES[0])]}).encode()
     kind = {"content-type": "application/x-www-form-urlencoded"}
     assert server.ask("POST", "/v1/models/model/versions/1:predict", body, kind).status == 200
@@ -138,8 +142,13 @@ def test_the_page_needs_nothing_from_elsewhere(server: Server) -> None:
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "unsafe" not in page.headers["content-security-policy"]
-    texts = [page.content.decode(), *(server.get(path).content.decode() for path in ("/page.js", "/page.css"))]
-    assert not [text for text in texts if "http:" in text or "https:" in text or "//" in text.replace("// ", "")]
+    texts = [
+        page.content.decode(),
+        *(server.get(path).content.decode() for path in ("/page.js", "/page.css")),
+    ]
+    assert not [
+        text for text in texts if "http:" in text or "https:" in text or "//" in text.replace("// ", "")
+    ]
     assert "<script>" not in texts[0]
     assert "style=" not in texts[0]
     assert not re.findall(r"\son\w+=", texts[0])

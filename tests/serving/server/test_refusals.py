@@ -94,7 +94,8 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
     "a wrong signature": ({"signature_name": "serve", "instances": [PIXELS]}, "no signature 'serve'"),
     "no signature": ({"signature_name": 3, "instances": [PIXELS]}, "no signature 3"),
     "bytes for pixels": (
-        {"signature_name": "serving_default", "instances": [in_base64(GOOD)]}, "must be nested lists of pixels"
+        {"signature_name": "serving_default", "instances": [in_base64(GOOD)]},
+        "must be nested lists of pixels",
     ),
     "pixels for bytes": ({"signature_name": "serving_bytes", "instances": [PIXELS]}, "in base64"),
     "halves for whole numbers": (
@@ -154,10 +155,17 @@ BAD_FORMS = {
     "cut off": (form(("a.png", GOOD))[:-30], FORM_TYPE, 400, "cut off"),
     "another boundary": (form(("a.png", GOOD)), "multipart/form-data; boundary=other", 400, "cannot be read"),
     "no boundary": (form(("a.png", GOOD)), "multipart/form-data", 400, ""),
-    "a long boundary": (form(("a.png", GOOD)), "multipart/form-data; boundary=" + "b" * 999, 400, "cannot be read"),
-    "another field": (form(("a.png", GOOD), field='name="image"'), FORM_TYPE, 400, "a field 'image'; only 'file'"),
+    "a long boundary": (
+        form(("a.png", GOOD)), "multipart/form-data; boundary=" + "b" * 999, 400, "cannot be read"
+    ),
+    "another field": (
+        form(("a.png", GOOD), field='name="image"'), FORM_TYPE, 400, "a field 'image'; only 'file'"
+    ),
     "many headers": (
-        form(("a.png", GOOD)).replace(b"Content-D", b"X: y\r\n" * 99 + b"Content-D"), FORM_TYPE, 400, "cannot be read"
+        form(("a.png", GOOD)).replace(b"Content-D", b"X: y\r\n" * 99 + b"Content-D"),
+        FORM_TYPE,
+        400,
+        "cannot be read",
     ),
     "a long header": (form(("a" * 9999, GOOD)), FORM_TYPE, 400, "cannot be read"),
     "JSON": (b"{}", "application/json", 415, "this is 'application/json'"),
@@ -201,7 +209,9 @@ def test_a_body_at_the_limit_is_taken_and_one_byte_more_is_not(server: Server) -
 
 def test_slow_senders_are_not_waited_for(server: Server) -> None:
     """While they dawdle, others are answered."""
-    head = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: 500\r\n\r\n"
+    head = (
+        b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: 500\r\n\r\n"
+    )
     slow = [socket.create_connection(server.address, timeout=60) for _ in range(50)]
     for number, connection in enumerate(slow):
         connection.sendall([head + b"a", head, head[:40], b"", b"GET /"][number % 5])
@@ -245,7 +255,8 @@ def test_clients_that_leave_are_forgotten(server: Server) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET / HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n",
-     b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
+     b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+     b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
      b"GET / HTTP/1.1\r\nx: " + b"y" * 20_000 + b"\r\n\r\n",
      b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"],
     ids=["TLS", "no host", "nonsense", "two hosts", "negative length", "a long header", "two lengths"],
@@ -255,7 +266,14 @@ def test_what_is_not_http(server: Server, content: bytes) -> None:
 
 
 def test_paths_and_methods_that_are_not_served(server: Server) -> None:
-    for path in ("/nothing", "/v1/models/other", "/v1/models/model/versions/2", "/docs", "/../../etc/passwd", "/%00"):
+    for path in (
+        "/nothing",
+        "/v1/models/other",
+        "/v1/models/model/versions/2",
+        "/docs",
+        "/../../etc/passwd",
+        "/%00",
+    ):
         found = server.get(path)
         assert found.status == 404
         assert "/v1/models/model" in found.error
@@ -275,9 +293,24 @@ def test_paths_and_methods_that_are_not_served(server: Server) -> None:
 def test_names_that_the_server_does_not_know(server: Server) -> None:
     """A page elsewhere can have its own name lead here, but not call another one."""
     port = server.address[1]
-    for host in ("127.0.0.1", "localhost", f"localhost:{port}", "LOCALHOST.", "[::1]:8501", "images.example", "10.0.0.7"):
+    for host in (
+        "127.0.0.1",
+        "localhost",
+        f"localhost:{port}",
+        "LOCALHOST.",
+        "[::1]:8501",
+        "images.example",
+        "10.0.0.7",
+    ):
         assert server.get("/health", host=host).status == 200, host
-    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example", "", "[evil]"):
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "[evil]",
+    ):
         found = server.get("/health", host=host)
         assert found.status == 403, host
         assert "does not answer to the name" in found.error
@@ -310,6 +343,6 @@ def test_everything_at_once(server: Server) -> None:
 
     with ThreadPoolExecutor(32) as threads:
         assert all(threads.map(ask, range(150)))
-    assert "status=\"500\"" not in server.get("/metrics").content.decode()
+    assert 'status="500"' not in server.get("/metrics").content.decode()
     assert server.metric("harness_serve_held_bytes") == 0
     assert server.metric("harness_serve_images") == 0
