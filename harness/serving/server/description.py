@@ -75,7 +75,7 @@ def responses(answer: type[BaseModel], *more: int) -> dict[int | str, dict[str, 
         answer: the one with status 200.
         more: the statuses of refusals, beside those that any path may have.
     """
-    refusals = {
+    refusals: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorAnswer, "description": REFUSALS[status]} for status in (401, 403, *more)
     }
     return {200: {"model": answer}, **refusals}
