@@ -3,9 +3,9 @@
     python -m benchmarks.serving path/to/bundle --clients 200 --seconds 10 --repeats 3
 
 Every client keeps its connection, sends one image as pixels (`{"instances": [pixels]}`, which both take),
-waits for the answer, and sends the next. The servers take turns, each started anew; what happens in the first
-seconds does not count. A third arm is `harness serve` with hostile clients among the others: empty bodies, what
-claims to be a gigabyte, what is no image, a decompression bomb, a cut-off JPEG, wrong JSON, and slow senders.
+waits for the answer, and sends the next. The servers take turns, each started anew; what happens in the
+first seconds does not count. A third arm is `harness serve` with hostile clients among the others: empty bodies,
+what claims to be a gigabyte, what is no image, a decompression bomb, a cut-off JPEG, wrong JSON, slow senders.
 Each of them must get the status that its fault has, and all others right answers.
 
 Of every run: answers a second, median and 99th percentile of the time to an answer, answers that were wrong,
@@ -328,11 +328,8 @@ def render(runs: dict[str, list[dict[str, Any]]]) -> str:
 
     rows = []
     for arm, found in runs.items():
-        times = (
-            f"{median(arm, 'answers_per_second') / median(MLFLOW, 'answers_per_second'):.1f}"
-            if MLFLOW in runs
-            else ""
-        )
+        rate = median(arm, "answers_per_second")
+        times = f"{rate / median(MLFLOW, 'answers_per_second'):.1f}" if MLFLOW in runs else ""
         hostile = sum(sum(run["hostile"].values()) for run in found)
         wrong = sum(sum(run["wrong"].values()) for run in found)
         rows.append(

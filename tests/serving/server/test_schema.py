@@ -29,7 +29,8 @@ def test_the_description_holds(server: Server) -> None:
     examples, seconds = ("200", "240") if FULL else ("5", "10")
     done = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json", "--no-color",
-         "--no-shrink", "--checks", ",".join(CHECKS), "--max-examples", examples, "--max-time", seconds, "--seed", "1",
+         "--no-shrink", "--checks", ",".join(CHECKS), "--max-examples", examples, "--max-time", seconds,
+         "--seed", "1",
          "--generation-database", "none", "--continue-on-failure"],
         capture_output=True,
         text=True,
