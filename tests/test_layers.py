@@ -56,7 +56,6 @@ ALLOWED: dict[str, set[str]] = {
         "experiment", "metrics", "paths", "predictions", "records", "seeds", "study", "tracking",
     },
     "deploy": {"data", "errors", "model", "paths", "records", "registry", "study"},
-    "serving": {"data", "deploy", "errors", "machine", "messages", "paths"},
     "reproducing": {
         "clock", "data", "engine", "errors", "experiment", "machine", "model_weights", "paths", "records",
         "study", "sweeping",
@@ -64,6 +63,10 @@ ALLOWED: dict[str, set[str]] = {
     "confirmation": {
         "analysis", "clock", "comparison", "data", "deploy", "engine", "errors", "experiment", "metrics",
         "paths", "records", "seeds", "study", "sweeping", "tracking",
+    },
+    "serving": {
+        "analysis", "confirmation", "data", "deploy", "errors", "machine", "messages", "paths", "study",
+        "tracking",
     },
     "library": {
         "analysis", "confirmation", "deploy", "errors", "experiment", "paths", "proposal", "records",
@@ -78,7 +81,7 @@ ALLOWED: dict[str, set[str]] = {
 """By room of the package, the other rooms that it may import from."""
 HEAVY_ONLY_IN: dict[str, set[str]] = {
     "tensorflow": {"model", "train", "deploy", "engine", "serving"},
-    "keras": {"model", "train", "deploy", "library"},
+    "keras": {"model", "train", "deploy", "library", "serving"},
     "mlflow": {"tracking"},
     "optuna": {"analysis", "schedulers", "sweeping", "tracking"},
 }

@@ -81,8 +81,8 @@ def open_bundle(place: Path) -> OpenBundle:
         more = len(problems) - NAMED
         raise ServingError(
             f"The bundle {place} is not as it was exported: {'; '.join(problems[:NAMED])}"
-            f"{f'; and {more:,} more' if more > 0 else ''}. It is not used. Export it again, or fetch it again "
-            "from where it came."
+            f"{f'; and {more:,} more' if more > 0 else ''}. It is not used. Export it again, or fetch it "
+            "again from where it came."
         )
     metadata = read_metadata(folder)
     model = folder / KERAS_MODEL

@@ -92,7 +92,7 @@ def predictor_of(source: ModelSource) -> Predictor:
     """
     try:
         if sha256_of(source.file) != source.sha256:
-            raise ServingError(f"The model file {source.file} was changed: its SHA-256 is another one.")
+            raise ServingError(f"The model file {source.file} was changed (SHA-256).")
         network = load_safely(source.file)
     except OSError as error:
         raise ServingError(f"The model file {source.file} cannot be read: {error.strerror}.") from error
@@ -101,8 +101,8 @@ def predictor_of(source: ModelSource) -> Predictor:
     shapes = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
     if shapes != ((None, *source.image_shape), (None, len(source.classes))):
         raise ServingError(
-            f"The model file {source.file} is not from images {source.image_shape} to "
-            f"{len(source.classes)} classes, as is said beside it: its shapes are {shapes[0]} and {shapes[1]}."
+            f"The model file {source.file} does not make {len(source.classes)} classes of images "
+            f"{source.image_shape}, as is said beside it: its shapes are {shapes[0]} and {shapes[1]}."
         )
     return Predictor(source, network, _graph(network, source.image_shape))
 

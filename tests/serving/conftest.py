@@ -76,3 +76,23 @@ def paint(file: Path, colour: str, seed: int = 0, size: tuple[int, int] = (30, 2
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.astype(np.uint8)).save(file, **options)
     return file
+
+
+def film(file: Path, pictures: list[Any], frames: int, size: tuple[int, int] = (64, 48)) -> Path:
+    """A video of 10 frames a second: so many of each picture, which is a colour's name or uint8 (H, W, 3)."""
+    import av
+
+    codec = {".webm": "libvpx-vp9", ".avi": "mpeg4"}.get(file.suffix, "libx264")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    drawn = [
+        np.full((size[1], size[0], 3), COLOURS[one], np.uint8) if isinstance(one, str) else one
+        for one in pictures
+    ]
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = *drawn[0].shape[:2], "yuv420p"
+        for pixels in drawn:
+            for _ in range(frames):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return file

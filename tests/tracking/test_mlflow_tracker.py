@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from harness.errors import StudyError
+from harness.errors import StudyError, UsageError
 from harness.paths import StudyPaths, sha256_of
 from harness.records import (
     ConfigurationRefused,
@@ -36,6 +36,7 @@ from harness.records import (
 from harness.tracking.mlflow_content import trial_run_name
 from harness.tracking.mlflow_origin import origin_of_run
 from harness.tracking.mlflow_reader import tracked_runs
+from harness.tracking.mlflow_registered import run_of_model
 from harness.tracking.mlflow_tracker import MlflowTracker
 
 pytestmark = pytest.mark.slow
@@ -354,6 +355,28 @@ def test_artifacts_hold_the_tables_and_the_traceback(
         origin_of_run(uri, runs[PARENT])
     with pytest.raises(StudyError, match="no run"):
         origin_of_run(uri, "0" * 32)
+
+
+def test_the_address_of_a_model_leads_to_its_run(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+) -> None:
+    MlflowTracker(uri, "pets", paths).apply(log)
+    experiment = client.get_experiment_by_name("pets")
+    assert experiment is not None
+    runs = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment.experiment_id])}
+    (model,) = client.search_logged_models([experiment.experiment_id])
+    client.create_registered_model("pets")
+    client.create_model_version("pets", f"models:/{model.model_id}", model_id=model.model_id)
+    client.create_model_version("pets", f"models:/{model.model_id}", run_id=runs[FIRST])
+    client.set_registered_model_alias("pets", "champion", "1")
+    for address in ("pets@champion", "pets/1", "pets/2", model.model_id):
+        assert run_of_model(uri, f"models:/{address}") == runs[FIRST], address
+    for address in ("pets@challenger", "pets/3", "cats@champion", "m-0123"):
+        with pytest.raises(StudyError, match=f"MLflow has no model models:/{address} that"):
+            run_of_model(uri, f"models:/{address}")
+    for address in ("pets", "pets/latest", "", "pets@a/1"):
+        with pytest.raises(UsageError, match="write models:/NAME@ALIAS"):
+            run_of_model(uri, f"models:/{address}")
 
 
 @pytest.mark.parametrize("crash_after", [1, 4, 7, 9, 11, 15])

@@ -6,7 +6,9 @@ from harness.cli.tables.columns import print_aside
 from harness.cli.tables.confirmation import champion_sentence, print_findings
 from harness.cli.tables.evaluation import print_evaluation
 from harness.cli.tables.json_text import print_json
+from harness.cli.tables.neighbours import print_neighbours
 from harness.cli.tables.plan import print_plan
+from harness.cli.tables.predictions import print_agreement, print_csv, print_predictions
 from harness.cli.tables.ranking import print_ranking
 from harness.cli.tables.reproduction import print_reproduction, reproduction_dict
 from harness.cli.tables.status import print_status
@@ -14,13 +16,17 @@ from harness.cli.tables.trial import print_trial
 
 __all__ = [
     "champion_sentence",
+    "print_agreement",
     "print_aside",
     "print_audit",
     "print_checks",
+    "print_csv",
     "print_evaluation",
     "print_findings",
     "print_json",
+    "print_neighbours",
     "print_plan",
+    "print_predictions",
     "print_ranking",
     "print_reproduction",
     "print_status",
