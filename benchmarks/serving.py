@@ -4,9 +4,9 @@
 
 Every client keeps its connection, sends one image as pixels (`{"instances": [pixels]}`, which both take),
 waits for the answer, and sends the next. The servers take turns, each started anew; what happens in the
-first seconds does not count. A third arm is `harness serve` with hostile clients among the others: empty bodies,
-what claims to be a gigabyte, what is no image, a decompression bomb, a cut-off JPEG, wrong JSON, slow senders.
-Each of them must get the status that its fault has, and all others right answers.
+first seconds does not count. A third arm is `harness serve` with hostile clients among the others: empty
+bodies, what claims to be a gigabyte, what is no image, a decompression bomb, a cut-off JPEG, wrong JSON, slow
+senders. Each of them must get the status that its fault has, and all others right answers.
 
 Of every run: answers a second, median and 99th percentile of the time to an answer, answers that were wrong,
 and the memory of the server's processes when the clients begin to be counted and when they have ended. With
@@ -337,8 +337,10 @@ def render(runs: dict[str, list[dict[str, Any]]]) -> str:
              f"{median(arm, 'p99_ms'):.0f}", wrong, hostile, f"{median(arm, 'memory_before_mib'):.0f}",
              f"{median(arm, 'memory_after_mib'):.0f}"]
         )  # fmt: skip
-    headers = ("server", "answers/s", "times mlflow's", "median, ms", "p99, ms", "wrong answers", "hostile, refused",
-               "memory before, MiB", "after, MiB")  # fmt: skip
+    headers = (
+        "server", "answers/s", "times mlflow's", "median, ms", "p99, ms", "wrong answers", "hostile, refused",
+        "memory before, MiB", "after, MiB",
+    )  # fmt: skip
     return table(headers, rows)
 
 

@@ -112,7 +112,7 @@ def _object(body: bytes) -> dict[str, Any]:
         raise Refusal(400, 'The body must be a JSON object, such as {"instances": [...]}.')
     for key in found:
         if key not in KEYS:
-            raise Refusal(400, f"The body has an unknown key {shown(key)}{nearest(key, KEYS)}.")
+            raise Refusal(400, f"The body has an unknown key {shown(key)}{nearest(key, KEYS) or '.'}")
     return found
 
 
@@ -187,4 +187,4 @@ def _pixels(
 
 
 def _is_whole(value: float) -> bool:
-    return value == int(value)
+    return isinstance(value, int) or value.is_integer()

@@ -44,6 +44,7 @@ async def ask(made: Batcher, images: Any, pause: float = 0.0) -> Any:
         return await place.classify(images)
 
 
+@settings(deadline=None)
 @given(waiting=st.integers(1, 200))
 def test_sizes_waste_little(waiting: int) -> None:
     size = size_for(waiting)
@@ -197,12 +198,24 @@ def test_a_model_that_fails_is_told_of_and_runs_again() -> None:
 
 
 def test_what_waits_is_answered_before_the_end() -> None:
-    made, _ = batcher()
+    going = threading.Event()
+    going.set()
+
+    def slow(images: Any) -> Any:
+        assert going.wait(20)
+        return double(images)
+
+    made, _ = batcher(slow)
+    going.clear()
 
     async def stop_meanwhile() -> Any:
         asked = [asyncio.create_task(ask(made, np.ones((9, *SHAPE), np.float32))) for _ in range(20)]
-        await asyncio.sleep(0)
-        await asyncio.to_thread(made.stop)
+        await asyncio.sleep(0.1)
+        stopping = asyncio.create_task(asyncio.to_thread(made.stop))
+        await asyncio.sleep(0.1)
+        assert not made.is_running()
+        going.set()
+        await stopping
         return await asyncio.gather(*asked)
 
     assert len(asyncio.run(stop_meanwhile())) == 20

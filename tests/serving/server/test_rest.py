@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.serving.server.access import host_name
@@ -48,7 +48,7 @@ def read(body: bytes) -> PredictRequest | Refusal:
 
 
 @given(asked=ASKED)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_is_asked(asked: Any) -> None:
     read(json.dumps(asked).encode())
 
@@ -60,7 +60,7 @@ def test_whatever_the_bytes_are(body: bytes) -> None:
 
 
 @given(images=st.lists(IMAGE, min_size=1, max_size=3), by_column=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_pixels_are_what_was_sent(images: Any, *, by_column: bool) -> None:
     found = read(json.dumps({"inputs" if by_column else "instances": images}).encode())
     assert isinstance(found, PredictRequest)
@@ -70,6 +70,7 @@ def test_pixels_are_what_was_sent(images: Any, *, by_column: bool) -> None:
     np.testing.assert_array_equal(found.images, np.array(images, np.float32))
 
 
+@settings(deadline=None)
 @given(contents=st.lists(st.binary(max_size=20), min_size=1, max_size=3))
 def test_bytes_are_what_was_sent(contents: list[bytes]) -> None:
     instances = [{"b64": base64.b64encode(content).decode()} for content in contents]
@@ -78,6 +79,7 @@ def test_bytes_are_what_was_sent(contents: list[bytes]) -> None:
     assert found.images == tuple(contents)
 
 
+@settings(deadline=None)
 @given(
     contents=st.lists(
         st.tuples(st.text("abcé .", min_size=1), st.binary(max_size=200)), min_size=1, max_size=3
