@@ -124,9 +124,10 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
     "negative": (ragged(lambda pixels: pixels[3][4].__setitem__(1, -1)), "pixels from -1 to 0"),
     "too bright": (ragged(lambda pixels: pixels[3][4].__setitem__(1, 256)), "pixels from 0 to 256"),
     "huge": (ragged(lambda pixels: pixels[3][4].__setitem__(1, 10**400)), ""),
-    "beyond floats": (json.dumps({"instances": [PIXELS]}).replace("0", "1e999", 1).encode(), ""),
+    "beyond floats": (b'{"instances": [' + json.dumps(PIXELS).replace("0", "1e999", 1).encode() + b"]}", ""),
     "beyond whole numbers": (
-        json.dumps({"signature_name": "serving_int64", "instances": [PIXELS]}).replace("0", "1e999", 1).encode(),
+        b'{"signature_name": "serving_int64", "instances": ['
+        + json.dumps(PIXELS).replace("0", "1e999", 1).encode() + b"]}",
         "",
     ),
 }  # fmt: skip
