@@ -40,6 +40,7 @@ COMMANDS = (
     Command(SHIP, "harness.cli.predict"),
     Command(SHIP, "harness.cli.explain"),
     Command(SHIP, "harness.cli.similar"),
+    Command(SHIP, "harness.cli.serve"),
     Command(CARE, "harness.cli.sync"),
     Command(CARE, "harness.cli.verify"),
     Command(CARE, "harness.cli.reproduce"),
