@@ -17,9 +17,6 @@ from hypothesis import HealthCheck, settings
 
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 
-# Before any test module imports it: what TensorFlow's C++ side says of itself is not pytest's to capture.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 # How long an example takes says more of the machine's load than of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")

@@ -6,7 +6,6 @@ import getpass
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +36,8 @@ from harness.tracking.mlflow_content import trial_run_name
 from harness.tracking.mlflow_origin import origin_of_run
 from harness.tracking.mlflow_reader import tracked_runs
 from harness.tracking.mlflow_tracker import MlflowTracker
+from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
+from tests.conftest import keep_tables
 
 pytestmark = pytest.mark.slow
 
@@ -147,6 +148,11 @@ def ended(trial: int, state: Any, score: float | None, time: int, *, epoch: int 
     )
 
 
+@pytest.fixture(autouse=True)
+def tables(own_workplace: Path, mlflow_tables: Path) -> None:
+    keep_tables(mlflow_tables)
+
+
 @pytest.fixture
 def uri(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/mlflow.db"
@@ -167,8 +173,9 @@ def log(paths: StudyPaths) -> list[LogRecord]:
 
 
 @pytest.fixture
-def client(uri: str) -> Iterator[MlflowClient]:
-    yield MlflowClient(uri)
+def client(uri: str) -> MlflowClient:
+    ensure_store(uri, create_mlflow_tables)
+    return MlflowClient(uri)
 
 
 def experiment_of(client: MlflowClient) -> str:
