@@ -13,6 +13,8 @@ STAMP := $(VENV)/.installed
 TRIALS ?= 50
 # Tests run in two processes, file by file, in the order that tests/conftest.py gives them.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# They start hundreds of processes, each of which would else compile the package anew where this is set.
+test test-full test-fast test-faults test-faults-long: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: sweep test test-faults test-faults-long test-full test-fast docs check format bench-setup clean
 
