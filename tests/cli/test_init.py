@@ -281,7 +281,10 @@ def test_a_built_in_experiment_goes_before_a_folder_of_its_name(capsys: pytest.C
     assert "found  ./photos: 8 images" in err
 
 
-QUICK = ("--trials", "1", "--epochs", "1", "--set", "scheduler={kind: none}", "--set", "search.workers=1")
+QUICK = (
+    "--trials", "1", "--epochs", "1", "--set", "scheduler={kind: none}", "--set", "search.workers=1",
+    "--set", "training.precision=float32",
+)  # fmt: skip
 """What makes a sweep short."""
 
 

@@ -227,7 +227,8 @@ def test_another_experiment_does_not_go_on_in_the_same_study() -> None:
 
 
 def test_one_configuration_is_trained_and_then_tested() -> None:
-    done = harness("train", "baseline", "--dataset", "digits", "--epochs", "2", "--study", "one", "--json")
+    quick = ["--epochs", "2", "--set", "training.precision=float32"]
+    done = harness("train", "baseline", "--dataset", "digits", *quick, "--study", "one", "--json")
     assert json.loads(done.stdout) == {}  # all images are trained on
     assert "test set sealed: never opened" in done.stderr
     assert "harness confirm one --as-is" in done.stderr
