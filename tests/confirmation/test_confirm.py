@@ -80,18 +80,8 @@ def test_mistakes(study: StudyPaths, arguments: list[str], code: int, said: str)
 
 def test_another_study_of_that_name_is_not_touched(study: StudyPaths) -> None:
     study.folder.rename(StudyPaths.of("s.confirm").folder)
-    harness(
-        "sweep",
-        "quickstart",
-        "--trials",
-        "1",
-        "--epochs",
-        "1",
-        "--study",
-        "s",
-        "--set",
-        "dataset.limit_train=200",
-    )
+    quick = ["--trials", "1", "--epochs", "1", "--set", "training.precision=float32"]
+    harness("sweep", "quickstart", "--study", "s", "--set", "dataset.limit_train=200", *quick)
     done = harness("confirm", "s", code=1)
     assert "There is a study called s.confirm that confirms another one" in done.stderr
 

@@ -6,7 +6,6 @@ import getpass
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +37,8 @@ from harness.tracking.mlflow_origin import origin_of_run
 from harness.tracking.mlflow_reader import tracked_runs
 from harness.tracking.mlflow_registered import run_of_model
 from harness.tracking.mlflow_tracker import MlflowTracker
+from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
+from tests.conftest import keep_tables
 
 pytestmark = pytest.mark.slow
 
@@ -148,6 +149,11 @@ def ended(trial: int, state: Any, score: float | None, time: int, *, epoch: int 
     )
 
 
+@pytest.fixture(autouse=True)
+def tables(own_workplace: Path, mlflow_tables: Path) -> None:
+    keep_tables(mlflow_tables)
+
+
 @pytest.fixture
 def uri(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/mlflow.db"
@@ -168,8 +174,9 @@ def log(paths: StudyPaths) -> list[LogRecord]:
 
 
 @pytest.fixture
-def client(uri: str) -> Iterator[MlflowClient]:
-    yield MlflowClient(uri)
+def client(uri: str) -> MlflowClient:
+    ensure_store(uri, create_mlflow_tables)
+    return MlflowClient(uri)
 
 
 def experiment_of(client: MlflowClient) -> str:
