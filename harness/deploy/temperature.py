@@ -97,8 +97,6 @@ def scaled(source: TrainedModel, scaling: TemperatureScaling) -> Iterator[Traine
         ExportError: the model's file or what was recorded beside it is missing or damaged, or the model does
             not end with a softmax.
     """
-    from harness.model.network import with_temperature
-
     check_file(source)
     split, indices, recorded = recorded_predictions(source.file)
     logits = scaling.validation.logits
@@ -107,7 +105,10 @@ def scaled(source: TrainedModel, scaling: TemperatureScaling) -> Iterator[Traine
             f"The predictions that were stored beside {source.file} contradict each other, so that no "
             "temperature can be relied on. Export the model without temperature scaling."
         )
-    network = with_temperature(load_safely(source.file), scaling.temperature)
+    plain = load_safely(source.file)
+    from harness.model.network import with_temperature  # which takes Keras, that was imported quietly now
+
+    network = with_temperature(plain, scaling.temperature)
     if network is None:
         raise ExportError(
             f"The model {source.file} does not end with a softmax of logits, which a temperature could "
