@@ -47,7 +47,7 @@ def test_commands_about_a_study_take_it_as_their_argument() -> None:
     import typer
 
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    for name in ("export", "leaderboard", "report", "resume", "status", "sync", "verify"):
+    for name in ("ensemble", "export", "leaderboard", "report", "resume", "status", "sync", "verify"):
         arguments = [one for one in commands[name].params if one.param_type_name == "argument"]
         assert [one.name for one in arguments] == ["study"], name
         shown = [one for one in commands[name].params if "--study" in one.opts and not one.hidden]
