@@ -18,7 +18,9 @@ from harness.serving.server.refusal import Refusal
 TOKEN_VARIABLE = "HARNESS_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Those that change nothing, so that it does not matter which page sends them."""
-OPEN = frozenset({"/", "/page.js", "/page.css", "/health", "/health/live", "/health/ready", "/openapi.json"})
+OPEN = frozenset(
+    {"/", "/page.js", "/page.css", "/health", "/health/live", "/health/ready", "/openapi.json", "/docs"}
+)
 """What needs no token: it tells nothing of the model but its name."""
 Headers = Iterable[tuple[bytes, bytes]]
 

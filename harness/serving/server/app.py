@@ -21,13 +21,15 @@ from harness.serving.server.description import (
     responses,
     upload_body,
 )
+from harness.serving.server.docs_page import docs_page
 from harness.serving.server.refusal import Refusal, as_error
 from harness.serving.server.service import Service
 from harness.serving.server.signatures import VERSION, metadata, status
 from harness.serving.server.telemetry import CONTENT_TYPE, Telemetry
 
+HTML = "text/html; charset=utf-8"
 PAGE = {
-    "/": ("page.html", "text/html; charset=utf-8"),
+    "/": ("page.html", HTML),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
 }
@@ -57,6 +59,7 @@ def make_app(service: Service, name: str, described: dict[str, Any], telemetry: 
     _add_health(app, service, telemetry)
     _add_model(app, service, name, described)
     _add_errors(app, name)
+    _add_file(app, "/docs", docs_page(app.openapi()), HTML)
     return app
 
 
@@ -153,9 +156,7 @@ def _add_errors(app: FastAPI, name: str) -> None:
         if error.status_code == 405:
             sentence = f"{path} does not take {shown(request.method)}, only {headers.get('Allow', 'GET')}."
         else:
-            sentence = (
-                f"There is nothing at {path}; the model is at /v1/models/{name}, the rest in /openapi.json."
-            )
+            sentence = f"There is nothing at {path}; the model is at /v1/models/{name}, the rest in /docs."
         return _json(as_error(sentence), error.status_code, headers)
 
     async def failed(_: Request, __: Exception) -> Response:

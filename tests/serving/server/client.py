@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
-START_SECONDS = 240
+START_SECONDS = 500
 FIELD = 'name="file"; filename="{name}"'
 BOUNDARY = "a-boundary"
 

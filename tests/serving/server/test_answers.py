@@ -162,6 +162,10 @@ def test_the_description_is_served_and_has_every_path(server: Server) -> None:
     for path in ("/v1/models/model:predict", "/v1/models/model/versions/1:predict", "/predict"):
         assert "429" in paths[path]["post"]["responses"]
         assert "requestBody" in paths[path]["post"]
+    page = server.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert [path for path in paths if path not in page.content.decode()] == []
+    assert "<script" not in page.content.decode()
 
 
 def test_a_form_in_pieces_of_any_size(server: Server) -> None:

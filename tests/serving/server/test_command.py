@@ -42,7 +42,7 @@ def test_a_server_from_its_start_to_its_end(colours: Path) -> None:
         assert server.url.startswith("http://127.0.0.1:")
 
         # Without the token there is the page and whether the server is well, nothing else.
-        for path in ("/", "/page.js", "/health", "/health/live", "/openapi.json"):
+        for path in ("/", "/page.js", "/health", "/health/live", "/openapi.json", "/docs"):
             assert server.get(path).status == 200, path
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"},
                         {"authorization": f"Bearer {TOKEN}x"}, {"authorization": "Bearer "},

@@ -273,7 +273,7 @@ def test_paths_and_methods_that_are_not_served(server: Server) -> None:
         "/nothing",
         "/v1/models/other",
         "/v1/models/model/versions/2",
-        "/docs",
+        "/redoc",
         "/../../etc/passwd",
         "/%00",
     ):
