@@ -158,7 +158,7 @@ def test_a_time_limit_ends_a_sweep_that_can_be_resumed() -> None:
     few = ["--workers", "1", *QUICK]
     began = time.monotonic()
     harness("sweep", "--trials", "1", "--study", "first", *few)
-    limit = math.ceil(2 * (time.monotonic() - began))  # in which this machine, as busy as it is, gets to train
+    limit = math.ceil(2 * (time.monotonic() - began))  # so that it trains, however busy the machine
     done = harness("sweep", "--trials", "500", "--timeout", str(limit), "--study", "timed", *few)
     assert f"the time limit of {limit} s was reached" in done.stderr
     status = json.loads(harness("status", "timed", "--json").stdout)
