@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": {
         "experiment", "metrics", "paths", "predictions", "records", "seeds", "study", "tracking",
     },
-    "deploy": {"data", "errors", "model", "paths", "records", "registry", "study"},
+    "deploy": {"analysis", "data", "errors", "messages", "model", "paths", "records", "registry", "study"},
     "reproducing": {
         "clock", "data", "engine", "errors", "experiment", "machine", "model_weights", "paths", "records",
         "study", "sweeping",

@@ -19,20 +19,32 @@ def export(
     ] = None,
     run: Annotated[str | None, typer.Option("--run", help="An MLflow run id, instead of a trial.")] = None,
     out: OutOption = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            "--formats",
+            metavar="NAME,…",
+            help="Formats, separated by commas: keras (always there), saved_model, onnx, tflite_fp32, "
+            "tflite_fp16, tflite_int8. By default all whose libraries are installed.",
+        ),
+    ] = None,
+    zip_: Annotated[bool, typer.Option("--zip", help="Write the bundle as a .zip file, too.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is there.")] = False,
     json_: JsonOption = False,
     study_option: OldStudyOption = None,
 ) -> None:
-    """Export a model for deployment: Keras, SavedModel, labels, metadata, checksums; all verified.
+    """Export a model for deployment: Keras, SavedModel, ONNX, LiteRT, metadata, checksums; all verified.
 
-    Every file is loaded again and compared with what the trained model predicted for validation images, and
-    the SavedModel is tried on image files of every kind: the data set's own, and drawn ones.
+    Every file is loaded again with its own runtime and compared with the trained model on validation images,
+    and the SavedModel is tried on image files of every kind: the data set's own, and drawn ones.
     """
     from dataclasses import asdict
 
     from harness.cli.tables import print_json
+    from harness.cli.tables.formats import formats_lines
     from harness.confirmation.champion import champion_of
     from harness.deploy.export import export_model
+    from harness.deploy.parity import Parity
     from harness.deploy.trained import bundle_folder, trained_model
     from harness.errors import UsageError
     from harness.paths import StudyPaths
@@ -55,12 +67,30 @@ def export(
     source = trained_model(paths, state, chosen)
     typer.echo(f"exporting trial {chosen.number} of {paths.folder.name} …", err=True)
     target = out or bundle_folder(paths, chosen)
-    bundle = export_model(source, target, replace=replace)
+    bundle = export_model(
+        source,
+        target,
+        formats=formats_of(formats),
+        replace=replace,
+        archive=zip_,
+        progress=lambda step: typer.echo(f"  {step} …", err=True),
+    )
     for parity in bundle.parity:
-        typer.echo(f"  {parity.sentence()}", err=True)
+        if not isinstance(parity, Parity) or parity is bundle.parity[0]:  # the others are in the table
+            typer.echo(f"  {parity.sentence()}", err=True)
+    for line in formats_lines(bundle.figures):
+        typer.echo(line, err=True)
+    for sentence in bundle.left_out:
+        typer.echo(sentence, err=True)
     for warning in bundle.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if json_:
-        print_json(asdict(bundle) | {"folder": str(bundle.folder)})
+        archive = str(bundle.archive) if bundle.archive else None
+        print_json(asdict(bundle) | {"folder": str(bundle.folder), "archive": archive})
     else:
         print(target)
+
+
+def formats_of(text: str | None) -> list[str] | None:
+    """The names in `--formats`; None if it was not given."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

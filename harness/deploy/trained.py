@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.deploy.licences import licences
 from harness.errors import ExportError
 from harness.paths import StudyPaths, sha256_of
-from harness.records import Dataset
+from harness.records import Dataset, Evaluation
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 
@@ -28,6 +30,10 @@ class TrainedModel:
     """The study's folder of reference images; without one, they are taken from the prepared data."""
     max_pixels: int | None = None
     """Pixels of the largest image file that training has read, if that was limited."""
+    evaluations: tuple[Evaluation, ...] = ()
+    """How it does on the validation images and, if it was ever tried on them, on the test images."""
+    licences: dict[str, str] = field(default_factory=dict)
+    """Of the data and of the backbone, by these names."""
 
 
 def trained_model(paths: StudyPaths, state: StudyState, trial: Trial) -> TrainedModel:
@@ -53,6 +59,8 @@ def trained_model(paths: StudyPaths, state: StudyState, trial: Trial) -> Trained
         provenance=_provenance(state, trial),
         reference=paths.reference,
         max_pixels=state.experiment.dataset.max_pixels,
+        evaluations=tuple(trial.shown_evaluations),
+        licences=licences(state.experiment.dataset.source, trial.params),
     )
 
 
@@ -83,4 +91,12 @@ def _provenance(state: StudyState, trial: Trial) -> dict[str, Any]:
         "metrics": trial.final_metrics,
         "git_commit": study.git_commit,
         "versions": study.versions,
+        "trained": _day(trial.ended_ms),
     }
+
+
+def _day(milliseconds: int | None) -> str | None:
+    """The day in UTC, such as 2026-01-31; None if the time is not known."""
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()

@@ -46,7 +46,7 @@ def test_confirmed_tested_once_tagged_and_exported(study: StudyPaths) -> None:
     tagged = {run.info.run_name: run.data.tags.get("harness.champion") for run in runs}
     assert sorted(filter(None, tagged.values())) == sorted([str(champion), "true"])
     assert {run.data.tags.get("harness.confirms") for run in runs} == {None, "s"}
-    exported = harness("export", "s")
+    exported = harness("export", "s", "--formats", "saved_model")
     assert exported.stdout.strip() == f"exports/s.confirm-trial-{champion:05d}"
     assert Path(exported.stdout.strip(), "model.keras").is_file()
 

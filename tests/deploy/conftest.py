@@ -20,6 +20,7 @@ from harness.experiment.parameters import complete
 from harness.model.network import build, with_probabilities
 from harness.model.preprocessing import PixelStatistics
 from harness.paths import sha256_of
+from harness.records import Evaluation
 
 
 def draw_pets(folder: Path) -> None:
@@ -78,7 +79,65 @@ def pets_model(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
 
 @pytest.fixture(scope="session")
 def pets_bundle(pets_model: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return export_model(pets_model, tmp_path_factory.mktemp("bundle") / "pets")
+    return export_model(pets_model, tmp_path_factory.mktemp("bundle") / "pets", formats=["saved_model"])
+
+
+@pytest.fixture(scope="session")
+def digits_model(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    """A convolutional network that has learnt the digits, as a study would leave it."""
+    folder = tmp_path_factory.mktemp("digits")
+    dataset = prepare(DatasetConfig(), seed=0, progress=lambda *_: None, cache=folder / "cache")
+    arrays = load(dataset)
+    keras.utils.set_random_seed(0)
+    params = complete({"depth": 2, "width": 8, "dropout": 0.0})
+    network = build(params, dataset.image_shape, 10, PixelStatistics((78.0,), (96.0,)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(optimizer=keras.optimizers.Adam(0.01), loss=loss)
+    images, labels = arrays.train()
+    network.fit(images.astype(np.float32), labels, batch_size=32, epochs=4, verbose=0)
+    network = with_probabilities(network)
+    file = folder / "trial" / "model.keras"
+    file.parent.mkdir()
+    network.save(file)
+    images, labels = arrays.validation()
+    probabilities = keras.ops.convert_to_numpy(network(images.astype(np.float32)))
+    rows = reference_rows(len(images))
+    np.savez(
+        file.with_name("reference.npz"),
+        indices=rows,
+        probabilities=probabilities[rows],
+        split="validation",
+    )
+    keep_reference(folder / "reference", dataset)
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)
+    rows_of = [
+        {"class": name, "precision": 1.0, "recall": 1.0, "f1": 1.0, "support": int(confusion[index].sum())}
+        for index, name in enumerate(dataset.classes)
+    ]
+    accuracy = float(confusion.trace() / confusion.sum())
+    return TrainedModel(
+        file,
+        sha256_of(file),
+        dataset,
+        {"study": "digits", "trial": 0, "params": params},
+        reference=folder / "reference",
+        evaluations=(
+            Evaluation(
+                split="validation",
+                metrics={"accuracy": accuracy},
+                per_class=rows_of,
+                confusion=confusion.tolist(),
+            ),
+        ),
+        licences={"data": "CC-BY-4.0"},
+    )
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(digits_model: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The network in every format there is, and as an archive."""
+    return export_model(digits_model, tmp_path_factory.mktemp("bundle") / "digits", archive=True)
 
 
 @pytest.fixture(scope="session")

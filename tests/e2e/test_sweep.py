@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+import yaml
 from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
@@ -88,7 +89,7 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
     assert harness("verify").stdout.count("  ok  ") == 7
 
     folder = Path(harness("export", "--out", "bundle").stdout.strip())
-    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata = yaml.safe_load((folder / "metadata.yaml").read_text())
     assert metadata["provenance"]["trial"] == winner["trial"]
 
     client = mlflow_here()
@@ -114,7 +115,7 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
     subprocess.run(
         [sys.executable, "-c", script, f"{artifacts}/data/model.keras", "bundle/model.keras"], check=True
     )
-    again = harness("export", "--run", run.info.run_id, "--out", "again")
+    again = harness("export", "--run", run.info.run_id, "--out", "again", "--formats", "keras")
     assert Path(again.stdout.strip()) == Path("again")
 
 
