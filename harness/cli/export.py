@@ -92,5 +92,12 @@ def export(
 
 
 def formats_of(text: str | None) -> list[str] | None:
-    """The names in `--formats`; None if it was not given."""
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    """The names in `--formats`; None if it was not given, UsageError if there are none in it."""
+    from harness.errors import UsageError
+
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--formats names no format; the Keras model alone is: --formats keras")
+    return names

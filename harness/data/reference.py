@@ -73,7 +73,7 @@ def keep_reference(folder: Path, dataset: Dataset) -> None:
 
     assert reference.labels is not None
     assert reference.training is not None
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "images": reference.images,
         "labels": reference.labels,
         "indices": reference.indices,

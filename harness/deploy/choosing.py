@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -21,7 +21,8 @@ ALWAYS = "keras"
 class Choice:
     """Formats for one model."""
 
-    formats: tuple[ExportFormat, ...]
+    formats: Mapping[str, ExportFormat]
+    """By name."""
     left_out: tuple[str, ...] = ()
     """Why others are not among them, in sentences."""
 
@@ -58,7 +59,7 @@ def installed(names: Sequence[str] | None) -> Choice:
     if missing and names is not None:
         raise ExportError(f"The libraries of {', '.join(missing)} are not installed. To get them: {how}")
     left_out = f"Left out, for want of their libraries: {', '.join(missing)}. To get them: {how}"
-    kept = tuple(one for name, one in wanted.items() if name not in missing)
+    kept = {name: one for name, one in wanted.items() if name not in missing}
     return Choice(kept, (left_out,) if missing else ())
 
 
@@ -78,7 +79,7 @@ def fitting(
         ExportError: a format was named that does not suit.
     """
     reasons: dict[str, list[str]] = {}
-    for one in choice.formats:
+    for name, one in choice.formats.items():
         why = one.refuses(network)
         if not why and one.needs_training_images and not training_images:
             study = source.provenance.get("study", "STUDY")
@@ -87,18 +88,20 @@ def fitting(
                 f"there, harness resume {study} prepares it again and keeps a few."
             )
         if why:
-            reasons.setdefault(why, []).append(one.file)
+            reasons.setdefault(why, []).append(name)
     if reasons and named:
         raise ExportError(
-            " ".join(f"This model cannot be {', '.join(files)}: {why}" for why, files in reasons.items())
+            " ".join(
+                f"This model cannot be had as {', '.join(names)}: {why}" for why, names in reasons.items()
+            )
         )
-    refused = [f"Left out: {', '.join(files)}. {why}" for why, files in reasons.items()]
-    gone = {file for files in reasons.values() for file in files}
-    kept = tuple(one for one in choice.formats if one.file not in gone)
+    refused = [f"Left out: {', '.join(names)}. {why}" for why, names in reasons.items()]
+    gone = {name for names in reasons.values() for name in names}
+    kept = {name: one for name, one in choice.formats.items() if name not in gone}
     return Choice(kept, (*choice.left_out, *refused))
 
 
-def versions_of(formats: Sequence[ExportFormat]) -> dict[str, str]:
+def versions_of(formats: Iterable[ExportFormat]) -> dict[str, str]:
     """The installed versions of what users of some formats need, by distribution."""
     names = dict.fromkeys(name for one in formats for name in one.runtime)
     return {name: version(name) for name in (*names, "numpy") if _is_there(name)}

@@ -28,7 +28,7 @@ from harness.data.reference import Reference
 from harness.deploy.archive import write_archive
 from harness.deploy.artefact import Artefact, Figures, figures
 from harness.deploy.checksums import write_checksums
-from harness.deploy.choosing import fitting, installed, versions_of
+from harness.deploy.choosing import ALWAYS, fitting, installed, versions_of
 from harness.deploy.converter import Converter
 from harness.deploy.expected import (
     Compared,
@@ -131,9 +131,14 @@ def export_model(
         artefacts: list[Artefact] = []
 
         def fill(folder: Path) -> None:
-            for one in choice.formats:
+            for name, one in choice.formats.items():
                 progress(f"writing and trying {one.file}")
-                artefacts.append(_tried(one, model, folder, yardstick))
+                try:
+                    artefacts.append(_tried(one, model, folder, yardstick))
+                except ExportError as error:
+                    others = ",".join(other for other in choice.formats if other != name)
+                    way_on = f" To export without it: --formats {others}" if others and name != ALWAYS else ""
+                    raise ExportError(f"{error}{way_on}") from error
             _describe(folder, source, model, artefacts, yardstick)
 
         try:

@@ -113,7 +113,7 @@ def _formats(lines: Sequence[Figures]) -> str:
         for one in lines
     ]
     return f"""{head}{"".join(rows)}
-Each was loaded with its own runtime and compared with the trained model on images that it was not trained on.
+Each was loaded with its own runtime and compared with the trained model, on images that are not for testing.
 Times are medians and 95th percentiles on the machine that exported it, on its CPU (`model.keras`: on its GPU,
 if it has one).
 """

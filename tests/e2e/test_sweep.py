@@ -88,7 +88,11 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
 
     assert harness("verify").stdout.count("  ok  ") == 7
 
-    folder = Path(harness("export", "--out", "bundle").stdout.strip())
+    exported = harness("export", "--out", "bundle", "--zip")
+    folder = Path(exported.stdout.strip())
+    assert exported.stderr.count("306 of 306") >= 4, "a table with what each format comes to"
+    assert "model_int8.tflite" in exported.stderr
+    assert Path("bundle.zip").is_file()
     metadata = yaml.safe_load((folder / "metadata.yaml").read_text())
     assert metadata["provenance"]["trial"] == winner["trial"]
 

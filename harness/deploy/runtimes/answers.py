@@ -84,7 +84,7 @@ def answers_of(runtime: str, model: Path, images: Images) -> Answers:
     with tempfile.TemporaryDirectory(prefix="harness-") as folder:
         given, answered = Path(folder, "images.npy"), Path(folder, "answers.npz")
         np.save(given, images)
-        script = [str(ROOT_RUN), str(ROOM / f"{runtime}.py")]
+        script = [run.__file__, str(ROOM / f"{runtime}.py")]
         try:
             done = subprocess.run(
                 [sys.executable, "-P", *script, str(model), str(given), str(answered)],
@@ -96,13 +96,13 @@ def answers_of(runtime: str, model: Path, images: Images) -> Answers:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise ExportError(f"{model.name} gave no answer within {SECONDS} s.") from error
+            raise ExportError(
+                f"{model.name} gave no answer within {SECONDS} s. Nothing was exported."
+            ) from error
         if done.returncode != 0:
-            raise ExportError(f"{model.name} gives no answer: {how_it_ended(done.returncode, done.stderr)}")
+            reason = how_it_ended(done.returncode, done.stderr)
+            raise ExportError(f"{model.name} gives no answer: {reason} Nothing was exported.")
         return _read(answered)
-
-
-ROOT_RUN = ROOM / "run.py"
 
 
 def _read(file: Path) -> Answers:
