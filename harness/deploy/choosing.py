@@ -91,9 +91,7 @@ def fitting(
             reasons.setdefault(why, []).append(name)
     if reasons and named:
         raise ExportError(
-            " ".join(
-                f"This model cannot be had as {', '.join(names)}: {why}" for why, names in reasons.items()
-            )
+            " ".join(f"This model cannot be {', '.join(names)}. {why}" for why, names in reasons.items())
         )
     refused = [f"Left out: {', '.join(names)}. {why}" for why, names in reasons.items()]
     gone = {name for names in reasons.values() for name in names}

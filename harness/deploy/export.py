@@ -43,6 +43,7 @@ from harness.deploy.loading import load_safely
 from harness.deploy.metadata import metadata
 from harness.deploy.model_card import model_card
 from harness.deploy.parity import Parity, Probabilities, compare, pixels_parity
+from harness.deploy.predicting import predict
 from harness.deploy.samples import sample
 from harness.deploy.trained import TrainedModel, check_file
 from harness.deploy.trying_files import files_parity
@@ -125,7 +126,7 @@ def export_model(
     fresh = temporary_beside(target)
     with Converter(source.file, given) as converter:
         model = ModelToExport(source.file, network, dataset, source.max_pixels or MAX_PIXELS, converter)
-        trained = compare(KERAS_MODEL, model.predict(reference.images), recorded)
+        trained = compare(KERAS_MODEL, predict(network, reference.images), recorded)
         compared = compared_images(source.dataset, reference)
         yardstick = _Yardstick(reference, compared, model.predict(compared.images))
         artefacts: list[Artefact] = []

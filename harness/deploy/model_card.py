@@ -114,8 +114,7 @@ def _formats(lines: Sequence[Figures]) -> str:
     ]
     return f"""{head}{"".join(rows)}
 Each was loaded with its own runtime and compared with the trained model, on images that are not for testing.
-Times are medians and 95th percentiles on the machine that exported it, on its CPU (`model.keras`: on its GPU,
-if it has one).
+Times are medians and 95th percentiles on the processor of the machine that exported it.
 """
 
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     Images = npt.NDArray[np.uint8]
     Probabilities = npt.NDArray[np.float32]
 
-BATCH = 32
-"""Images that are predicted at a time."""
-
 
 class Convert(Protocol):
     """Has a model converted in a process of its own, which may crash."""
@@ -55,14 +52,10 @@ class ModelToExport:
     """Used by formats whose converter is another library."""
 
     def predict(self, images: Images) -> Probabilities:
-        """What the trained model makes of raw pixels uint8 (N, H, W, C): float32 (N, K)."""
-        import numpy as np
+        """What the trained model makes of raw pixels uint8 (N, H, W, C) on the CPU: float32 (N, K)."""
+        from harness.deploy.predicting import predict_on_cpu
 
-        parts = [
-            self.network(images[start : start + BATCH].astype("float32")).numpy()
-            for start in range(0, len(images), BATCH)
-        ]
-        return np.concatenate(parts)
+        return predict_on_cpu(self.network, images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from harness.paths.bundle import KERAS_MODEL
 from harness.records import Dataset
 
 if TYPE_CHECKING:
-    from harness.deploy.formats.format import Images, Probabilities
+    from harness.deploy.formats.format import Images
     from harness.deploy.runtimes.answers import Answers
 
 
@@ -21,15 +21,11 @@ def _write(model: ModelToExport, target: Path) -> None:
 
 def _answer(file: Path, _: Dataset, images: Images) -> Answers:
     from harness.deploy.loading import load_safely
+    from harness.deploy.predicting import predict_on_cpu
     from harness.deploy.runtimes.answers import answers_here
 
     network = load_safely(file)
-
-    def predict(some: Images) -> Probabilities:
-        probabilities: Probabilities = network(some.astype("float32")).numpy()
-        return probabilities
-
-    return answers_here(predict, images)
+    return answers_here(lambda some: predict_on_cpu(network, some), images)
 
 
 def _usage(dataset: Dataset, _: tuple[str, ...]) -> str:
