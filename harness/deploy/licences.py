@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.model.backbones import BACKBONES
+from harness.model.families import FAMILIES
 from harness.records import Params
 
 UNKNOWN = "unknown"
@@ -22,8 +23,8 @@ def licences(source: str, params: Params) -> dict[str, str]:
         params: of the trial.
     """
     found = {"data": DATA.get(source, UNKNOWN)}
-    name = params.get("backbone")
-    if name is not None:
-        known = BACKBONES.get(str(name))
+    family = FAMILIES.get(str(params.get("family")))  # None: a network of the user's own
+    if family is not None and family.body is not None:
+        known = BACKBONES.get(str(params["backbone"]))
         found["backbone"] = known.licence if known else UNKNOWN
     return found

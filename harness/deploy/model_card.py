@@ -40,10 +40,11 @@ Output: probabilities.
     tail = f"""## Files
 
 `{LABELS}` has the classes in the order of the outputs, `{METADATA}` where the model comes
-from, `{REQUIREMENTS}` the versions that it was tried with. TensorFlow Serving answers `{SAMPLE_INPUT}` with
-`{EXPECTED_OUTPUT}`. Check the files with `sha256sum -c {CHECKSUMS}`.
+from, `{REQUIREMENTS}` the versions that it was tried with. `{SAMPLE_INPUT}` and `{EXPECTED_OUTPUT}` are a
+request and its answer in TensorFlow Serving's REST form. Check the files with `sha256sum -c {CHECKSUMS}`.
 """
-    usages = [one.format.usage(dataset, one.read) for one in artefacts]
+    # Formats that are used alike say the same.
+    usages = dict.fromkeys(one.format.usage(dataset, one.read) for one in artefacts)
     files = [_about_files(dataset, one.files) for one in artefacts if one.files][:1]
     notes = [f"**Note:** {warning}\n" for one in artefacts for warning in one.warnings()]
     parts = [

@@ -20,9 +20,11 @@ from harness.analysis.bootstrap import share_interval
 from harness.data.arrays import load
 from harness.deploy.archive import unpack_bundle
 from harness.deploy.checksums import verify_bundle
+from harness.deploy.converter import Converter
 from harness.deploy.export import Bundle, export_model
 from harness.deploy.formats import FORMATS
 from harness.deploy.metadata import hits_of
+from harness.deploy.runtimes.answers import answers_of
 from harness.deploy.trained import TrainedModel
 from harness.errors import ExportError, UsageError
 
@@ -220,3 +222,25 @@ def test_formats_are_chosen_by_name(digits_model: TrainedModel, monkeypatch: pyt
         "README.md", "SHA256SUMS", "expected_output.json", "labels.txt", "metadata.yaml", "model.keras",
         "requirements.txt", "sample_input.json",
     ])  # fmt: skip
+
+
+def test_a_runtime_that_crashes_and_a_file_that_is_none_are_sentences(tmp_path: Path) -> None:
+    crashing = tmp_path / "crashing.py"
+    crashing.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    with pytest.raises(ExportError, match=r"^model\.x gives no answer: its runtime crashed \(SIGSEGV\)\."):
+        answers_of(str(crashing.with_suffix("")), Path("model.x"), images)
+    Path("model.onnx").write_bytes(b"none")
+    with pytest.raises(ExportError, match=r"^model\.onnx gives no answer: .*onnx") as caught:
+        answers_of("onnx_runtime", Path("model.onnx"), images)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_conversion_that_fails_is_a_sentence(digits_model: TrainedModel) -> None:
+    """The process goes on with the next one; without training images int8 cannot be made."""
+    with Converter(digits_model.file, None) as convert:
+        with pytest.raises(ExportError, match=r"^a\.tflite could not be made: \w+.*Nothing was exported\.$"):
+            convert("litert:int8", Path("a.tflite"))
+        convert("litert:fp32", Path("b.tflite"))
+    assert not Path("a.tflite").exists()
+    assert Path("b.tflite").stat().st_size > 0

@@ -100,25 +100,13 @@ def litert_format(
     def write(model: ModelToExport, target: Path) -> None:
         model.convert(f"litert:{kind}", target)
 
-    def usage(dataset: Dataset, _: tuple[str, ...]) -> str:
-        height, width, channels = dataset.image_shape
-        return f"""With LiteRT, `{file}`:
-
-```python
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-classify = Interpreter("{file}").get_signature_runner()
-probabilities = classify(image=np.zeros((1, {height}, {width}, {channels}), "float32"))["probabilities"]
-```
-"""
-
     return ExportFormat(
         file=file,
         title=f"LiteRT model ({kind})",
         about=about,
         write=write,
         answer=_answer,
-        usage=usage,
+        usage=_usage,
         extra="litert",
         packages=("ai-edge-litert",),
         runtime=("ai-edge-litert",),
@@ -132,3 +120,16 @@ def _answer(file: Path, _: Dataset, images: Images) -> Answers:
     from harness.deploy.runtimes.answers import answers_of
 
     return answers_of("litert_runtime", file, images)
+
+
+def _usage(dataset: Dataset, _: tuple[str, ...]) -> str:
+    height, width, channels = dataset.image_shape
+    return f"""With LiteRT, any of the `.tflite` files:
+
+```python
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+classify = Interpreter("FILE.tflite").get_signature_runner()
+probabilities = classify(image=np.zeros((1, {height}, {width}, {channels}), "float32"))["probabilities"]
+```
+"""
