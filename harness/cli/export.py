@@ -40,8 +40,7 @@ def export(
     """
     from dataclasses import asdict
 
-    from harness.cli.tables import print_json
-    from harness.cli.tables.formats import formats_lines
+    from harness.cli.tables import formats_lines, print_json
     from harness.confirmation.champion import champion_of
     from harness.deploy.export import export_model
     from harness.deploy.parity import Parity

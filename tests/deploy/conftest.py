@@ -83,7 +83,7 @@ def pets_bundle(pets_model: TrainedModel, tmp_path_factory: pytest.TempPathFacto
     return export_model(pets_model, tmp_path_factory.mktemp("bundle") / "pets", formats=["saved_model"])
 
 
-def learnt(folder: Path, params: Params, epochs: int = 4) -> TrainedModel:
+def learnt(folder: Path, params: Params, epochs: int = 8) -> TrainedModel:
     """A network that has learnt the digits, as a study would leave it.
 
     Args:
@@ -97,7 +97,7 @@ def learnt(folder: Path, params: Params, epochs: int = 4) -> TrainedModel:
     params = complete(params)
     network = build(params, dataset.image_shape, 10, PixelStatistics((78.0,), (96.0,)))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(optimizer=keras.optimizers.Adam(0.003), loss=loss)
+    network.compile(optimizer=keras.optimizers.Adam(0.005), loss=loss)
     images, labels = arrays.train()
     network.fit(images.astype(np.float32), labels, batch_size=32, epochs=epochs, verbose=0)
     network = with_probabilities(network)

@@ -5,6 +5,7 @@ from harness.cli.tables.checks import print_checks
 from harness.cli.tables.columns import print_aside
 from harness.cli.tables.confirmation import champion_sentence, print_findings
 from harness.cli.tables.evaluation import print_evaluation
+from harness.cli.tables.formats import formats_lines
 from harness.cli.tables.json_text import print_json
 from harness.cli.tables.plan import print_plan
 from harness.cli.tables.ranking import print_ranking
@@ -14,6 +15,7 @@ from harness.cli.tables.trial import print_trial
 
 __all__ = [
     "champion_sentence",
+    "formats_lines",
     "print_aside",
     "print_audit",
     "print_checks",

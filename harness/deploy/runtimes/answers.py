@@ -46,7 +46,8 @@ class Answers:
     """What a model has answered."""
 
     outputs: Mapping[str, Mapping[str, npt.NDArray[Any]]]
-    """By entry, the usual one first, arrays for all images by the names of the outputs."""
+    """By entry, the usual one first, arrays for all images by the names of the outputs; of the other entries
+    for the first few images."""
     single: Latency
     """Of the usual entry for one image."""
     batch: Latency
@@ -54,7 +55,7 @@ class Answers:
 
     @property
     def probabilities(self) -> dict[str, Probabilities]:
-        """By entry, float32 (N, K)."""
+        """By entry, float32 (N, K), of entries beside the first one for the first few images."""
         return {entry: outputs[PROBABILITIES] for entry, outputs in self.outputs.items()}
 
 
