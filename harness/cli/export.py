@@ -24,8 +24,8 @@ def export(
         typer.Option(
             "--formats",
             metavar="NAME,…",
-            help="Formats, separated by commas: keras (always there), saved_model, onnx, tflite_fp32, "
-            "tflite_fp16, tflite_int8. By default all whose libraries are installed.",
+            help="Formats, separated by commas, such as saved_model,onnx,tflite_int8 (docs/export.md lists "
+            "them); the Keras model is always there. By default all whose libraries are installed.",
         ),
     ] = None,
     zip_: Annotated[bool, typer.Option("--zip", help="Write the bundle as a .zip file, too.")] = False,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.deploy.converting import TRAINING_IMAGES
 from harness.deploy.runtimes.answers import how_it_ended
 from harness.errors import ExportError
 
@@ -75,14 +76,12 @@ class Converter:
         return Path(self._folder.name, "log.txt")
 
     def _started(self) -> subprocess.Popen[str]:
-        given: list[str] = []
         if self._training_images is not None:
-            file = Path(self._folder.name, "training_images.npy")
-            np.save(file, self._training_images)
-            given = [str(file)]
+            np.save(Path(self._folder.name, TRAINING_IMAGES), self._training_images)
+        command = ["-P", "-m", "harness.deploy.converting", str(self._file), self._folder.name]
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness.deploy.converting", str(self._file), *given],
+                [sys.executable, *command],
                 env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -1,10 +1,11 @@
 """Convert a model, format by format: the process that `harness.deploy.converter` starts.
 
-    python -m harness.deploy.converting MODEL.keras [TRAINING_IMAGES.npy]
+    python -m harness.deploy.converting MODEL.keras FOLDER
 
-It reads a JSON object `{"function": "module:name", "target": PATH}` a line from standard input, has that
-function of `harness.deploy.formats` write the file, and answers each with a line: `{}`, or `{"error": "…"}`.
-It is a process of its own because converters talk, and because their native code may crash.
+FOLDER is for files that are not kept; in it may be `training_images.npy`, uint8 (n, H, W, C). The process reads
+a JSON object `{"function": "module:name", "target": PATH}` a line from standard input, has that function of
+`harness.deploy.formats` write the file, and answers each with a line: `{}`, or `{"error": "…"}`. It is a process
+of its own because converters talk, and because their native code may crash.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from harness.deploy.loading import load_safely
 
+TRAINING_IMAGES = "training_images.npy"
 SIGNATURE = "serving_default"
 LONGEST = 300
 """Characters of an error that are told."""
@@ -38,7 +39,7 @@ class Convertible:
     training_images: npt.NDArray[np.uint8] | None
     """Some images that the network was trained on, uint8 (n, H, W, C)."""
     folder: Path
-    """For files that are not kept."""
+    """Where a SavedModel may be written, which is not kept; it does not exist."""
 
     @cached_property
     def function(self) -> Any:
@@ -70,21 +71,20 @@ class Convertible:
         """A folder with the function as the only signature of a SavedModel."""
         import tensorflow as tf
 
-        folder = self.folder / "saved_model"
         signature = self.function.get_concrete_function()
-        tf.saved_model.save(tf.Module(), str(folder), signatures={SIGNATURE: signature})
-        return folder
+        tf.saved_model.save(tf.Module(), str(self.folder), signatures={SIGNATURE: signature})
+        return self.folder
 
 
-def main(model: str, training_images: str = "") -> None:
+def main(model: str, folder: str) -> None:
     """Convert, as the module says, until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what converters print is no answer
-    given = np.load(training_images) if training_images else None
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        convertible = Convertible(load_safely(Path(model)), given, Path(folder))
-        for line in sys.stdin:
-            answers.write(json.dumps(_converted(convertible, **json.loads(line))) + "\n")
+    images = Path(folder, TRAINING_IMAGES)
+    given = np.load(images) if images.exists() else None
+    convertible = Convertible(load_safely(Path(model)), given, Path(folder, f"saved_model-{os.getpid()}"))
+    for line in sys.stdin:
+        answers.write(json.dumps(_converted(convertible, **json.loads(line))) + "\n")
 
 
 def _converted(convertible: Convertible, function: str, target: str) -> dict[str, str]:

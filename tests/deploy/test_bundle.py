@@ -20,6 +20,7 @@ from harness.analysis.bootstrap import share_interval
 from harness.data.arrays import load
 from harness.deploy.archive import unpack_bundle
 from harness.deploy.checksums import verify_bundle
+from harness.deploy.choosing import fitting, installed
 from harness.deploy.converter import Converter
 from harness.deploy.export import Bundle, export_model
 from harness.deploy.formats import FORMATS
@@ -224,11 +225,28 @@ def test_formats_are_chosen_by_name(digits_model: TrainedModel, monkeypatch: pyt
     ])  # fmt: skip
 
 
+def test_what_does_not_suit_a_network_is_left_out_or_refused_by_name(digits_model: TrainedModel) -> None:
+    inputs = keras.Input((8, 8, 1))
+    rows = keras.layers.Reshape((8, 8))(inputs)
+    both_ways = keras.layers.Bidirectional(keras.layers.GRU(2))(rows)
+    network = keras.Model(inputs, keras.layers.Dense(10, "softmax")(both_ways))
+    why = "LiteRT has no operations for the loops of GRU layers over batches of any size"
+    choice = fitting(installed(None), network, digits_model, training_images=True, named=False)
+    assert list(choice.formats) == ["keras", "saved_model", "onnx"]
+    assert choice.left_out[0].startswith(f"Left out: tflite_fp32, tflite_fp16, tflite_int8. {why}")
+    with pytest.raises(ExportError, match=f"This model cannot be tflite_fp16. {why}"):
+        fitting(installed(["tflite_fp16"]), network, digits_model, training_images=True, named=True)
+    plain = keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(inputs)))
+    choice = fitting(installed(None), plain, digits_model, training_images=False, named=False)
+    assert [name for name in FORMATS if name not in choice.formats] == ["tflite_int8"]
+    assert "harness resume digits prepares it again and keeps a few" in choice.left_out[0]
+
+
 def test_a_runtime_that_crashes_and_a_file_that_is_none_are_sentences(tmp_path: Path) -> None:
     crashing = tmp_path / "crashing.py"
     crashing.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     images = np.zeros((2, 8, 8, 1), np.uint8)
-    with pytest.raises(ExportError, match=r"^model\.x gives no answer: its runtime crashed \(SIGSEGV\)\."):
+    with pytest.raises(ExportError, match=r"^model\.x gives no answer: the process crashed \(SIGSEGV\)\."):
         answers_of(str(crashing.with_suffix("")), Path("model.x"), images)
     Path("model.onnx").write_bytes(b"none")
     with pytest.raises(ExportError, match=r"^model\.onnx gives no answer: .*onnx") as caught:

@@ -123,6 +123,6 @@ def how_it_ended(code: int, said: str) -> str:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
-        return f"its runtime crashed ({name})."
+        return f"the process crashed ({name})."
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return f"{lines[-1].rstrip('.') if lines else f'its runtime ended with code {code}'}."
+    return f"{lines[-1].rstrip('.') if lines else f'the process ended with code {code}'}."
