@@ -3,9 +3,9 @@
     python -m harness.deploy.converting MODEL.keras FOLDER
 
 FOLDER is for files that are not kept; in it may be `training_images.npy`, uint8 (n, H, W, C). The process
-reads a JSON object `{"function": "module:name", "target": PATH}` a line from standard input, has that function
-of `harness.deploy.formats` write the file, and answers each with a line: `{}`, or `{"error": "…"}`. It is a
-process of its own because converters talk, and because their native code may crash.
+reads a JSON object `{"function": "module:name", "target": PATH}` a line from standard input, has that
+function of `harness.deploy.formats` write the file, and answers each with a line: `{}`, or `{"error": "…"}`.
+It is a process of its own because converters talk, and because their native code may crash.
 """
 
 from __future__ import annotations
