@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.errors import HarnessError as HarnessError
     from harness.experiment.experiment import Experiment as Experiment
+    from harness.library.ensembles import EnsembleResult as EnsembleResult
     from harness.library.experiments import load as load
     from harness.library.studies import Study as Study
     from harness.library.studies import TrialResult as TrialResult
     from harness.library.studies import open_study as open_study
     from harness.library.sweeps import sweep as sweep
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 __all__ = [  # noqa: RUF022 - in the order in which they are met
     "load",
     "sweep",
@@ -32,6 +33,7 @@ __all__ = [  # noqa: RUF022 - in the order in which they are met
     "Experiment",
     "Study",
     "TrialResult",
+    "EnsembleResult",
     "HarnessError",
     "__version__",
 ]
@@ -43,6 +45,7 @@ _MODULES = {
     "Experiment": "harness.experiment.experiment",
     "Study": "harness.library.studies",
     "TrialResult": "harness.library.studies",
+    "EnsembleResult": "harness.library.ensembles",
     "HarnessError": "harness.errors",
 }
 """Where the public names are defined."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.metrics import METRICS, VALIDATION
+from harness.records import Dataset
 
 if TYPE_CHECKING:
     from harness.metrics.metric import Metric
@@ -18,13 +19,16 @@ class Noise:
     best: int
     """The number of the best trial."""
     trials: tuple[int, ...]
-    """Complete trials whose predictions are stored, the best one among them, by number."""
+    """Complete trials whose predictions are stored, the best one among them, by number; with folds, trials
+    that have all of them."""
     complete: int
-    """Complete trials with a score; those without stored predictions included."""
+    """Complete trials with a score, or those with all folds; those without stored predictions included."""
     pruned: int
     """Trials that were pruned by their scores on the same images."""
     images: int
-    """Validation images."""
+    """Validation images; with folds, all that are dealt out to them."""
+    folds: bool
+    """Whether scores are means over folds, so that each image was predicted by those not trained on it."""
     resamples: int
     """Draws of images."""
     luck: float
@@ -44,6 +48,11 @@ class Unknown:
 
     reason: str
     """A sentence; empty where nobody would expect anything."""
+
+
+def images_that_judge(dataset: Dataset) -> int:
+    """How many images trials are judged by: validation images, or with folds all that are dealt out."""
+    return dataset.counts.get("train" if dataset.folds else "validation", 0)
 
 
 def is_by_image(objective: str) -> bool:

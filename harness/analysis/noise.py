@@ -6,13 +6,19 @@ that left none can be ranked, but not judged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness.analysis.findings import Noise, Unknown, is_by_image
+from harness.analysis.findings import Noise, Unknown, images_that_judge, is_by_image
 from harness.study.state import StudyState, best
+from harness.study.trial import Trial
 
 FEWEST_IMAGES = 10
 """Validation images below which nothing is said."""
+_NO_FOLDS = (
+    "How much of the best score is luck is not known: what the models of the folds predicted was not "
+    "stored. An earlier version has trained them, or there are too many images."
+)
 
 
 def noise_of(folder: Path, state: StudyState) -> Noise | Unknown:
@@ -23,20 +29,12 @@ def noise_of(folder: Path, state: StudyState) -> Noise | Unknown:
         state: of the study, which must have begun.
     """
     champion = best(state)
-    scored = [one for one in state.trials.values() if one.state == "complete" and one.score is not None]
-    kept = any(one.model is not None and one.model.predictions for one in scored)
-    if champion is None or len(state.trials) == 1 or not kept:
-        return Unknown("")  # an earlier version trained them, or the predictions are too large
-    if len(scored) == 1:
-        return Unknown(
-            f"How much of the best score is luck is not known: 1 of {len(state.trials)} trials is complete."
-        )
-    name = state.objective.name
-    if not is_by_image(name):
-        return Unknown(f"How much of a score is luck is not known for {name}.")
-    images = state.started.dataset.counts.get("validation", 0)
-    if images < FEWEST_IMAGES:
-        return Unknown(f"With {images} validation images nothing can be said of what a score is worth.")
+    scored = [one for one in state.trials.values() if _is_whole(one) and one.score is not None]
+    if champion is None or len(state.trials) == 1:
+        return Unknown("")
+    reason = _why_not(state, scored)
+    if reason is not None:
+        return Unknown(reason)
     from harness.analysis.compared import judged, values_by_trial  # which takes NumPy
 
     found = values_by_trial(folder, state, scored)
@@ -47,3 +45,24 @@ def noise_of(folder: Path, state: StudyState) -> Noise | Unknown:
             f"What the best score is worth is not known: no stored predictions of {who} were found."
         )
     return judged(champion, found, state, len(scored))
+
+
+def _is_whole(trial: Trial) -> bool:
+    """Whether a trial has a score that trials are ranked by: it is complete, or it has all folds."""
+    return trial.state == "complete" or (trial.all_folds and trial.failure is None)
+
+
+def _why_not(state: StudyState, scored: Sequence[Trial]) -> str | None:
+    """Why nothing can be said of scores; empty where nobody would expect anything. None: something can."""
+    if not any(one.fold_predictions or (one.model and one.model.predictions) for one in scored):
+        return _NO_FOLDS if state.folds.parts else ""  # they are of an earlier version, or too large
+    if len(scored) == 1:
+        which = "has all folds" if state.folds.parts else "is complete"
+        return f"How much of the best score is luck is not known: 1 of {len(state.trials)} trials {which}."
+    name = state.objective.name
+    if not is_by_image(name):
+        return f"How much of a score is luck is not known for {name}."
+    images = images_that_judge(state.started.dataset)
+    if images < FEWEST_IMAGES:
+        return f"With {images} validation images nothing can be said of what a score is worth."
+    return None

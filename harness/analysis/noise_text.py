@@ -15,7 +15,7 @@ def noise_sentences(found: Noise | Unknown) -> list[str]:
 
 
 def _tied(noise: Noise) -> str:
-    best, images = f"trial {noise.best}", f"{noise.images:,} validation images"
+    best, images = f"trial {noise.best}", _images(noise)
     how = "95 %, paired bootstrap over the images, all trials at once"
     if not noise.tied:
         return f"The {images} tell the best, {best}, from {_all_others(noise)} ({how})."
@@ -26,7 +26,16 @@ def _tied(noise: Noise) -> str:
 
 def _all_others(noise: Noise) -> str:
     others = len(noise.trials) - 1
+    if noise.folds:
+        return f"{'the other trial' if others == 1 else f'the {others} other trials'} with all folds"
     return "the other complete trial" if others == 1 else f"the {others} other complete trials"
+
+
+def _images(noise: Noise) -> str:
+    """What trials are judged by, in words."""
+    if noise.folds:
+        return f"{noise.images:,} images, predicted out of fold,"
+    return f"{noise.images:,} validation images"
 
 
 def _needed(noise: Noise) -> str:
@@ -50,9 +59,10 @@ def _luck(noise: Noise) -> str:
         much = f"about {points:.1f} points" if points >= LEAST_POINTS else f"less than {LEAST_POINTS} points"
     else:
         much = f"about {noise.luck:.2g}"
-    source = f"{noise.resamples:,} bootstraps over {noise.images:,} validation images"
+    source = f"{noise.resamples:,} bootstraps over {_images(noise).removesuffix(',')}"
     if compared < noise.complete:
-        left_out = f"{noise.complete - compared:,} of {noise.complete:,} complete trials"
+        every = "trials with all folds" if noise.folds else "complete trials"
+        left_out = f"{noise.complete - compared:,} of {noise.complete:,} {every}"
         source += f"; {left_out}, without predictions or far behind, are not counted"
     if noise.pruned:
         source += f"; the luck in not being pruned, as {noise.pruned} trials were, is not counted"

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.ensemble_text import ensemble_sentence, gain_sentence
 from harness.analysis.findings import Noise
 from harness.analysis.image_by_image import image_by_image
 from harness.analysis.importance import importances
@@ -68,6 +69,9 @@ def write_report(state: StudyState, target: Path, folder: Path) -> None:
         columns=ranked.columns,
         rows=[[_cell(value) for value in row.values()] for row in ranked.rows],
         worth=noise_sentences(noise),
+        ensembles=[
+            f"{ensemble_sentence(state, one)}. {gain_sentence(state, one)}" for one in state.ensembles
+        ],
         test_metric=column_of_test(state),
         tested=[
             (number, value)

@@ -11,12 +11,15 @@ from harness.paths import StudyPaths, sha256_of, unfinished_in
 from harness.paths.study import CHECKPOINTS
 from harness.records import (
     CheckpointDamaged,
+    EnsembleSaved,
     EpochEnded,
     LogRecord,
+    ModelSaved,
     SegmentStarted,
     StudyStarted,
     TrialEnded,
 )
+from harness.study.cleanup import unrecorded_ensembles
 from harness.study.going_on import command_to_go_on
 from harness.study.openings import openings_in_words
 from harness.study.state import StudyState, fold
@@ -67,7 +70,7 @@ def verify(
         ),
         _check(
             "V3",
-            "every complete trial has one finished run, its model, which loads, and its predictions",
+            "every complete trial and ensemble has one finished run, a model, which loads, and predictions",
             models,
             [*_model_files(paths, state, load_error), *_predictions(paths, state)],
             mended_by_sync=True,
@@ -116,15 +119,12 @@ def _ends(state: StudyState, records: Sequence[LogRecord]) -> list[str]:
 
 
 def _model_files(paths: StudyPaths, state: StudyState, load_error: Callable[[Path], str]) -> list[str]:
-    problems: list[str] = []
-    for trial in state.trials.values():
-        if trial.state != "complete":
-            continue
-        if trial.model is None:
-            problems.append(f"trial {trial.number} has no model")
-            continue
-        file = paths.folder / trial.model.file
-        if wrong := _wrong(file, trial.model.sha256):
+    complete = [trial for trial in state.trials.values() if trial.state == "complete"]
+    problems = [f"trial {trial.number} has no model" for trial in complete if trial.model is None]
+    models: list[ModelSaved | EnsembleSaved] = [one.model for one in complete if one.model is not None]
+    for model in [*models, *state.ensembles]:
+        file = paths.folder / model.file
+        if wrong := _wrong(file, model.sha256):
             problems.append(wrong)
         elif reason := load_error(file):
             problems.append(f"{file} does not load: {reason}")
@@ -132,11 +132,15 @@ def _model_files(paths: StudyPaths, state: StudyState, load_error: Callable[[Pat
 
 
 def _predictions(paths: StudyPaths, state: StudyState) -> list[str]:
-    """What is wrong with the stored predictions of complete trials; earlier versions stored none."""
-    kept = [one.model for one in state.trials.values() if one.state == "complete" and one.model is not None]
-    found = [
-        _wrong(paths.folder / one.predictions, one.predictions_sha256) for one in kept if one.predictions
+    """What is wrong with the stored predictions of complete trials, folds and ensembles; earlier versions
+    stored none of trials."""
+    complete = [one for one in state.trials.values() if one.state == "complete"]
+    kept: list[ModelSaved | EnsembleSaved] = [one.model for one in complete if one.model is not None]
+    stored = [
+        (one.predictions, one.predictions_sha256) for one in [*kept, *state.ensembles] if one.predictions
     ]
+    stored += [file for one in state.trials.values() for file in one.fold_predictions.values()]
+    found = [_wrong(paths.folder / file, sha256) for file, sha256 in stored]
     return [problem for problem in found if problem]
 
 
@@ -149,6 +153,10 @@ def _wrong(file: Path, sha256: str) -> str:
 def _leftovers(paths: StudyPaths, state: StudyState, *, locked: bool, workers: Sequence[int]) -> list[str]:
     problems = [f"{file} is unfinished work" for file in unfinished_in(paths.folder)]
     problems += [f"{file} is of no use any more" for file in _needless_checkpoints(paths, state)]
+    problems += [
+        f"{folder} belongs to an ensemble that was cut off; it is made by: harness ensemble {state.name}"
+        for folder in unrecorded_ensembles(paths, state)
+    ]
     problems += [f"worker process {worker} is alive" for worker in workers]
     if locked:
         problems.append("a coordinator holds the study's lock")
@@ -170,27 +178,34 @@ def _needless_checkpoints(paths: StudyPaths, state: StudyState) -> list[Path]:
 
 def _about_openings(state: StudyState) -> str:
     """How often the test set was opened, and how it should have been."""
-    how = ", in full and with the model that the trial has" if state.openings else ""
+    how = ", in full and with the model that the trial has" if state.test_openings else ""
     return f"{openings_in_words(state)}{how}"
 
 
 def _openings(paths: StudyPaths, state: StudyState) -> list[str]:
     """What is wrong with the evaluations on test images."""
     problems: list[str] = []
-    for number, opening in state.openings.items():
-        trial = state.trials[number]
-        if trial.model is not None and trial.model.sha256 != opening.model_sha256:
-            problems.append(f"the test set was opened for another model than the one that trial {number} has")
+    recorded: dict[str, ModelSaved | EnsembleSaved | None] = {
+        f"trial {one.number}": one.model for one in state.trials.values()
+    }
+    recorded |= {f"ensemble {one.number}": one for one in state.ensembles}
+    for opening in state.test_openings:
+        own = opening.trial is None
+        name = f"ensemble {opening.ensemble}" if own else f"trial {opening.trial}"
+        model = recorded.get(name)
+        if model is not None and model.sha256 != opening.model_sha256:
+            problems.append(f"the test set was opened for another model than the one that {name} has")
         if opening.evaluation is None:
+            which = "--ensemble" if own else opening.trial
             problems.append(
-                f"the test set was opened for trial {number}, but what was found is missing; finish it with: "
-                f"harness confirm {paths.folder.name} {number} --as-is"
+                f"the test set was opened for {name}, but what was found is missing; finish it with: "
+                f"harness confirm {paths.folder.name} {which} --as-is"
             )
         elif sum(map(sum, opening.evaluation.confusion)) != opening.images:
-            problems.append(f"the evaluation of trial {number} is not of all {opening.images:,} test images")
-    digests = {one.test_digest for one in state.openings.values() if one.test_digest}
+            problems.append(f"the evaluation of {name} is not of all {opening.images:,} test images")
+    digests = {one.test_digest for one in state.test_openings if one.test_digest}
     if len(digests) > 1:
-        problems.append("the test set was opened for trials with different test images")
+        problems.append("the test set was opened for models with different test images")
     return problems
 
 

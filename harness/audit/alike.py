@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from harness.audit.facts import Facts
-from harness.audit.features import cached_features
+from harness.audit.features import ImageFeatures, cached_features
 from harness.audit.finding import Finding
 from harness.audit.kind import Check
-from harness.audit.near import are_near
 from harness.audit.pairs import Pair, say_pairs
+from harness.data.near_duplicates import are_near
 from harness.records import Progress
 
 SIMILARITY = 0.95
@@ -34,24 +34,42 @@ def _find(facts: Facts, progress: Progress) -> list[Finding]:
                 "too many pairs.",
             )
         ]
-    centred = known.values - known.values.mean(axis=0)
-    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    pairs: list[Pair] = []
-    for start in range(0, len(unit), ROWS):
-        cosines = unit[start : start + ROWS] @ unit[start:].T
-        for one, other in np.argwhere(cosines >= SIMILARITY).tolist():
-            numbers = int(known.numbers[start + one]), int(known.numbers[start + other])
-            same = facts.images[numbers[0]].pixels == facts.images[numbers[1]].pixels
-            if other > one and not same and len(pairs) < MOST_PAIRS and not are_near(facts, *numbers):
-                pairs.append(Pair(*numbers, float(cosines[one, other])))
-        progress(LABEL, min(start + ROWS, len(unit)), len(unit))
+    pairs, complete = _similar(facts, known, progress)
     return say_pairs(
         facts,
         pairs,
         "much alike to a pretrained network, though not in their pixels",
         "cosine of the features",
-        complete=len(pairs) < MOST_PAIRS,
+        "Keep those that belong together on one side of every split by naming them (dataset.groups), or "
+        "remove one of each.",
+        complete=complete,
     )
+
+
+def _similar(facts: Facts, known: ImageFeatures, progress: Progress) -> tuple[list[Pair], bool]:
+    """Pairs whose features are similar and whose pixels are not; and whether these are all."""
+    centred = known.values - known.values.mean(axis=0)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    picture = np.array([image.pixels for image in facts.images], np.uint64)[known.numbers]
+    places, cosines, total = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.float32)], 0
+    for start in range(0, len(unit), ROWS):
+        found = unit[start : start + ROWS] @ unit[start:].T
+        one, other = np.nonzero(found >= SIMILARITY)
+        wanted = (other > one) & (picture[start + one] != picture[start + other])
+        places.append(np.stack([one[wanted], other[wanted]], axis=1) + start)
+        cosines.append(found[one[wanted], other[wanted]])
+        total += len(places[-1])
+        progress(LABEL, min(start + ROWS, len(unit)), len(unit))
+        if total > MOST_PAIRS:
+            break
+    every, likeness = np.concatenate(places)[:MOST_PAIRS], np.concatenate(cosines)[:MOST_PAIRS]
+    numbers = known.numbers[every]
+    apart = ~are_near(facts.pixels, numbers)
+    pairs = [
+        Pair(one, other, cosine)
+        for (one, other), cosine in zip(numbers[apart].tolist(), likeness[apart].tolist(), strict=True)
+    ]
+    return pairs, total <= MOST_PAIRS
 
 
 CHECK = Check(about="near-duplicates by features of a pretrained network", find=_find)

@@ -66,7 +66,7 @@ def audit(
     if suspects is False:
         del wanted[SUSPECT]
     else:
-        notes += compute_features(facts, patient=bool(suspects), tell=tell)
+        notes += compute_features(facts, patient=bool(suspects), progress=progress, tell=tell)
     found = {name: check.find(facts, progress) for name, check in wanted.items()}
     in_order = sorted(
         ((name, finding) for name, findings in found.items() for finding in findings),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.audit.facts import Facts
 from harness.audit.features import cached_features, known_images
+from harness.data.feature_store import BLOCK
 from harness.engine.local import LocalEngine, threads_of
 from harness.engine.protocol import Answered, WorkerLost, WorkerReady
 from harness.errors import EngineError, HarnessError
@@ -19,7 +20,8 @@ from harness.experiment.parameters import complete
 from harness.machine import usable_cores
 from harness.model.backbones import BACKBONES
 from harness.paths import StudyPaths
-from harness.records import Answer, Question
+from harness.paths.prepared import ARRAYS, networks_with_features
+from harness.records import Answer, Dataset, Progress, Question
 
 BACKBONE = "efficientnet_lite0"
 """The cheapest of those whose weights come with a package."""
@@ -37,14 +39,18 @@ CHEAP_SECONDS = 60.0
 PATIENCE = 20
 """How many times as long as expected is waited for."""
 WAIT_SECONDS = 0.5
+LABEL = "computing features"
 
 
-def compute_features(facts: Facts, *, patient: bool, tell: Callable[[str], object]) -> list[str]:
+def compute_features(
+    facts: Facts, *, patient: bool, progress: Progress, tell: Callable[[str], object]
+) -> list[str]:
     """Put features of the training and validation images into the cache, unless some network's are there.
 
     Args:
         facts: the data set.
         patient: compute them however long it takes; else only where it takes about a minute.
+        progress: told how far it is.
         tell: told what is about to be done.
 
     Returns:
@@ -71,7 +77,12 @@ def compute_features(facts: Facts, *, patient: bool, tell: Callable[[str], objec
     params = complete({"family": "pretrained", "backbone": BACKBONE, "image_size": side})
     question = Question(name="features", arguments={"params": params, "dataset": asdict(facts.dataset)})
     try:
-        answer = _answer(question, PATIENCE * seconds + 120)
+        known = _blocks(facts.dataset)
+
+        def watch() -> None:
+            progress(LABEL, min(BLOCK * (_blocks(facts.dataset) - known), images), images)
+
+        answer = _answer(question, PATIENCE * seconds + 120, watch)
     except (HarnessError, OSError) as error:
         return [f"{SIMPLE}: {error}"]
     if answer.error is not None:
@@ -91,8 +102,14 @@ def _seconds(images: int, side: int) -> float:
     return images * MULTIPLY_ADDS * math.pow(side / SIDE, 2) / (RATE * usable_cores())
 
 
-def _answer(question: Question, seconds: float) -> Answer:
-    """What a worker process of its own says, which ends with it.
+def _blocks(dataset: Dataset | None) -> int:
+    """How many blocks of images the prepared data has features of, of all networks together."""
+    networks = networks_with_features(Path(dataset.folder)) if dataset is not None else []
+    return sum(1 for network in networks for _ in network.glob(f"*/{ARRAYS}"))
+
+
+def _answer(question: Question, seconds: float, watch: Callable[[], None]) -> Answer:
+    """What a worker process of its own says, which ends with it; `watch` is called while it computes.
 
     Raises:
         EngineError: it cannot be started, is lost, or says nothing in time.
@@ -107,10 +124,15 @@ def _answer(question: Question, seconds: float) -> Answer:
                 elif isinstance(event, WorkerLost):
                     raise EngineError(event.reason)
                 elif isinstance(event, Answered):
+                    watch()
                     return event.answer
+                elif event is None:
+                    watch()
     raise EngineError(f"The worker that computes features did not answer within {seconds:.0f} s.")
 
 
 def _events(engine: LocalEngine, deadline: float) -> Iterator[object]:
+    """What the engine has to tell, and None each time that it has been asked."""
     while time.monotonic() < deadline:
         yield from engine.poll(WAIT_SECONDS)
+        yield None

@@ -8,10 +8,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from harness.records import Progress
+
 FOLDS = 5
 REGULARISATION = 12.8
 """Inverse strength times the number of features, which have deviation 1: `C` is 0.01 for 1,280 of them."""
 STEPS = 100
+LABEL = "predicting labels"
 SMALL = 20_000_000
 """Numbers of features times classes below which several threads would mostly wait for each other."""
 
@@ -20,7 +23,11 @@ Probabilities: TypeAlias = npt.NDArray[np.float64]
 
 
 def out_of_fold(
-    features: npt.NDArray[np.float32], labels: Labels, groups: npt.NDArray[np.int64], seed: int
+    features: npt.NDArray[np.float32],
+    labels: Labels,
+    groups: npt.NDArray[np.int64],
+    seed: int,
+    progress: Progress = lambda *_: None,
 ) -> Probabilities:
     """Class probabilities of every image by a logistic regression that has not seen it.
 
@@ -29,6 +36,7 @@ def out_of_fold(
         labels: int64 (N,), 0 to K − 1, each of them in at least two groups.
         groups: int64 (N,); images of one group, such as identical ones, are in one fold.
         seed: decides the folds.
+        progress: told how many folds are done.
 
     Returns:
         float64 (N, K).
@@ -41,7 +49,9 @@ def out_of_fold(
     found = np.zeros((len(labels), int(labels.max()) + 1))
     fold_of = _folds(labels, groups, seed)
     threads = 1 if features.size * found.shape[1] < SMALL else None
-    for fold in range(int(fold_of.max()) + 1):
+    folds = int(fold_of.max()) + 1
+    for fold in range(folds):
+        progress(LABEL, fold, folds)
         held = fold_of == fold
         inverse = REGULARISATION / features.shape[1]
         model = make_pipeline(StandardScaler(), LogisticRegression(C=inverse, max_iter=STEPS))
@@ -49,6 +59,7 @@ def out_of_fold(
             warnings.simplefilter("ignore")  # probabilities are good enough before the last digit is
             model.fit(features[~held], labels[~held])
         found[np.ix_(held, model.classes_)] = model.predict_proba(features[held])
+    progress(LABEL, folds, folds)
     return found
 
 

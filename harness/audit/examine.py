@@ -69,7 +69,7 @@ def _of_files(
         dataset, refused = _as_a_sweep(
             lambda: check_classes(source.name, source.classes, counts, pools),
             lambda: judge(decoded.unreadable(), source, config),
-            divided=lambda: divide(folder, manifest, config, seed, groups),
+            divided=lambda: divide(folder, manifest, config, seed, groups, progress),
         )
         facts = Facts(
             config=config,
@@ -98,7 +98,7 @@ def _of_arrays(
         manifest = write_arrays(arrays, config, folder, progress)
         dataset, refused = _as_a_sweep(
             lambda: check_classes(arrays.name, arrays.classes, counts, set(arrays.pools)),
-            divided=lambda: divide(folder, manifest, config, seed),
+            divided=lambda: divide(folder, manifest, config, seed, None, progress),
         )
         facts = Facts(
             config=config,

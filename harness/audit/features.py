@@ -15,7 +15,9 @@ import numpy.typing as npt
 from harness.audit.facts import Facts
 from harness.data.feature_store import Features, FeatureStore, width_of
 from harness.paths.prepared import networks_with_features, view_folder
+from harness.records import Progress
 
+LABEL = "describing images"
 SKETCH = 12
 """Pixels of the sides that images are made smaller to."""
 CELLS, DIRECTIONS = 4, 8
@@ -58,18 +60,20 @@ def cached_features(facts: Facts) -> ImageFeatures | None:
     return ImageFeatures(numbers, values)
 
 
-def pixel_features(facts: Facts) -> ImageFeatures:
+def pixel_features(facts: Facts, progress: Progress) -> ImageFeatures:
     """Simple features of the pixels: the image made small, and where edges run in which direction."""
     from PIL import Image
 
     numbers = known_images(facts)
     found = []
-    for number in numbers.tolist():
+    for done, number in enumerate(numbers.tolist(), 1):
         pixels = np.asarray(facts.pixels(number))
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
         side = min(SKETCH, *pixels.shape[:2])
         small = np.asarray(picture.resize((side, side), Image.Resampling.BOX), np.float32) / 255
         found.append(np.concatenate([small.ravel(), _edges(np.asarray(picture.convert("L"), np.float32))]))
+        if done % 1000 == 0 or done == len(numbers):
+            progress(LABEL, done, len(numbers))
     return ImageFeatures(numbers, np.array(found, np.float32).reshape(len(numbers), -1))
 
 

@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 def say_pairs(
-    facts: Facts, pairs: Sequence[Pair], how: str, measure: str, *, complete: bool = True
+    facts: Facts, pairs: Sequence[Pair], how: str, measure: str, advice: str, *, complete: bool = True
 ) -> list[Finding]:
     """Findings about pairs: those under different labels, those in different splits, and the rest.
 
@@ -32,14 +32,21 @@ def say_pairs(
         pairs: of different images.
         how: how they are alike: `nearly the same`.
         measure: what their likeness is.
+        advice: what to do about those in different splits, in a sentence.
         complete: whether there are no more than these.
     """
     labels: list[Pair] = []
     splits: list[Pair] = []
+    unused: list[Pair] = []
     rest: list[Pair] = []
     for pair in pairs:
         one, other = facts.images[pair.one], facts.images[pair.other]
-        (labels if one.label != other.label else splits if one.split != other.split else rest).append(pair)
+        if one.label != other.label:
+            labels.append(pair)
+        elif one.split == other.split:
+            rest.append(pair)
+        else:
+            (splits if facts.dataset is None or (one.part and other.part) else unused).append(pair)
     more = "" if complete else " There may be more: not all pairs were compared."
     every: tuple[tuple[list[Pair], Severity, str], ...] = (
         (
@@ -51,22 +58,25 @@ def say_pairs(
         (
             splits,
             "warning",
-            "in different splits: the score of one split may be flattered by the other. Keep those that "
-            "belong together in one split, or remove one of each.",
+            f"in different splits: the score of one split may be flattered by the other. {advice}",
+        ),
+        (
+            unused,
+            "note",
+            "in different splits, of which a sweep uses one image at most. Other tools will use both.",
         ),
         (rest, "note", "under the same label in the same split. They bring less than their number suggests."),
     )
     return [
         Finding(
             severity=severity,
-            sentence=f"{counted(len(found), 'pair of images is', 'pairs of images are')} {how}, "
-            f"{advice}{more}",
+            sentence=f"{counted(len(found), 'pair of images is', 'pairs of images are')} {how}, {what}{more}",
             groups=tuple(
                 Group((pair.one, pair.other), f"{_where(facts, pair)}{measure} {pair.likeness:.3f}")
                 for pair in sorted(found, key=lambda pair: -pair.likeness)[:MOST]
             ),
         )
-        for found, severity, advice in every
+        for found, severity, what in every
         if found
     ]
 

@@ -18,28 +18,25 @@ UNSURE = 0.5
 """The share of right predictions below which they say nothing about labels."""
 LEAST = 20
 """Images below which nothing can be learnt to judge labels by."""
-LABEL = "predicting labels"
 
 
 def _find(facts: Facts, progress: Progress) -> list[Finding]:
-    progress(LABEL, 0, 1)
-    found = _suspects(facts)
-    progress(LABEL, 1, 1)
+    found = _suspects(facts, progress)
     return [found] if found is not None else []
 
 
-def _suspects(facts: Facts) -> Finding | None:
+def _suspects(facts: Facts, progress: Progress) -> Finding | None:
     if facts.dataset is None:
         return None
     cached = cached_features(facts)
-    known = cached or pixel_features(facts)
+    known = cached or pixel_features(facts, progress)
     labels = np.array([facts.images[number].label for number in known.numbers.tolist()], np.int64)
     pixels = [facts.images[number].pixels for number in known.numbers.tolist()]
     _, groups = np.unique(np.array(pixels, np.uint64), return_inverse=True)
     numbers, values = known.numbers, known.values
     if len(labels) < LEAST or min(len(set(groups[labels == at])) for at in range(len(facts.classes))) < 2:
         return None
-    probabilities = out_of_fold(values, labels, groups.astype(np.int64), facts.seed)
+    probabilities = out_of_fold(values, labels, groups.astype(np.int64), facts.seed, progress)
     right = float(np.mean(probabilities.argmax(axis=1) == labels))
     by = (
         "features of a pretrained network"

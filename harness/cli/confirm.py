@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import (
+    EnsembleOption,
     JsonOption,
     RecheckOption,
     StudyArgument,
@@ -28,6 +29,7 @@ def confirm(
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Evaluate the model that the trial has; nothing is trained.")
     ] = False,
+    ensemble: EnsembleOption = False,
     top: Annotated[
         int | None,
         typer.Option(
@@ -52,9 +54,9 @@ def confirm(
 
     It is a study of its own, STUDY.confirm: the same command goes on with it, and shows what it has found.
     The sealed test set is opened once, when all else is decided. With --as-is nothing is trained: the model
-    that the trial has is evaluated. Every model of a study that is evaluated on the test images counts as
-    an opening, and the count is shown wherever a test score is; to show again what was found counts for
-    nothing."""
+    that the trial, or the ensemble, has is evaluated. Every model of a study that is evaluated on the test
+    images counts as an opening, and the count is shown wherever a test score is; to show again what was found
+    counts for nothing."""
     from harness.errors import UsageError
 
     training = {
@@ -68,8 +70,14 @@ def confirm(
     if as_is:
         if given:
             raise UsageError(f"--as-is trains nothing, so that {', '.join(given)} has no meaning beside it.")
-        _evaluate(study, trial, as_json=json_)
+        if ensemble and trial is not None:
+            raise UsageError(f"Trial {trial} and --ensemble name two models; name one.")
+        _evaluate(study, trial, ensemble=ensemble, as_json=json_)
         return
+    if ensemble:
+        raise UsageError(
+            "An ensemble is evaluated as it is, not trained anew: harness confirm STUDY --ensemble --as-is"
+        )
     if trial is not None:
         raise UsageError(
             f"Without --as-is no trial is named: configurations are chosen by --top. To evaluate the model "
@@ -124,7 +132,7 @@ def _confirm(
                 "confirmation": planned.name,
                 **asdict(found),
                 "test": None if score is None else asdict(score),
-                "test_openings": len(state.openings),
+                "test_openings": len(state.test_openings),
             }
         )
     else:
@@ -139,13 +147,9 @@ def _foretell(planned: PlannedConfirmation, workers: int | str | None) -> None:
     from harness.cli.tables.lines import duration
     from harness.engine import default_workers
 
-    confirmation, search = planned.experiment.confirmation, planned.experiment.search
-    assert confirmation is not None
-    if not planned.study.is_complete:
-        say(f"{confirmation.study} is not complete: what is confirmed is the best so far.")
-    trials = ", ".join(f"{one.trial}" for one in confirmation.configurations)
-    seeds = f"on {len(confirmation.seeds)} seeds each"
-    say(f"confirming {confirmation.study}: trials {trials} ({planned.why}), {seeds}")
+    for sentence in planned.sentences():
+        say(sentence)
+    search = planned.experiment.search
     wanted = workers or search.workers
     number = wanted if isinstance(wanted, int) else default_workers(search.trials)
     ahead = planned.forecast(min(number, search.trials))
@@ -174,8 +178,8 @@ def _open(state: StudyState, trial: int) -> tuple[StudyState, tuple[str, ...]]:
     return opened.state, opened.behind
 
 
-def _evaluate(study: str | None, trial: int | None, *, as_json: bool) -> None:
-    """Open the test set for the model that a trial has."""
+def _evaluate(study: str | None, trial: int | None, *, ensemble: bool, as_json: bool) -> None:
+    """Open the test set for the model that a trial, or the study's ensemble, has."""
     from dataclasses import asdict
 
     from harness.cli.sweeping import say
@@ -187,14 +191,15 @@ def _evaluate(study: str | None, trial: int | None, *, as_json: bool) -> None:
 
     paths, state = open_study(study)
     say(f"evaluating {paths.folder.name} on {state.started.dataset.counts['test']:,} test images …")
-    opened = open_test_set(paths, trial, note=say)
-    say(f"trial {opened.trial} of {paths.folder.name}")
+    opened = open_test_set(paths, trial, ensemble=ensemble, note=say)
+    say(f"{opened.model.name} of {paths.folder.name}")
     if as_json:
         print_json(
             {
                 "study": paths.folder.name,
-                "trial": opened.trial,
-                "test_openings": len(opened.state.openings),
+                "trial": opened.model.trial,
+                "ensemble": opened.model.ensemble,
+                "test_openings": len(opened.state.test_openings),
                 "test": asdict(opened.evaluation),
             }
         )

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from harness.cli.options import JsonOption, OldStudyOption, OutOption, StudyArgument, one_study
+from harness.cli.options import (
+    EnsembleOption,
+    JsonOption,
+    OldStudyOption,
+    OutOption,
+    StudyArgument,
+    one_study,
+)
+
+if TYPE_CHECKING:
+    from harness.deploy.trained import TrainedModel
+    from harness.paths import StudyPaths
+    from harness.study.state import StudyState
+    from harness.study.trial import Trial
+
+    Exported: TypeAlias = tuple[str, TrainedModel, Path]
+    """Which model it is, in words; the model; and where it goes by default."""
 
 
 def export(
@@ -17,6 +34,7 @@ def export(
             "--trial", min=0, help="By default the champion of the study's confirmation, else the best one."
         ),
     ] = None,
+    ensemble: EnsembleOption = False,
     run: Annotated[str | None, typer.Option("--run", help="An MLflow run id, instead of a trial.")] = None,
     out: OutOption = None,
     formats: Annotated[
@@ -30,6 +48,14 @@ def export(
     ] = None,
     zip_: Annotated[bool, typer.Option("--zip", help="Write the bundle as a .zip file, too.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is there.")] = False,
+    temperature_scaling: Annotated[
+        bool,
+        typer.Option(
+            "--temperature-scaling",
+            help="Divide logits by the temperature that fits the validation images best, so that "
+            "probabilities are as sure as they are right; the most probable class stays the same.",
+        ),
+    ] = False,
     json_: JsonOption = False,
     study_option: OldStudyOption = None,
 ) -> None:
@@ -41,37 +67,40 @@ def export(
     from dataclasses import asdict
 
     from harness.cli.tables import formats_lines, print_json
-    from harness.confirmation.champion import champion_of
     from harness.deploy.export import export_model
     from harness.deploy.parity import Parity
-    from harness.deploy.trained import bundle_folder, trained_model
+    from harness.deploy.temperature import fitted_scaling
     from harness.errors import UsageError
-    from harness.paths import StudyPaths
-    from harness.study.choosing import choose_trial
-    from harness.study.opening import open_study
-    from harness.tracking.origin import trial_of_run
 
     name = one_study(study, study_option)
-    if run is None:
-        paths, state = open_study(name)
-        champion = champion_of(state) if trial is None else None
-        if champion is not None:  # what was confirmed, instead of what was luckiest in the sweep
-            state, trial = champion.confirmation, champion.trial
-            paths = StudyPaths.of(state.name)
-        chosen = choose_trial(state, trial)
-    elif name is None and trial is None:
-        paths, state, chosen = trial_of_run(run)
+    scaling = None
+    if ensemble:
+        if temperature_scaling:
+            raise UsageError(
+                "An ensemble averages probabilities, and has no logits that a temperature could divide; "
+                "leave --temperature-scaling or --ensemble out."
+            )
+        shown, source, usual = _ensemble(name, trial, run)
     else:
-        raise UsageError("--run says which trial it is; leave STUDY and --trial out.")
-    source = trained_model(paths, state, chosen)
-    typer.echo(f"exporting trial {chosen.number} of {paths.folder.name} …", err=True)
-    target = out or bundle_folder(paths, chosen)
+        paths, state, chosen = _trial(name, trial) if run is None else _run(name, trial, run)
+        shown, source, usual = _model_of(paths, state, chosen)
+        scaling = fitted_scaling(paths, chosen) if temperature_scaling else None
+    typer.echo(f"exporting {shown} …", err=True)
+    if scaling is not None:
+        typer.echo(
+            f"  temperature {scaling.temperature:.3f}, fitted on {scaling.images:,} validation images: "
+            f"calibration error {scaling.calibration_error:.3f} without it, "
+            f"{scaling.calibration_error_after:.3f} with it",
+            err=True,
+        )
+    target = out or usual
     bundle = export_model(
         source,
         target,
-        formats=formats_of(formats),
+        formats=_formats(formats),
         replace=replace,
         archive=zip_,
+        temperature=scaling,
         progress=lambda step: typer.echo(f"  {step} …", err=True),
     )
     for parity in bundle.parity:
@@ -90,7 +119,7 @@ def export(
         print(target)
 
 
-def formats_of(text: str | None) -> list[str] | None:
+def _formats(text: str | None) -> list[str] | None:
     """The names in `--formats`; None if it was not given, UsageError if there are none in it."""
     from harness.errors import UsageError
 
@@ -100,3 +129,50 @@ def formats_of(text: str | None) -> list[str] | None:
     if not names:
         raise UsageError("--formats names no format; the Keras model alone is: --formats keras")
     return names
+
+
+def _trial(name: str | None, number: int | None) -> tuple[StudyPaths, StudyState, Trial]:
+    """A trial by its number, else what a confirmation has chosen, else the sweep's best."""
+    from harness.confirmation.champion import champion_of
+    from harness.paths import StudyPaths
+    from harness.study.choosing import choose_trial
+    from harness.study.opening import open_study
+
+    paths, state = open_study(name)
+    champion = champion_of(state) if number is None else None
+    if champion is not None:  # what was confirmed, instead of what was luckiest in the sweep
+        state, number = champion.confirmation, champion.trial
+        paths = StudyPaths.of(state.name)
+    return paths, state, choose_trial(state, number)
+
+
+def _run(name: str | None, number: int | None, run: str) -> tuple[StudyPaths, StudyState, Trial]:
+    """The trial that a run in MLflow shows."""
+    from harness.errors import UsageError
+    from harness.tracking.origin import trial_of_run
+
+    if name is not None or number is not None:
+        raise UsageError("--run says which trial it is; leave STUDY and --trial out.")
+    return trial_of_run(run)
+
+
+def _model_of(paths: StudyPaths, state: StudyState, trial: Trial) -> Exported:
+    from harness.deploy.trained import bundle_folder, trained_model
+
+    shown = f"trial {trial.number} of {paths.folder.name}"
+    return shown, trained_model(paths, state, trial), bundle_folder(paths, trial)
+
+
+def _ensemble(name: str | None, number: int | None, run: str | None) -> Exported:
+    """The study's latest ensemble."""
+    from harness.deploy.trained import averaged_model, ensemble_bundle_folder
+    from harness.errors import UsageError
+    from harness.study.finished import latest_ensemble
+    from harness.study.opening import open_study
+
+    if number is not None or run is not None:
+        raise UsageError("--ensemble names the model; leave --trial and --run out.")
+    paths, state = open_study(name)
+    latest = latest_ensemble(state)
+    shown = f"ensemble {latest.number} of {paths.folder.name}"
+    return shown, averaged_model(paths, state, latest), ensemble_bundle_folder(paths, latest)

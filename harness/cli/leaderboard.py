@@ -17,6 +17,7 @@ def leaderboard(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Rank the trials of a study."""
+    from harness.analysis.ensemble_text import ensemble_sentence
     from harness.analysis.findings import Noise
     from harness.analysis.noise import noise_of
     from harness.analysis.noise_text import noise_sentences
@@ -44,8 +45,10 @@ def leaderboard(
         print_ranking(ranking(state, noise, top=top), [*further_objectives(state), column_of_test(state)])
         for sentence in noise_sentences(found):
             print_aside(sentence)
+        for ensemble in state.ensembles:
+            print_aside(ensemble_sentence(state, ensemble))
         champion = champion_of(state)
         if champion is not None:
             print_aside(champion_sentence(champion))
-        if state.openings:
+        if state.test_openings:
             print_aside(f"{column_of_test(state)}: {openings_in_words(state)}")

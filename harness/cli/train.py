@@ -47,5 +47,5 @@ def train(
         print_json({evaluation.split: asdict(evaluation) for evaluation in evaluations})
     for evaluation in () if json_ else evaluations:
         print_evaluation(evaluation, openings_in_words(state))
-    if not state.openings and state.started.dataset.counts["test"]:
+    if not state.test_openings and state.started.dataset.counts["test"]:
         say(f"{openings_in_words(state)}; evaluate on it with: harness confirm {state.name} --as-is")

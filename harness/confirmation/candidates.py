@@ -57,25 +57,30 @@ def candidates(state: StudyState, top: int | None = None, noise: Noise | None = 
         )
     images = state.started.dataset.counts.get("validation", 0)
     if noise is not None:
-        return _alike(ranked, {noise.best, *noise.tied}, images, "image by image")
+        by = f"{noise.images:,} images, predicted out of fold," if noise.folds else _validation(noise.images)
+        return _alike(ranked, {noise.best, *noise.tied}, by, "image by image")
     if state.objective.name not in SHARES or not images:
         chosen = ranked[:MOST]
         return Candidates(tuple(chosen), f"the best {len(chosen)} by the sweep's scores")
     low = _lowest(ranked[0].score or 0.0, images)
     within = {trial.number for trial in ranked if trial.score is not None and trial.score >= low}
-    return _alike(ranked, within, images, f"all above {low:.4f}")
+    return _alike(ranked, within, _validation(images), f"all above {low:.4f}")
 
 
-def _alike(ranked: list[Trial], numbers: set[int], images: int, how: str) -> Candidates:
-    """The trials with these numbers, the best first, at most `MOST`."""
+def _validation(images: int) -> str:
+    return f"{images:,} validation images"
+
+
+def _alike(ranked: list[Trial], numbers: set[int], images: str, how: str) -> Candidates:
+    """The trials with these numbers, the best first, at most `MOST`; `images`: what they are judged by."""
     alike = [trial for trial in ranked if trial.number in numbers]
     if len(alike) == 1:
-        return Candidates((alike[0],), f"{images:,} validation images tell the sweep's best from all others")
+        return Candidates((alike[0],), f"{images} tell the sweep's best from all others")
     chosen = alike[:MOST]
     most = f"; {len(alike) - MOST} more are as near" if len(alike) > MOST else ""
     return Candidates(
         tuple(chosen),
-        f"the best {len(chosen)}, which {images:,} validation images cannot tell apart: {how}{most}",
+        f"the best {len(chosen)}, which {images} cannot tell apart: {how}{most}",
     )
 
 

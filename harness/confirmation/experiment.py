@@ -110,5 +110,7 @@ def check_options(recorded: Experiment, top: int | None, seeds: int | None) -> N
         if given is not None and given != has[option]:
             raise UsageError(
                 f"{confirmation_name(confirmed.study)} was begun with {option} {has[option]}, so it cannot "
-                f"go on with {option} {given}. Leave the option out to go on with it."
+                f"go on with {option} {given}: what it says is only true of figures that were chosen before "
+                "any of its scores were known. Leave the option out to go on with it, or to see what it has "
+                "found."
             )

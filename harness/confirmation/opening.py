@@ -1,4 +1,4 @@
-"""Open the sealed test set for the model of one trial, and count it.
+"""Open the sealed test set for one model, of a trial or of an ensemble, and count it.
 
 What is counted are the models of a study that were evaluated on the test images of its data, which are known
 by their digest. An opening is written into the study's log, and is durable there, before a worker predicts on
@@ -17,17 +17,16 @@ from functools import partial
 
 from harness.clock import now_ms
 from harness.confirmation.sealed_data import sealed_data
-from harness.deploy.trained import check_file, trained_model
+from harness.deploy.trained import check_recorded
 from harness.engine import make_engine
 from harness.engine.kind import EngineSettings
 from harness.errors import EngineError, StudyError
 from harness.paths import StudyPaths, when_there_is_room
 from harness.records import Dataset, Evaluation, OpeningKind, Progress, Question, TestOpened
-from harness.study.choosing import choose_trial
 from harness.study.event_log import EventLog
+from harness.study.finished import FinishedModel, finished_ensemble, finished_trial, latest_ensemble
 from harness.study.lock import study_lock
 from harness.study.state import StudyState, fold
-from harness.study.trial import Trial
 from harness.sweeping.plan import Stop
 from harness.sweeping.waiting import wait_for_room
 from harness.sweeping.workers import Workers
@@ -47,37 +46,44 @@ def _unheard(label: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a trial's model is worth on the test images."""
+    """What a model is worth on the test images."""
 
-    trial: int
+    model: FinishedModel
     evaluation: Evaluation
     state: StudyState
-    """The study with it; `openings` tells how often its test set was opened."""
+    """The study with it; `test_openings` tells how often its test set was opened."""
     behind: tuple[str, ...] = ()
     """Sentences about trackers that could not be brought up to date."""
+
+    @property
+    def trial(self) -> int | None:
+        """The trial's number; None if it is an ensemble's model."""
+        return self.model.trial
 
 
 def open_test_set(
     paths: StudyPaths,
     trial: int | None = None,
     *,
+    ensemble: bool = False,
     how: OpeningKind = "as_is",
     note: Callable[[str], None] = lambda _: None,
     progress: Progress = _unheard,
 ) -> Opened:
-    """Evaluate the saved model of a trial on the test images, unless that is known; nothing is trained.
+    """Evaluate a saved model on the test images, unless that is known; nothing is trained.
 
     Args:
         paths: of the study, which must not be running.
-        trial: the trial's number; None for the best one by its validation score.
+        trial: whose model, by the trial's number; None for the best one by its validation score.
+        ensemble: the model is that of the study's latest ensemble instead.
         how: what kind of opening it is.
         note: told what a person should know.
         progress: told while the data set is prepared again.
 
     Raises:
-        StudyError: the study is running, or has no such trial, or the trial is not complete, or the data set
-            has no test images, or has changed.
-        ExportError: the trial's model is missing or damaged.
+        StudyError: the study is running, or has no such trial or no ensemble, or the trial is not complete,
+            or the data set has no test images, or has changed.
+        ExportError: the model is missing or damaged.
         DataError: the data set is gone.
         EngineError: no worker has answered. The opening counts, and the same call finishes it.
         OSError: the log cannot be written.
@@ -90,11 +96,11 @@ def open_test_set(
         for sentence in log.repairs:
             note(sentence)
         study = _OpenStudy(paths, log, fold(log.records), note)
-        chosen = _complete(study.state, trial)
+        chosen = _model(study.state, trial, ensemble=ensemble)
         evaluation = study.known(chosen)
         if evaluation is None:
             evaluation = study.evaluate(chosen, how, progress)
-        return Opened(chosen.number, evaluation, study.state, study.track())
+        return Opened(chosen, evaluation, study.state, study.track())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,41 +112,42 @@ class _OpenStudy:
     state: StudyState
     note: Callable[[str], None]
 
-    def known(self, trial: Trial) -> Evaluation | None:
-        """What was found when the test set was opened for the trial; None if it was not, or was cut off."""
-        before = self.state.openings.get(trial.number)
+    def known(self, model: FinishedModel) -> Evaluation | None:
+        """What was found when the test set was opened for a model; None if it was not, or was cut off."""
+        before = model.opening(self.state)
         return before.evaluation if before else None
 
-    def evaluate(self, trial: Trial, how: OpeningKind, progress: Progress) -> Evaluation:
+    def evaluate(self, model: FinishedModel, how: OpeningKind, progress: Progress) -> Evaluation:
         """Open the test set: write down that it is, let a worker predict, write down what was found."""
-        check_file(trained_model(self.paths, self.state, trial))
-        assert trial.model is not None
+        check_recorded(self.paths.folder / model.file, model.sha256)
         dataset, digest = sealed_data(self.state, progress)
         search = self.state.experiment.search
         settings = EngineSettings(self.paths, 1, search.worker_memory, search.data_memory)
         with closing(make_engine(settings)) as engine:
             engine.start()
-            opening = self.state.openings.get(trial.number) or TestOpened(
-                trial=trial.number,
+            before = model.opening(self.state)
+            opening = before or TestOpened(
+                trial=model.trial,
+                ensemble=model.ensemble,
                 how=how,
-                epoch=trial.model.epoch,
-                model_sha256=trial.model.sha256,
+                epoch=model.epoch,
+                model_sha256=model.sha256,
                 test_digest=digest,
                 images=dataset.counts["test"],
                 time=now_ms(),
             )
-            if trial.number not in self.state.openings:
+            if before is None:
                 self._write(opening)
-            found = self._ask(Workers(engine, None), trial, dataset)
+            found = self._ask(Workers(engine, None), model, dataset)
         self._write(replace(opening, evaluation=found, time=now_ms()))
         return found
 
-    def _ask(self, workers: Workers, trial: Trial, dataset: Dataset) -> Evaluation:
+    def _ask(self, workers: Workers, model: FinishedModel, dataset: Dataset) -> Evaluation:
         again = (
             "The opening counts, and is finished by: harness confirm "
-            f"{self.paths.folder.name} {trial.number} --as-is"
+            f"{self.paths.folder.name} {model.arguments} --as-is"
         )
-        answer = workers.ask(_question(self.paths, trial, dataset), ANSWER_SECONDS)
+        answer = workers.ask(_question(self.paths, model, dataset), ANSWER_SECONDS)
         if answer is None:
             raise EngineError(
                 f"The worker that was to evaluate the model on the test images is gone; "
@@ -162,27 +169,20 @@ class _OpenStudy:
         return close_trackers(start_trackers(study, self.log), lambda: False)
 
 
-def _complete(state: StudyState, number: int | None) -> Trial:
-    """The trial that is meant, which must have been trained to its end."""
+def _model(state: StudyState, trial: int | None, *, ensemble: bool) -> FinishedModel:
+    """The model that is meant, which must be there."""
     if not state.has_begun:
         raise StudyError("The study never began: its event log is empty.")
-    trial = choose_trial(state, number)
-    if trial.state != "complete":
-        raise StudyError(
-            f"Trial {trial.number} of {state.name} is {trial.state}, so it has no final model to evaluate. "
-            f"The complete ones are shown by: harness leaderboard {state.name}"
-        )
-    return trial
+    return finished_ensemble(latest_ensemble(state)) if ensemble else finished_trial(state, trial)
 
 
-def _question(paths: StudyPaths, trial: Trial, dataset: Dataset) -> Question:
-    assert trial.model is not None
+def _question(paths: StudyPaths, model: FinishedModel, dataset: Dataset) -> Question:
     return Question(
         name="test",
         arguments={
             "study_folder": str(paths.folder),
-            "file": trial.model.file,
-            "sha256": trial.model.sha256,
+            "file": model.file,
+            "sha256": model.sha256,
             "dataset": asdict(dataset),
         },
     )

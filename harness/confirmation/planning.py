@@ -45,6 +45,17 @@ class PlannedConfirmation:
         """Whether nothing is left to be trained."""
         return self.begun is not None and self.begun.is_complete
 
+    def sentences(self) -> list[str]:
+        """What is confirmed, and on how many seeds, for people."""
+        confirmation = self.experiment.confirmation
+        assert confirmation is not None
+        trials = ", ".join(f"{one.trial}" for one in confirmation.configurations)
+        seeds = f"on {len(confirmation.seeds)} seeds each"
+        said = [f"confirming {confirmation.study}: trials {trials} ({self.why}), {seeds}"]
+        if not self.study.is_complete:
+            said.insert(0, f"{confirmation.study} is not complete: what is confirmed is the best so far.")
+        return said
+
     def forecast(self, workers: int) -> ConfirmationForecast:
         """What is left to be trained, and how long that takes at most on so many workers."""
         confirmation = self.experiment.confirmation
@@ -113,7 +124,7 @@ def plan_confirmation(
     name = confirmation_name(study.name)
     begun = confirmation_state(study)
     if begun is not None:
-        check_options(begun.experiment, top, seeds)
+        check_options(begun.experiment, _top_as_begun(study, begun, top), seeds)
         experiment = with_search(begun.experiment, dict(limit or {}))
         return PlannedConfirmation(name, experiment, "as it was begun", study, begun)
     log = StudyPaths.of(name).log
@@ -128,3 +139,16 @@ def plan_confirmation(
     return PlannedConfirmation(
         name, replace(experiment, proposed=as_text(experiment)), chosen.why, study, None
     )
+
+
+def _top_as_begun(study: StudyState, begun: StudyState, top: int | None) -> int | None:
+    """How many configurations a confirmation has, if it would have them by `top` again; else `top`.
+
+    Where fewer are complete than are asked for it has begun with those, and the same command goes on with it.
+    """
+    confirmation = begun.experiment.confirmation
+    assert confirmation is not None
+    has = [one.trial for one in confirmation.configurations]
+    if top is None or top <= len(has):
+        return top
+    return len(has) if [one.number for one in candidates(study, top).trials] == has else top

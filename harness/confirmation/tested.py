@@ -52,6 +52,6 @@ def tested(state: StudyState, trial: int, study: StudyState | None) -> Tested | 
         interval=Interval(float(found.low), float(found.high)),
         metric=metric,
         value=metrics[metric],
-        openings=len(state.openings),
-        earlier=0 if study is None else len(study.openings),
+        openings=len(state.test_openings),
+        earlier=0 if study is None else len(study.test_openings),
     )

@@ -72,7 +72,7 @@ def deal_out(labels: Labels, units: Units, parts: int, seed: int, *, classes: Se
     raise DataError(
         f"The groups cannot be dealt out to {parts} folds so that each trains on every class: the images of "
         f"the class {classes[one_sided.index(True)]!r} are in groups that hold much of other classes. Name "
-        "smaller groups (dataset.groups), or use other folds."
+        "smaller groups (dataset.groups, dataset.keep_together), or use other folds."
     )
 
 

@@ -71,7 +71,7 @@ def hold_out_groups(
     raise DataError(
         f"The groups cannot be divided so that {what} and what stays both have images of every class: those "
         f"of the class {name!r} are in groups that hold much of other classes. Name smaller groups "
-        f"(dataset.groups), or divide the images yourself, with a column for the split."
+        "(dataset.groups, dataset.keep_together), or divide the images yourself, with a column for the split."
     )
 
 
@@ -118,5 +118,5 @@ def _check_enough(counts: Floats, classes: Sequence[str], what: str) -> None:
             f"The class {classes[label]!r} has {images} of {counted(int(found[label]), 'group')} left to "
             f"hold some out for {what}, and a group stays on one side. Two are needed; a class that is to "
             "have images in training, validation and test needs three. Add images of other groups, name "
-            "smaller groups (dataset.groups), or remove the class."
+            "smaller groups (dataset.groups, dataset.keep_together), or remove the class."
         )

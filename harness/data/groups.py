@@ -18,6 +18,8 @@ from harness.errors import DataError
 from harness.experiment.dataset_config import BY_COLUMN, UNGROUPED, DatasetConfig
 
 Units = npt.NDArray[np.uint64]
+Links = npt.NDArray[np.int64]
+"""Numbers that are equal where images belong together, int64 (N,); −1: with none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +75,35 @@ def groups_of(source: Source, config: DatasetConfig) -> Groups | None:
 
 
 def units(
-    hashes: Mapping[str, Units], names: Mapping[Pool, Sequence[str]], used: Mapping[str, Indices]
+    hashes: Mapping[str, Units],
+    names: Mapping[Pool, Sequence[str]] | None,
+    used: Mapping[str, Indices],
+    near: Mapping[str, Links] | None = None,
 ) -> dict[str, Units]:
     """What must stay together: images of one group, and those that are identical to one of them, and so on.
 
     Args:
         hashes: of the pixels of the images, by pool, uint64 (N,).
-        names: of their groups, by pool; empty for an image of a group of its own.
+        names: of their groups, by pool; empty for an image of a group of its own. None: there are no groups.
         used: positions of the images that can be read, by pool; the others join nothing.
+        near: by pool, numbers that are equal for near-duplicates; None if those need not stay together.
 
     Returns:
         By pool, a number for each image, uint64 (N,): equal where two must stay together.
     """
     every = np.concatenate([hashes[pool] for pool in hashes])
     readable = np.concatenate([np.isin(np.arange(len(hashes[pool])), used[pool]) for pool in hashes])
-    named = [name for pool in hashes for name in names[pool]]  # type: ignore[index]
     _, alike = np.unique(every, return_inverse=True)
-    known: dict[str, int] = {}
-    group = np.array([known.setdefault(name, len(known)) if name else -1 for name in named], np.int64)
-    number = _joined(alike.astype(np.int64), np.where(readable, group, -1))
+    links: list[Links] = []
+    if names is not None:
+        named = [name for pool in hashes for name in names[pool]]  # type: ignore[index]
+        known: dict[str, int] = {}
+        links.append(
+            np.array([known.setdefault(name, len(known)) if name else -1 for name in named], np.int64)
+        )
+    if near is not None:
+        links.append(np.concatenate([near[pool] for pool in hashes]))
+    number = _joined(alike.astype(np.int64), [np.where(readable, link, -1) for link in links])
     ends = np.cumsum([len(hashes[pool]) for pool in hashes])[:-1]
     return dict(zip(hashes, np.split(number.astype(np.uint64), ends), strict=True))
 
@@ -104,29 +116,31 @@ def digest_of_units(found: Mapping[str, Units]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _joined(alike: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Numbers of the connected components, where images are joined by equal numbers in either array.
+def _joined(alike: Links, links: Sequence[Links]) -> Links:
+    """Numbers of the connected components, where images are joined by equal numbers in any of the arrays.
 
     Args:
         alike: int64 (N,).
-        group: int64 (N,); −1 joins nothing.
+        links: each int64 (N,); −1 joins nothing.
     """
     found = alike.copy()
-    inside = group >= 0
-    if not inside.any():
-        return found
     while True:
-        # The smallest number of a group, then the smallest of what is alike, until nothing changes.
-        lowest = np.full(group.max() + 1, np.iinfo(np.int64).max)
-        np.minimum.at(lowest, group[inside], found[inside])
+        # The smallest number of each group, then the smallest of what is alike, until nothing changes.
         joined = found.copy()
-        joined[inside] = lowest[group[inside]]
-        smallest = np.full(alike.max() + 1, np.iinfo(np.int64).max)
-        np.minimum.at(smallest, alike, joined)
-        joined = smallest[alike]
+        for link in links:
+            inside = link >= 0
+            joined[inside] = _lowest(joined[inside], link[inside])
+        joined = _lowest(joined, alike)
         if np.array_equal(joined, found):
             return found
         found = joined
+
+
+def _lowest(values: Links, groups: Links) -> Links:
+    """For each element the smallest value of its group, (n,)."""
+    lowest = np.full(groups.max(initial=-1) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, groups, values)
+    return lowest[groups]
 
 
 def _named_by(pattern: re.Pattern[str], name: str) -> str:

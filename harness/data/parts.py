@@ -14,6 +14,7 @@ import numpy.typing as npt
 from harness.data.folds import Parts, dealt_out, too_rare
 from harness.data.group_split import hold_out_groups
 from harness.data.groups import Groups, Units, digest_of_units, units
+from harness.data.kept_together import near_duplicates
 from harness.data.manifest import Manifest
 from harness.data.sealed import part_digest, sealed_arrays
 from harness.data.sentences import counted, listed
@@ -23,7 +24,7 @@ from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import write_file
 from harness.paths.prepared import hashes_file, labels_file, sealed_name, split_name
-from harness.records import Dataset
+from harness.records import Dataset, Progress
 
 Labels = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
@@ -41,14 +42,15 @@ class _Pools:
     used: dict[str, Indices]
     """Readable images that are in no other pool."""
     units: dict[str, Units]
-    """By pool, numbers that are equal where images must stay together: identical ones, those of a group."""
-    grouped: bool
-    """Whether there are groups."""
+    """By pool, numbers that are equal where images must stay together: identical ones, those of a group, and
+    near-duplicates if these are to."""
+    together: str
+    """What others must stay together than identical images, in words; empty if none must."""
     warnings: list[str] = field(default_factory=list)
 
     def held_out(self, train: Indices, fraction: float, seed: int, what: str) -> tuple[Indices, Indices]:
         """What stays for training, and what is held out."""
-        if self.grouped:
+        if self.together:
             own, units = self.labels["train"], self.units["train"]
             return hold_out_groups(train, own, units, fraction, seed, classes=self.classes, what=what)
         self._check_enough(train, what if fraction else "")
@@ -60,7 +62,7 @@ class _Pools:
         if config.folds is None:
             return None
         labels, units = self.labels["train"][train], self.units["train"][train]
-        if not self.grouped:
+        if not self.together:
             self._check_enough(train, "validation")
         rare = too_rare(labels, units, config.folds, classes=self.classes)
         self.warnings.extend([rare] if rare else [])
@@ -98,7 +100,12 @@ class _Pools:
 
 
 def divide(
-    folder: Path, manifest: Manifest, config: DatasetConfig, seed: int, groups: Groups | None = None
+    folder: Path,
+    manifest: Manifest,
+    config: DatasetConfig,
+    seed: int,
+    groups: Groups | None = None,
+    progress: Progress = lambda *_: None,
 ) -> Dataset:
     """One split of prepared data: what the source brings, and for the rest what is held out of training.
 
@@ -108,11 +115,12 @@ def divide(
         config: how much is held out.
         seed: decides what is held out for validation.
         groups: of the images; None if there are none.
+        progress: told while near-duplicates are looked for.
 
     Raises:
         DataError: a class or a split has too few images.
     """
-    pools = _read(folder, manifest, groups)
+    pools = _read(folder, manifest, groups, config, progress)
     _judge_unreadable(pools, config)
     digest = _without_shared(pools, manifest.digest)
     where: dict[str, Pool] = {"train": "train", "validation": "validation", "test": "test"}
@@ -139,7 +147,7 @@ def divide(
     key = f"{seed} {config.validation_fraction} {config.test_fraction} {config.limit_train}"
     if config.folds is not None:
         key += f" {config.repeats} × {config.folds} folds"
-    if groups is not None:
+    if pools.together:
         key += f" groups {digest_of_units(pools.units)}"
     if digest != manifest.digest:
         key += " without what validation shares with test"
@@ -184,14 +192,19 @@ def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
         )
 
 
-def _read(folder: Path, manifest: Manifest, groups: Groups | None) -> _Pools:
+def _read(
+    folder: Path, manifest: Manifest, groups: Groups | None, config: DatasetConfig, progress: Progress
+) -> _Pools:
     labels: dict[str, Labels] = {p: np.load(labels_file(folder, p)) for p in manifest.pools}
     hashes: dict[str, Hashes] = {p: np.load(hashes_file(folder, p)) for p in manifest.pools}
     used: dict[str, Indices] = {p: np.flatnonzero(labels[p] >= 0) for p in manifest.pools}
-    together = hashes if groups is None else units(hashes, groups.names, used)
-    pools = _Pools(manifest.classes, labels, hashes, used, together, groups is not None)
-    if groups is not None:
-        pools.warnings.append(groups.said)
+    near = near_duplicates(folder, used, progress) if config.keep_together == "near_duplicates" else None
+    others = ["nearly the same as some"] if near and near.found else []
+    others += ["of a group with some"] if groups else []
+    names, links = (groups.names if groups else None), (near.links if near else None)
+    together = units(hashes, names, used, links) if others else hashes
+    pools = _Pools(manifest.classes, labels, hashes, used, together, " or ".join(others))
+    pools.warnings.extend(found.said for found in (groups, near) if found is not None)
     _warn_of_lookalikes(pools)
     _warn_of_contradictions(pools)
     return pools
@@ -205,11 +218,7 @@ def _without_shared(pools: _Pools, digest: str) -> str:
             continue
         there = pools.units[other][pools.used[other]]
         shared = np.isin(pools.units[one][pools.used[one]], there)
-        also = (
-            f"are also {other} images, or of a group with some,"
-            if pools.grouped
-            else f"are also {other} images"
-        )
+        also = f"are also {other} images" + (f", or {pools.together}," if pools.together else "")
         number = int(shared.sum())
         if not number:
             continue

@@ -51,7 +51,7 @@ def prepare(
     else:
         found = arrays_of_arrays(source, config, store, progress, tell)
     groups = groups_of(source, config)
-    dataset = divide(found.folder, read_manifest(found.folder), config, seed, groups)
+    dataset = divide(found.folder, read_manifest(found.folder), config, seed, groups, progress)
     said = (*store.notes, *source.warnings, *found.warnings, *dataset.warnings)
     if not isinstance(source, ImageFiles):
         said = (*said, *_not_resized(config, dataset.image_shape))

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from harness.data.reference import Reference
 from harness.deploy.archive import write_archive
 from harness.deploy.artefact import Artefact, Figures, figures
 from harness.deploy.checksums import write_checksums
-from harness.deploy.choosing import ALWAYS, fitting, installed, versions_of
+from harness.deploy.choosing import ALWAYS, Choice, fitting, installed, versions_of
 from harness.deploy.converter import Converter
 from harness.deploy.expected import (
     Compared,
@@ -45,6 +46,7 @@ from harness.deploy.model_card import model_card
 from harness.deploy.parity import Parity, Probabilities, compare, pixels_parity
 from harness.deploy.predicting import predict
 from harness.deploy.samples import sample
+from harness.deploy.temperature import TemperatureScaling, about_scaling, scaled
 from harness.deploy.trained import TrainedModel, check_file
 from harness.deploy.trying_files import files_parity
 from harness.errors import ExportError
@@ -91,17 +93,19 @@ def export_model(
     formats: Sequence[str] | None = None,
     replace: bool = False,
     archive: bool = False,
+    temperature: TemperatureScaling | None = None,
     progress: Callable[[str], None] = _silent,
 ) -> Bundle:
     """Write the bundle to `target`.
 
     Args:
         source: the model.
-        target: the folder.
+        target: the folder to be made.
         formats: names in `harness.deploy.formats.FORMATS`; None for all that can be had. `keras` is always
             there.
-        replace: whether to replace what is there.
-        archive: whether to write the bundle as a `.zip` file beside the folder, too.
+        replace: replace what is there.
+        archive: write the bundle as a `.zip` file beside the folder, too.
+        temperature: what its logits are divided by; None: nothing.
         progress: is told what is done next, in a few words.
 
     Raises:
@@ -116,13 +120,33 @@ def export_model(
         if place is not None and place.exists() and not replace:
             raise ExportError(f"{place} exists already. Choose another --out, or add --replace.")
     choice = installed(formats)
+    with nullcontext(source) if temperature is None else scaled(source, temperature) as model:
+        return _exported(model, _Order(target, packed, choice, formats is not None, progress))
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be written."""
+
+    target: Path
+    packed: Path | None
+    """The archive; None if none is wanted."""
+    choice: Choice
+    """Formats whose libraries are there."""
+    named: bool
+    """Whether the user has named them."""
+    progress: Callable[[str], None]
+
+
+def _exported(source: TrainedModel, order: _Order) -> Bundle:
     check_file(source)
     reference, recorded = expected_predictions(source)
     given = training_images(source.dataset, reference)
-    progress("loading the trained model")
+    order.progress("loading the trained model")
     network = load_safely(source.file)
-    choice = fitting(choice, network, source, training_images=given is not None, named=formats is not None)
+    choice = fitting(order.choice, network, source, training_images=given is not None, named=order.named)
     dataset = as_files(source.dataset, reference)
+    target, packed = order.target, order.packed
     fresh = temporary_beside(target)
     with Converter(source.file, given) as converter:
         model = ModelToExport(source.file, network, dataset, source.max_pixels or MAX_PIXELS, converter)
@@ -133,7 +157,7 @@ def export_model(
 
         def fill(folder: Path) -> None:
             for name, one in choice.formats.items():
-                progress(f"writing and trying {one.file}")
+                order.progress(f"writing and trying {one.file}")
                 try:
                     artefacts.append(_tried(one, model, folder, yardstick))
                 except ExportError as error:
@@ -146,7 +170,7 @@ def export_model(
             target.parent.mkdir(parents=True, exist_ok=True)
             fill_folder(fresh, fill)
             if packed is not None:
-                progress(f"packing {packed.name}")
+                order.progress(f"packing {packed.name}")
                 write_archive(fresh, packed)
             _put_in_place(fresh, target)
         except OSError as error:
@@ -204,7 +228,7 @@ def _describe(
     texts = {
         LABELS: "".join(f"{name}\n" for name in classes),
         METADATA: yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=WIDTH),
-        README: model_card(source, model.dataset, artefacts),
+        README: model_card(source, model.dataset, artefacts) + about_scaling(source.provenance),
         SAMPLE_INPUT: request,
         EXPECTED_OUTPUT: answer,
         REQUIREMENTS: "".join(f"{name}=={version}\n" for name, version in versions.items()),

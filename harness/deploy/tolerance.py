@@ -19,7 +19,9 @@ class Tolerance:
     less those won; two images are always allowed. None: it does not count."""
 
 
-FLOAT32 = Tolerance(difference=1e-4, agreement=1.0)
+NEAR = 1e-4
+"""Largest difference of a probability that float32 may make."""
+FLOAT32 = Tolerance(difference=NEAR, agreement=1.0)
 FLOAT16 = Tolerance(agreement=0.995)
 INT8 = Tolerance(lost=0.02)
 IMAGES_ALLOWED = 2

@@ -1,8 +1,8 @@
-"""A trial's model with everything that an export says of where it comes from."""
+"""A trial's model, or an ensemble's, with everything that an export says of where it comes from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from harness.deploy.licences import licences
 from harness.errors import ExportError
 from harness.paths import StudyPaths, sha256_of
-from harness.records import Dataset, Evaluation
+from harness.records import Dataset, EnsembleSaved, Evaluation
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 
@@ -64,6 +64,42 @@ def trained_model(paths: StudyPaths, state: StudyState, trial: Trial) -> Trained
     )
 
 
+def averaged_model(paths: StudyPaths, state: StudyState, ensemble: EnsembleSaved) -> TrainedModel:
+    """The model of an ensemble.
+
+    Args:
+        paths: of the study.
+        state: of the study.
+        ensemble: one of its ensembles.
+    """
+    source = state.experiment.dataset.source
+    return TrainedModel(
+        file=paths.folder / ensemble.file,
+        sha256=ensemble.sha256,
+        dataset=state.started.dataset,
+        provenance=_provenance_of_ensemble(state, ensemble),
+        reference=paths.reference,
+        max_pixels=state.experiment.dataset.max_pixels,
+        evaluations=(ensemble.evaluation, *_tested(state, ensemble)),
+        licences={
+            what: licence
+            for member in ensemble.members
+            for what, licence in licences(source, state.trials[member.trial].params).items()
+        },
+    )
+
+
+def _tested(state: StudyState, ensemble: EnsembleSaved) -> list[Evaluation]:
+    """How an ensemble does on the test images, if it was ever tried on them."""
+    opening = state.ensemble_openings.get(ensemble.number)
+    return [] if opening is None or opening.evaluation is None else [opening.evaluation]
+
+
+def ensemble_bundle_folder(paths: StudyPaths, ensemble: EnsembleSaved) -> Path:
+    """Where an ensemble's export goes unless somebody says otherwise, relative to the working directory."""
+    return Path("exports") / f"{paths.folder.name}-ensemble-{ensemble.number:05d}"
+
+
 def bundle_folder(paths: StudyPaths, trial: Trial) -> Path:
     """Where a trial's export goes unless somebody says otherwise, relative to the working directory."""
     return Path("exports") / f"{paths.folder.name}-trial-{trial.number:05d}"
@@ -71,27 +107,65 @@ def bundle_folder(paths: StudyPaths, trial: Trial) -> Path:
 
 def check_file(source: TrainedModel) -> None:
     """Raises ExportError if the model's file is missing, or is not the one that was written."""
-    if not source.file.is_file():
-        raise ExportError(f"The model file {source.file} is missing.")
-    if sha256_of(source.file) != source.sha256:
-        raise ExportError(f"The model file {source.file} is damaged: its SHA-256 is not the recorded one.")
+    check_recorded(source.file, source.sha256)
+
+
+def check_recorded(file: Path, sha256: str) -> None:
+    """Raises ExportError if a model's file is missing, or has not this SHA-256."""
+    if not file.is_file():
+        raise ExportError(f"The model file {file} is missing.")
+    if sha256_of(file) != sha256:
+        raise ExportError(f"The model file {file} is damaged: its SHA-256 is not the recorded one.")
 
 
 def _provenance(state: StudyState, trial: Trial) -> dict[str, Any]:
+    return {
+        **_origin(state),
+        "trial": trial.number,
+        "seed": trial.seed,
+        "params": trial.params,
+        "score": trial.score,
+        "epochs": trial.last_epoch,
+        "metrics": trial.final_metrics,
+        "trained": _day(trial.ended_ms),
+    }
+
+
+def _provenance_of_ensemble(state: StudyState, ensemble: EnsembleSaved) -> dict[str, Any]:
+    picks = sum(member.picks for member in ensemble.members)
+    return {
+        **_origin(state),
+        "ensemble": ensemble.number,
+        "trained": _day(ensemble.time),
+        "chosen": ensemble.how,
+        "score": ensemble.score,
+        "metrics": {f"val_{name}": value for name, value in ensemble.evaluation.metrics.items()},
+        "gain": asdict(ensemble.gain),
+        "members": [
+            {
+                "trial": member.trial,
+                "weight": member.picks / picks,
+                "model_sha256": member.model_sha256,
+                "seed": trial.seed,
+                "params": trial.params,
+                "score": trial.score,
+                "epochs": trial.last_epoch,
+            }
+            for member in ensemble.members
+            if (trial := state.trials[member.trial])
+        ],
+    }
+
+
+def _origin(state: StudyState) -> dict[str, Any]:
+    """What is the same for all models of a study."""
     study, objective = state.started, state.objective
     return {
         "study": study.study,
         "study_id": study.study_id,
-        "trial": trial.number,
-        "seed": trial.seed,
-        "params": trial.params,
         "objective": {"metric": objective.name, "direction": objective.direction},
-        "score": trial.score,
-        "epochs": trial.last_epoch,
-        "metrics": trial.final_metrics,
         "git_commit": study.git_commit,
         "versions": study.versions,
-        "trained": _day(trial.ended_ms),
     }
 
 

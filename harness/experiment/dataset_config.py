@@ -85,7 +85,10 @@ class DatasetConfig(Strict):
     groups: Annotated[str, BeforeValidator(_groups)] = BY_COLUMN
     """What keeps images together on one side of a split, such as those of one patient: a regular expression
     that is looked for in the paths of image files, whose part in parentheses names the group. `auto`: a
-    list's column `group`, if it has one. `none`: nothing does but being identical."""
+    list's column `group`, if it has one. `none`: nothing does but what `keep_together` says."""
+    keep_together: Literal["identical", "near_duplicates"] = "identical"
+    """Which images stay on one side of a split for being alike, beside those of one group: those that are
+    pixel for pixel the same, or those that are nearly the same as well."""
     ignore: Names | None = None
     """Patterns of files and folders that are passed over. None: masks and thumbnails beside pictures."""
     range: Annotated[Literal["auto"] | list[float], BeforeValidator(_range)] = "auto"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.errors import HarnessError
+from harness.library.ensembles import EnsembleResult
 from harness.library.progress import LOGGER
+from harness.library.trackers import warn_of_trackers
 from harness.paths import StudyPaths
 from harness.records import Evaluation, Params
 from harness.study.choosing import choose_trial
@@ -19,12 +20,15 @@ from harness.study.state import StudyState
 from harness.study.trial import Trial
 
 if TYPE_CHECKING:
+    import threading
+
     import keras
     import pandas as pd
 
     from harness.deploy.export import Bundle
     from harness.deploy.trained import TrainedModel
     from harness.experiment.experiment import Experiment
+    from harness.library.confirmations import Confirmation
     from harness.reproducing.reproduce import Reproduction
 
 
@@ -92,6 +96,7 @@ class TrialResult:
         formats: Sequence[str] | None = None,
         replace: bool = False,
         archive: bool = False,
+        temperature_scaling: bool = False,
     ) -> Bundle:
         """Write the model as a bundle that can be deployed, every part of it loaded again and verified.
 
@@ -101,6 +106,8 @@ class TrialResult:
                 Keras model is always there.
             replace: replace what is there.
             archive: write the bundle as a `.zip` file beside the folder, too.
+            temperature_scaling: divide logits by the temperature that fits the validation images best, so
+                that probabilities are as sure as they are right; the most probable class stays the same.
 
         Returns:
             The bundle: its `folder`, the `figures` of each format (size, agreement, accuracy, times), what
@@ -108,14 +115,24 @@ class TrialResult:
             whoever ships it.
 
         Raises:
-            HarnessError: the trial has no model, the folder exists, a format is unknown or cannot be had, or
-                an exported model does not predict what the trained one did. Nothing is left behind.
+            HarnessError: the trial has no model, the folder exists, a format is unknown or cannot be had, no
+                temperature can be fitted, or an exported model does not predict what the trained one did.
+                Nothing is left behind.
         """
         from harness.deploy.export import export_model
+        from harness.deploy.temperature import fitted_scaling
         from harness.deploy.trained import bundle_folder
 
         target = bundle_folder(self._paths, self._trial) if folder is None else Path(folder)
-        return export_model(self._model(), target, formats=formats, replace=replace, archive=archive)
+        scaling = fitted_scaling(self._paths, self._trial) if temperature_scaling else None
+        return export_model(
+            self._model(),
+            target,
+            formats=formats,
+            replace=replace,
+            archive=archive,
+            temperature=scaling,
+        )
 
     def reproduce(self, *, tolerance: float = 1e-3) -> Reproduction:
         """Train the trial again from its record, and compare every epoch and the final model's weights.
@@ -140,7 +157,9 @@ class TrialResult:
         return reproduce(self._paths, read(self._paths.log), self._trial, tolerance=tolerance)
 
     def test(self) -> Evaluation:
-        """Open the sealed test set for this trial: evaluate its model on the test images.
+        """Open the sealed test set for this trial: evaluate its model on the test images, as it is.
+
+        It is `harness confirm --as-is`; `Study.confirm` trains anew, and tests what it has chosen.
 
         Every model of the study that is evaluated so counts as one opening (`Study.test_openings` after the
         study was opened again). Called once more, it returns what was found, and counts nothing. A worker
@@ -157,11 +176,7 @@ class TrialResult:
         from harness.confirmation.opening import open_test_set
 
         opened = open_test_set(self._paths, self.number, note=LOGGER.info)
-        if opened.behind:
-            warnings.warn(
-                f"{' '.join(opened.behind)} Finish it with: harness sync {self._paths.folder.name}",
-                stacklevel=2,
-            )
+        warn_of_trackers(opened.behind, self._paths)
         return opened.evaluation
 
     def __repr__(self) -> str:
@@ -204,7 +219,7 @@ class Study:
     @property
     def test_openings(self) -> int:
         """How many of its models have been evaluated on the test images (see `TrialResult.test`)."""
-        return len(self._state.openings)
+        return len(self._state.test_openings)
 
     @property
     def trials(self) -> list[TrialResult]:
@@ -219,6 +234,29 @@ class Study:
             HarnessError: no trial is complete.
         """
         return TrialResult(choose_trial(self._state).number, self._paths, self._state)
+
+    def ensemble(self, *, members: int | None = None, top: int | None = None) -> EnsembleResult:
+        """Average the models of the best trials in one Keras model; nothing is trained.
+
+        Trials are chosen one after the other, whichever improves the average most on the validation images,
+        some more than once. Called once more with the same result, it returns what there is.
+
+        Args:
+            members: trials at most; None for 5.
+            top: None; or average so many of the best trials in equal parts, without choosing.
+
+        Returns:
+            The ensemble: its `members` with their weights, its `score`, and its `gain` over the best trial.
+
+        Raises:
+            HarnessError: the study is running, its trials cannot be averaged, or no average is better than
+                the best trial alone.
+        """
+        from harness.ensembling.ensemble import MEMBERS, make_ensemble
+
+        made = make_ensemble(self._paths, members=members or MEMBERS, top=top, note=LOGGER.info)
+        warn_of_trackers(made.behind, self._paths)
+        return EnsembleResult(made.ensemble.number, self._paths, made.state)
 
     def leaderboard(self, top: int | None = None) -> pd.DataFrame:
         """Trials in rows, the best one first, with score, metrics, cost and the parameters that vary.
@@ -235,6 +273,53 @@ class Study:
 
         found = noise_of(self._paths.folder, self._state)
         return leaderboard(self._state, found if isinstance(found, Noise) else None, top=top)
+
+    def confirm(
+        self,
+        *,
+        top: int | None = None,
+        seeds: int | None = None,
+        timeout: float | Literal["none"] | None = None,
+        workers: int | Literal["auto"] | None = None,
+        recheck: bool = False,
+        stop: threading.Event | None = None,
+    ) -> Confirmation:
+        """Train the best configurations anew on fresh seeds, say which is the best or tied, and test it.
+
+        It is a study of its own, `STUDY.confirm`. The same call goes on with it after whatever cut it off,
+        and returns what it has found once it is whole. The sealed test set is opened once, for the model
+        that stands for the chosen configuration, when all else is decided. To evaluate the model that a trial
+        has as it is, call `TrialResult.test` instead. Threads, interrupts and `stop` are as of
+        `harness.sweep`.
+
+        Args:
+            top: how many configurations; by default those that the validation images cannot tell from the
+                best, at most 5. A confirmation goes on with as many as it began with.
+            seeds: how often each of them is trained, by default 5; likewise.
+            timeout: seconds of all its sessions together; "none" lifts the limit of the session before.
+            workers: processes that train; "auto" to measure how many are best.
+            recheck: read all files of the data set again, instead of trusting their sizes and times.
+            stop: set it from another thread to end it early.
+
+        Returns:
+            What it has found so far: `findings`, and once it is complete, the `champion` and its `test`.
+
+        Raises:
+            HarnessError: no trial is complete, the confirmation began with other figures, or no training was
+                successful.
+            KeyboardInterrupt: it was interrupted, and has come to rest.
+        """
+        from harness.library.confirmations import confirm
+
+        return confirm(
+            self._state,
+            top=top,
+            seeds=seeds,
+            timeout=timeout,
+            workers=workers,
+            recheck=recheck,
+            stop=stop,
+        )
 
     def __repr__(self) -> str:
         trials = len(self._state.trials)

@@ -62,6 +62,19 @@ def sweep(
     """
     if name is not None:
         experiment = as_kept(experiment, name)
+    result = run(experiment, name, workers, stop, recheck=recheck)
+    return Study(StudyPaths.of(result.state.name), result.state)
+
+
+def run(
+    experiment: Experiment,
+    name: str | None,
+    workers: int | Literal["auto"] | None,
+    stop: threading.Event | None,
+    *,
+    recheck: bool,
+) -> SweepResult:
+    """Run a sweep in a thread of its own, while the caller's thread shows how far it is; as of `sweep`."""
     progress, request = Progress(), Stop()
     with ThreadPoolExecutor(1, thread_name_prefix="harness-sweep") as thread:
         running = thread.submit(
@@ -83,7 +96,7 @@ def sweep(
     _tell(result, progress)
     if interrupted:
         raise KeyboardInterrupt
-    return Study(StudyPaths.of(result.state.name), result.state)
+    return result
 
 
 def _wait(running: Future[SweepResult], request: Stop, progress: Progress, stop: threading.Event) -> bool:
@@ -113,6 +126,6 @@ def _tell(result: SweepResult, progress: Progress) -> None:
     for sentence in found.notes:
         progress.note(sentence)
     if isinstance(found.error, UnreachableError):
-        warnings.warn(str(found.error), stacklevel=3)
+        warnings.warn(str(found.error), stacklevel=4)
     elif found.error is not None:
         raise found.error

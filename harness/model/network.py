@@ -109,3 +109,21 @@ def with_probabilities(network: keras.Model) -> keras.Model:
     """The same layers and weights, followed by a softmax: what is saved and served."""
     outputs = keras.layers.Softmax(name="probabilities")(network.output)
     return keras.Model(network.input, outputs, name=network.name)
+
+
+def with_temperature(network: keras.Model, temperature: float) -> keras.Model | None:
+    """A saved network whose logits are divided by a temperature, with the same weights.
+
+    Args:
+        network: of `with_probabilities`.
+        temperature: above 0.
+
+    Returns:
+        Stock layers; None if the network does not end with a softmax.
+    """
+    last = network.layers[-1]
+    if not isinstance(last, keras.layers.Softmax):
+        return None
+    cooled = keras.layers.Rescaling(1 / temperature, name="temperature")(last.input)
+    outputs = keras.layers.Softmax(name=last.name)(cooled)
+    return keras.Model(network.input, outputs, name=network.name)

@@ -69,6 +69,11 @@ def hashes_file(folder: Path, pool: str) -> Path:
     return folder / f"{pool}_hashes.npy"
 
 
+def near_duplicates_file(folder: Path) -> Path:
+    """Which images of prepared data are nearly the same, by pool; it is there once somebody has asked."""
+    return folder / "near_duplicates.npz"
+
+
 def split_name(key: str) -> str:
     """The name of the file with the images that are trained on and validated with.
 

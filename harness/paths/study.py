@@ -16,6 +16,7 @@ VALIDATION = "validation.npz"
 CHECKPOINTS = "checkpoint-*"
 """A pattern of the names of a trial's checkpoints."""
 TRIALS = "trials"
+ENSEMBLES = "ensembles"
 WORKERS = "workers"
 
 
@@ -42,6 +43,17 @@ def predictions_name(trial: int) -> str:
 def validation_name(trial: int) -> str:
     """What the model of one trial predicted for validation images, relative to the study's folder."""
     return f"{trial_folder(trial)}/{VALIDATION}"
+
+
+def fold_predictions_name(trial: int, fold: int) -> str:
+    """What the model of one fold of a trial predicted for its validation images, relative to the study's
+    folder."""
+    return f"{trial_folder(trial)}/fold_{fold:03d}.npz"
+
+
+def ensemble_folder(number: int) -> str:
+    """Where the files of one ensemble are, relative to the study's folder."""
+    return f"{ENSEMBLES}/{number:05d}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,13 @@ from harness.records.basic import (
 )
 from harness.records.codec import dataset_from_dict, event_from_dict, event_from_log, segment_from_dict
 from harness.records.cost import Cost
+from harness.records.ensemble import Gain, Member
 from harness.records.environment import Environment
 from harness.records.questions import Answer, Question
 from harness.records.study_events import (
     ConfigurationRefused,
+    EnsembleKind,
+    EnsembleSaved,
     Event,
     LogRecord,
     OpeningKind,
@@ -61,13 +64,17 @@ __all__ = [
     "Cost",
     "Dataset",
     "DiskFull",
+    "EnsembleKind",
+    "EnsembleSaved",
     "Environment",
     "EpochEnded",
     "Evaluation",
     "Event",
     "FailureKind",
     "FeaturesReady",
+    "Gain",
     "LogRecord",
+    "Member",
     "ModelMeasured",
     "ModelSaved",
     "OpeningKind",

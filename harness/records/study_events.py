@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from harness.records.basic import Dataset, Evaluation, FailureKind, Params, RefusalReason, TrialState
+from harness.records.ensemble import Gain, Member
 from harness.records.environment import Environment
 from harness.records.registry import event
 from harness.records.worker_events import TrialEvent
@@ -13,6 +14,9 @@ from harness.records.worker_events import TrialEvent
 OpeningKind: TypeAlias = Literal["as_is", "confirmed", "train"]
 """Why the test images were opened: for a model as the sweep has left it, for one that was confirmed by fresh
 trainings, or by `harness train` of an earlier version, which did so at the end of every training."""
+EnsembleKind: TypeAlias = Literal["greedy", "best"]
+"""How the members of an ensemble were chosen: one after the other, whichever improves the average most, or
+the best trials in equal parts."""
 
 
 @event
@@ -140,7 +144,7 @@ class StudyEnded:
 @event
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestOpened:
-    """A trial's model is evaluated on the test images of the study's data.
+    """A model of the study, a trial's or an ensemble's, is evaluated on the test images of its data.
 
     It is written twice: before a worker predicts on the first test image, without an evaluation, and with it
     before anybody is shown it. So an opening that was cut off is known of, counts, and can be finished; both
@@ -149,10 +153,13 @@ class TestOpened:
 
     __test__ = False  # pytest takes classes that are so called for tests
 
-    trial: int
+    trial: int | None
+    """The trial's number; None if it is an ensemble's model."""
+    ensemble: int | None = None
+    """The ensemble's number; None if it is a trial's model."""
     how: OpeningKind
     epoch: int
-    """The epoch after which the model was saved."""
+    """The epoch after which the model was saved; 0 of an ensemble's."""
     model_sha256: str
     """Of the model's file, in hex."""
     test_digest: str
@@ -164,6 +171,43 @@ class TestOpened:
     kind: Literal["test_opened"] = "test_opened"
 
 
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsembleSaved:
+    """The models of some trials were averaged in one; its file is durable.
+
+    `file` is a plain `.keras` file, from raw pixels to the weighted mean of its members' probabilities.
+    Beside it stand `reference.npz` and `validation.npz`, as beside a trial's model, with the means of what
+    the members had predicted.
+    """
+
+    number: int
+    """Counts from 0."""
+    members: list[Member]
+    """The one with the largest share first; at least two."""
+    how: EnsembleKind
+    score: float
+    """The study's first objective, on the validation images by which the members were chosen."""
+    evaluation: Evaluation
+    """Of these validation images."""
+    gain: Gain
+    """Over the best trial alone."""
+    file: str
+    """Path of the `.keras` file relative to the study's folder."""
+    sha256: str
+    size: int
+    """Bytes."""
+    parameters: int
+    """Number of trainable and other weights."""
+    weights_sha256: str
+    """What the weights in the file are recognised by (`harness.model_weights`)."""
+    predictions: str
+    """Path, relative to the study's folder, of the file with what it predicts for every validation image."""
+    predictions_sha256: str
+    time: int
+    kind: Literal["ensemble_saved"] = "ensemble_saved"
+
+
 Event: TypeAlias = (
     TrialEvent
     | StudyStarted
@@ -173,6 +217,7 @@ Event: TypeAlias = (
     | TrialEnded
     | StudyEnded
     | TestOpened
+    | EnsembleSaved
 )
 
 

@@ -179,6 +179,10 @@ class SegmentEnded:
     seconds: float
     """Wall time of the segment in the worker, from receiving it to the end of its training."""
     evaluations: list[Evaluation]
+    predictions: str = ""
+    """At the end of a fold: path, relative to the study's folder, of the file with what its model predicted
+    for the images that it was not trained on (see `harness.predictions`); empty: there is none."""
+    predictions_sha256: str = ""
     time: int
     kind: Literal["segment_ended"] = "segment_ended"
 

@@ -6,14 +6,19 @@ from harness.study.state import StudyState
 
 
 def openings_in_words(state: StudyState) -> str:
-    """How often, and for which trials, such as `test set opened 2 times (trials 3, 7)`.
+    """How often, and for which models, such as `test set opened 3 times (trials 3, 7; ensemble 0)`.
 
     What counts is how many models of this study have been evaluated on the test images of its data: each one
     more is another chance to pick the luckiest of them. To look again at what was found counts for nothing.
     """
-    trials = list(state.openings)
-    if not trials:
+    opened = {"trial": list(state.openings), "ensemble": list(state.ensemble_openings)}
+    number = len(state.test_openings)
+    if not number:
         return "test set sealed: never opened"
-    often = "once" if len(trials) == 1 else f"{len(trials)} times"
-    which = f"trial{'s' * (len(trials) > 1)} {', '.join(map(str, trials))}"
-    return f"test set opened {often} ({which})"
+    often = "once" if number == 1 else f"{number} times"
+    which = [
+        f"{noun}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+        for noun, numbers in opened.items()
+        if numbers
+    ]
+    return f"test set opened {often} ({'; '.join(which)})"

@@ -16,6 +16,7 @@ from harness.records import (
     CheckpointDamaged,
     CheckpointSaved,
     ConfigurationRefused,
+    EnsembleSaved,
     EpochEnded,
     FeaturesReady,
     LogRecord,
@@ -60,6 +61,10 @@ class StudyState:
     """Trials whose features have been computed, or found, by a worker."""
     openings: dict[int, TestOpened] = field(default_factory=dict)
     """Trials whose model has been evaluated on the test images, or was about to be, in the order of that."""
+    ensembles: list[EnsembleSaved] = field(default_factory=list)
+    """Averages of trials' models, by their numbers."""
+    ensemble_openings: dict[int, TestOpened] = field(default_factory=dict)
+    """As `openings`, of ensembles."""
     ended: StudyEnded | None = None
     """How the latest session ended; None while it runs, or if it was cut off."""
     last_seq: int = 0
@@ -74,6 +79,9 @@ class StudyState:
         self.last_seq = record.seq
         if isinstance(event, TestOpened):  # between sessions, so that it takes none of their time
             self._opened(event)
+            return
+        if isinstance(event, EnsembleSaved):  # between sessions, too
+            self.ensembles.append(event)
             return
         before, self.last_ms = self.last_ms, event.time
         if isinstance(event, EpochEnded):
@@ -105,6 +113,10 @@ class StudyState:
 
     def _opened(self, event: TestOpened) -> None:
         """Take in that the test images are, or were, predicted for with a trial's model."""
+        if event.trial is None:
+            assert event.ensemble is not None
+            self.ensemble_openings[event.ensemble] = event
+            return
         self.openings[event.trial] = event
         if event.evaluation is not None:
             trial = self.trials[event.trial]
@@ -147,6 +159,9 @@ class StudyState:
             trial.seconds += event.seconds
             of_folds = {one.fold: one for one in event.evaluations if one.fold is not None}
             trial.fold_evaluations |= of_folds
+            if event.predictions:
+                stored = event.predictions, event.predictions_sha256
+                trial.fold_predictions |= dict.fromkeys(of_folds, stored)
             trial.evaluations = trial.evaluations if of_folds else event.evaluations or trial.evaluations
             self._opened_by_training(trial, event)
             trial.score = self.score_after(trial, event.epoch)
@@ -210,6 +225,11 @@ class StudyState:
                     f"of harness: {reasons}. Use the version that recorded it."
                 ) from error
         return self._experiment
+
+    @property
+    def test_openings(self) -> list[TestOpened]:
+        """One for every model of the study that was evaluated on the test images, or was about to be."""
+        return [*self.openings.values(), *self.ensemble_openings.values()]
 
     @property
     def folds(self) -> Folds:

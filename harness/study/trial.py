@@ -56,6 +56,9 @@ class Trial:
     """Of its model."""
     fold_evaluations: dict[int, Evaluation] = field(default_factory=dict)
     """Of the models of its folds, each on the fold's validation images."""
+    fold_predictions: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """By fold, the file with what its model predicted for these images, relative to the study's folder, and
+    its SHA-256."""
     seconds: float = 0.0
     """Wall time of its finished segments."""
     ended_ms: int | None = None

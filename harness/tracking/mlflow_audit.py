@@ -6,9 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from harness.records import EnsembleSaved
 from harness.study.state import StudyState, best
 from harness.study.trial import Trial
 from harness.tracking.mlflow_reader import Point, TrackedRun
+from harness.tracking.mlflow_runs import ensemble_key, key_in_words
 from harness.tracking.tracker import Audit, Findings
 
 SHOWN = 5
@@ -26,15 +28,18 @@ def compare(state: StudyState, runs: Sequence[TrackedRun]) -> Audit:
             by_trial.setdefault(run.trial, []).append(run)
     deleted = {run.trial for run in runs if run.deleted and run.trial is not None} - by_trial.keys()
     tracked = [trial for trial in state.trials.values() if trial.number not in deleted]
+    ensembles = {key: one for one in state.ensembles if (key := ensemble_key(one.number)) not in deleted}
+    expected = {trial.number: _points(trial) for trial in tracked}
+    expected |= {key: _points_of_ensemble(state, one) for key, one in ensembles.items()}
     without_model = [run.trial for run in runs if run.model_deleted and run.trial is not None]
     return Audit(
         values=Findings(
-            tuple(_values(tracked, by_trial)),
-            tuple(f"the run of trial {number} was deleted in MLflow" for number in sorted(deleted)),
+            tuple(_values(expected, by_trial)),
+            tuple(f"the run of {key_in_words(key)} was deleted in MLflow" for key in sorted(deleted)),
         ),
         models=Findings(
-            tuple(_models(tracked, by_trial)),
-            tuple(f"the model of trial {number} was deleted in MLflow" for number in without_model),
+            tuple(_models(tracked, ensembles, by_trial)),
+            tuple(f"the model of {key_in_words(key)} was deleted in MLflow" for key in without_model),
         ),
         unfinished=Findings(
             tuple(
@@ -47,15 +52,14 @@ def compare(state: StudyState, runs: Sequence[TrackedRun]) -> Audit:
     )
 
 
-def _values(trials: Sequence[Trial], runs: Mapping[int, Sequence[TrackedRun]]) -> list[str]:
+def _values(expected: Mapping[int, list[Point]], runs: Mapping[int, Sequence[TrackedRun]]) -> list[str]:
     problems: list[str] = []
-    for trial in trials:
-        found = Counter(point for run in runs.get(trial.number, []) for point in run.points)
-        expected = Counter(_points(trial))
-        for what, difference in (("lacks", expected - found), ("has too much", found - expected)):
+    for key, points in expected.items():
+        found, wanted = Counter(point for run in runs.get(key, []) for point in run.points), Counter(points)
+        for what, difference in (("lacks", wanted - found), ("has too much", found - wanted)):
             if difference:
                 some = ", ".join(f"{name}@{step}={value:g}" for name, step, value in list(difference)[:SHOWN])
-                problems.append(f"trial {trial.number}: MLflow {what}: {some} ({difference.total()} in all)")
+                problems.append(f"{key_in_words(key)}: MLflow {what}: {some} ({difference.total()} in all)")
     return problems
 
 
@@ -78,23 +82,49 @@ def _points(trial: Trial) -> list[Point]:
     return points
 
 
-def _models(trials: Sequence[Trial], runs: Mapping[int, Sequence[TrackedRun]]) -> list[str]:
+def _points_of_ensemble(state: StudyState, ensemble: EnsembleSaved) -> list[Point]:
+    """What MLflow should hold of an ensemble."""
+    points = [(f"final_val_{name}", 0, value) for name, value in ensemble.evaluation.metrics.items()]
+    opening = state.ensemble_openings.get(ensemble.number)
+    if opening is not None and opening.evaluation is not None:
+        points += [(f"test_{name}", 0, value) for name, value in opening.evaluation.metrics.items()]
+    return [*points, ("score", 0, ensemble.score)]
+
+
+def _models(
+    trials: Sequence[Trial],
+    ensembles: Mapping[int, EnsembleSaved],
+    runs: Mapping[int, Sequence[TrackedRun]],
+) -> list[str]:
     problems: list[str] = []
     for trial in trials:
         own = runs.get(trial.number, [])
-        if len(own) != 1:
-            problems.append(f"trial {trial.number} has {len(own)} runs in MLflow")
-        if trial.state != "complete":
-            continue
-        if any(run.status != "FINISHED" for run in own):
-            problems.append(f"the run of trial {trial.number} is {own[0].status}")
-        if trial.model is None or any(run.model_deleted for run in own):
-            continue
-        in_mlflow = [sha256 for run in own for sha256 in run.models]
-        if len(in_mlflow) != 1:
-            problems.append(f"trial {trial.number} has {len(in_mlflow)} models in MLflow")
-        if any(sha256 != trial.model.sha256 for sha256 in in_mlflow):
-            problems.append(f"the model of trial {trial.number} in MLflow is missing or was changed")
+        problems += _one_run(trial.number, own)
+        if trial.state == "complete":
+            problems += _finished(trial.number, own, trial.model.sha256 if trial.model else None)
+    for key, ensemble in ensembles.items():
+        own = runs.get(key, [])
+        problems += [*_one_run(key, own), *_finished(key, own, ensemble.sha256)]
+    return problems
+
+
+def _one_run(key: int, own: Sequence[TrackedRun]) -> list[str]:
+    return [] if len(own) == 1 else [f"{key_in_words(key)} has {len(own)} runs in MLflow"]
+
+
+def _finished(key: int, own: Sequence[TrackedRun], sha256: str | None) -> list[str]:
+    """What is wrong with the run and the model of what is complete."""
+    name = key_in_words(key)
+    problems = (
+        [f"the run of {name} is {own[0].status}"] if any(run.status != "FINISHED" for run in own) else []
+    )
+    if sha256 is None or any(run.model_deleted for run in own):
+        return problems
+    in_mlflow = [found for run in own for found in run.models]
+    if len(in_mlflow) != 1:
+        problems.append(f"{name} has {len(in_mlflow)} models in MLflow")
+    if any(found != sha256 for found in in_mlflow):
+        problems.append(f"the model of {name} in MLflow is missing or was changed")
     return problems
 
 

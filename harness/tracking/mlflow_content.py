@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.experiment.experiment import Experiment
-from harness.records import Dataset, Params, StudyStarted, TrialStarted
-from harness.tracking.mlflow_runs import PARENT, STUDY_ID, TRIAL
+from harness.records import Dataset, EnsembleSaved, Params, StudyStarted, TrialStarted
+from harness.tracking.mlflow_runs import ENSEMBLE, PARENT, STUDY_ID, TRIAL
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -41,6 +41,11 @@ def trial_run_name(number: int, params: Params, score: float | None) -> str:
         if key in params
     ]
     return " · ".join([f"{number:04d}", *([" ".join(network)] if network else []), *_shown(score)])
+
+
+def ensemble_run_name(event: EnsembleSaved) -> str:
+    """The name of an ensemble's run, such as `ensemble 0 · 3 trials · 0.912`."""
+    return " · ".join([f"ensemble {event.number}", f"{len(event.members)} trials", *_shown(event.score)])
 
 
 def _shown(score: float | None) -> list[str]:
@@ -113,15 +118,25 @@ def session_files(event: StudyStarted) -> dict[str, str]:
 
 def trial_tags(study: StudyStarted, event: TrialStarted, parent: str) -> dict[str, str]:
     """Tags of a trial's run, which hangs under the run `parent`."""
+    return _child_tags(study, parent) | {
+        TRIAL: str(event.trial),
+        "harness.seed": str(event.seed),
+        "harness.generation": str(event.generation),
+        "harness.state": "running",
+    }
+
+
+def ensemble_tags(study: StudyStarted, event: EnsembleSaved, parent: str) -> dict[str, str]:
+    """Tags of an ensemble's run, which hangs under the run `parent`."""
+    return _child_tags(study, parent) | {ENSEMBLE: str(event.number), "harness.state": "complete"}
+
+
+def _child_tags(study: StudyStarted, parent: str) -> dict[str, str]:
     tags = {
         **origin_tags(),
         PARENT: parent,
         STUDY_ID: study.study_id,
-        TRIAL: str(event.trial),
         "harness.study": study.study,
-        "harness.seed": str(event.seed),
-        "harness.generation": str(event.generation),
-        "harness.state": "running",
         "harness.dataset_digest": study.dataset.digest,
     }
     if study.git_commit:

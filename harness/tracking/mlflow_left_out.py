@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from harness.tracking.mlflow_runs import key_in_words
+
 
 def left_out_sentence(study: str, runs: frozenset[int], models: frozenset[int]) -> str:
-    """What to say of trials whose runs, or only whose models, somebody has deleted."""
+    """What to say of trials, and ensembles by their keys, whose runs, or only whose models, somebody has
+    deleted."""
     what = [
-        f"the {noun}{'s' * (len(trials) > 1)} of {_trials(trials)}"
+        f"the {noun}{'s' * (len(trials) > 1)} of {_models(trials)}"
         for noun, trials in (("run", runs), ("model", models))
         if trials
     ]
@@ -18,7 +23,14 @@ def left_out_sentence(study: str, runs: frozenset[int], models: frozenset[int]) 
     )
 
 
-def _trials(numbers: frozenset[int]) -> str:
+def _models(keys: frozenset[int]) -> str:
+    """`trial 3`, `trials 0 to 4, 7 and 9`, or `trial 3 and ensemble 0`."""
+    trials = [key for key in keys if key >= 0]
+    named = [_trials(trials)] if trials else []
+    return " and ".join([*named, *(key_in_words(key) for key in sorted(keys - {*trials}, reverse=True))])
+
+
+def _trials(numbers: Collection[int]) -> str:
     """`trial 3`, or `trials 0 to 4, 7 and 9`."""
     stretches: list[list[int]] = []
     for number in sorted(numbers):

@@ -1,4 +1,5 @@
-"""The model of a trial in MLflow: made once, and filled anew when a repeated segment has written it anew."""
+"""The model of a trial or an ensemble in MLflow: made once, and filled anew when a repeated segment has
+written the file anew."""
 
 from __future__ import annotations
 
@@ -6,10 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.records import ModelSaved
+from harness.records import EnsembleSaved, ModelSaved
 from harness.tracking.mlflow_client import search_models
 from harness.tracking.mlflow_content import origin_tags
-from harness.tracking.mlflow_runs import STUDY_ID, TRIAL
+from harness.tracking.mlflow_runs import ENSEMBLE, STUDY_ID, TRIAL, ensemble_key, key_in_words
 from harness.tracking.mlflow_session import Session
 from harness.tracking.model_folder import write_model_folder
 
@@ -19,15 +20,47 @@ if TYPE_CHECKING:
 
 def log_model(client: MlflowClient, session: Session, study_folder: Path, event: ModelSaved) -> None:
     """Give a trial's run the model that the event tells of."""
-    from mlflow.entities import LoggedModelOutput
-
-    run = session.runs[event.trial]
     digests = {"sha256": event.sha256}
     if event.weights_sha256:
         digests["weights_sha256"] = event.weights_sha256
-    model_id = session.models.get(event.trial)
+    _log(client, session, study_folder, event, event.trial, {TRIAL: str(event.trial)}, digests, event.epoch)
+
+
+def log_ensemble(client: MlflowClient, session: Session, study_folder: Path, event: EnsembleSaved) -> None:
+    """Give an ensemble's run the model that the event tells of."""
+    digests = {"sha256": event.sha256, "weights_sha256": event.weights_sha256}
+    tags = {ENSEMBLE: str(event.number)}
+    _log(client, session, study_folder, event, ensemble_key(event.number), tags, digests, 0)
+
+
+def _log(
+    client: MlflowClient,
+    session: Session,
+    study_folder: Path,
+    event: ModelSaved | EnsembleSaved,
+    key: int,
+    tags: dict[str, str],
+    digests: dict[str, str],
+    step: int,
+) -> None:
+    """Give a run its model.
+
+    Args:
+        client: of the store.
+        session: what is known of it.
+        study_folder: where the model's file is.
+        event: that tells of it.
+        key: which run, as in `Session.runs`.
+        tags: of the model, that say whose it is.
+        digests: more of them, that say what it is recognised by.
+        step: that it is shown at.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    run = session.runs[key]
+    model_id = session.models.get(key)
     if model_id is None and session.known:
-        model_id = existing_model(client, session, event.trial)
+        model_id = existing_model(client, session, key)
     outputs = None
     if model_id is not None:
         # A segment that was cut off after it had told of its model has been repeated and has written
@@ -35,17 +68,13 @@ def log_model(client: MlflowClient, session: Session, study_folder: Path, event:
         client.set_logged_model_tags(model_id, digests)
         outputs = client.get_run(run).outputs
     else:
+        whose, _, number = key_in_words(key).partition(" ")
         model_id = client.create_logged_model(
             session.experiment_id,
-            name=f"{session.study.study}-trial-{event.trial:05d}".replace(".", "-"),
+            name=f"{session.study.study}-{whose}-{int(number):05d}".replace(".", "-"),
             source_run_id=run,
-            tags={
-                **origin_tags(),
-                STUDY_ID: session.study.study_id,
-                TRIAL: str(event.trial),
-                **digests,
-            },
-            params={"parameters": str(event.parameters), "epoch": str(event.epoch)},
+            tags={**origin_tags(), STUDY_ID: session.study.study_id, **tags, **digests},
+            params={"parameters": str(event.parameters), "epoch": str(step)},
             model_type="keras",
         ).model_id
     with tempfile.TemporaryDirectory() as folder:
@@ -55,8 +84,8 @@ def log_model(client: MlflowClient, session: Session, study_folder: Path, event:
         client.log_model_artifacts(model_id, str(target))
     client.finalize_logged_model(model_id, "READY")
     if outputs is None or model_id not in [known.model_id for known in outputs.model_outputs]:
-        client.log_outputs(run, [LoggedModelOutput(model_id, step=event.epoch)])
-    session.models[event.trial] = model_id
+        client.log_outputs(run, [LoggedModelOutput(model_id, step=step)])
+    session.models[key] = model_id
     client.set_tag(run, "harness.parameters", str(event.parameters))
 
 
@@ -70,7 +99,8 @@ def model_of_trial(client: MlflowClient, session: Session, trial: int) -> str | 
 
 
 def existing_model(client: MlflowClient, session: Session, trial: int) -> str | None:
-    """The id of the model that the trial's run has; a finished one if there are several."""
+    """The id of the model that a trial's run has, or by its key an ensemble's; a finished one if there are
+    several."""
     found = search_models(client, session.experiment_id, f"source_run_id = '{session.runs[trial]}'")
     found.sort(key=lambda model: str(model.status) != "READY")
     return found[0].model_id if found else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.records import SegmentEnded, TestOpened
 from harness.tracking.mlflow_batches import Batches
+from harness.tracking.mlflow_runs import ensemble_key
 from harness.tracking.mlflow_session import Session
 from harness.tracking.mlflow_trial_runs import TrialRuns
 
@@ -30,18 +31,26 @@ class Openings:
             self._session.opened.add(event.trial)
 
     def opened(self, seq: int, event: TestOpened) -> None:
-        """A trial's model is, or was, evaluated on the test images."""
-        session = self._session
-        session.opened.add(event.trial)
-        if event.trial not in session.left_out and not session.has(seq, event.trial):
+        """A model is, or was, evaluated on the test images."""
+        session, key = self._session, _key(event)
+        session.opened.add(key)
+        if key not in session.left_out and not session.has(seq, key):
             if event.evaluation is not None:
-                self._trials.evaluate(event.trial, [event.evaluation], event.time, event.epoch)
+                self._trials.evaluate(key, [event.evaluation], event.time, event.epoch)
             chosen = {CHAMPION: "true"} if event.how == "confirmed" else {}
-            self._batches.send(session.runs[event.trial], tags={KIND: event.how} | chosen)
+            self._batches.send(session.runs[key], tags={KIND: event.how} | chosen)
         number = {OPENINGS: str(len(session.opened))}
-        for trial in sorted(session.opened - session.left_out):
-            if not session.has(seq, trial):
-                self._batches.send(session.runs[trial], tags=number)
+        for other in sorted(session.opened - session.left_out):
+            if not session.has(seq, other):
+                self._batches.send(session.runs[other], tags=number)
         if not session.has(seq, None):
             chosen = {CHAMPION: str(event.trial)} if event.how == "confirmed" else {}
             self._batches.send(session.parent, tags=number | chosen)
+
+
+def _key(event: TestOpened) -> int:
+    """The run that it is about, as in `Session.runs`."""
+    if event.trial is not None:
+        return event.trial
+    assert event.ensemble is not None
+    return ensemble_key(event.ensemble)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.errors import StudyError
 from harness.tracking.address import check_mlflow_address
 from harness.tracking.mlflow_client import connect, run_with
-from harness.tracking.mlflow_runs import STUDY_ID, TRIAL
+from harness.tracking.mlflow_runs import ENSEMBLE, STUDY_ID, TRIAL
 from harness.tracking.mlflow_study_models import study_models
 from harness.tracking.sqlite_file import is_missing
 from harness.tracking.store_errors import explain
@@ -47,6 +47,11 @@ def origin_of_run(uri: str, run_id: str) -> RunOrigin:
     if run is None:
         raise StudyError(f"MLflow has no run {run_id!r}. Give the whole id, as MLflow shows it.")
     tags = run.data.tags
+    if tags.get(ENSEMBLE) and STUDY_ID in tags:
+        raise StudyError(
+            f"The MLflow run {run_id} is that of an ensemble; it is named by --ensemble: harness export "
+            f"{tags.get('harness.study', 'STUDY')} --ensemble"
+        )
     if not tags.get(TRIAL, "").isdecimal() or STUDY_ID not in tags:
         raise StudyError(f"The MLflow run {run_id} is not a trial; choose one of its child runs.")
     models = study_models(client, run.info.experiment_id, tags[STUDY_ID]).get(run.info.run_id, [])

@@ -14,7 +14,7 @@ from harness.tracking.address import check_mlflow_address
 from harness.tracking.cursor import Cursor
 from harness.tracking.mlflow_client import connect
 from harness.tracking.mlflow_experiment import in_bin
-from harness.tracking.mlflow_runs import TRIAL, find_study, is_deleted
+from harness.tracking.mlflow_runs import find_study, is_deleted, run_key
 from harness.tracking.mlflow_study_models import outputs_of, study_models
 from harness.tracking.sqlite_file import is_missing
 
@@ -36,7 +36,7 @@ class TrackedRun:
     run_id: str
     """The run's id in MLflow; empty for a run that was deleted for good."""
     trial: int | None
-    """The trial's number; None for the study's own run."""
+    """The trial's number, or an ensemble's key (see `ensemble_key`); None for the study's own run."""
     status: str
     tags: dict[str, str]
     points: list[Point]
@@ -66,8 +66,8 @@ def tracked_runs(
         study_id: of the study.
         study: its name, for sentences.
         cursor: how far the store had been brought.
-        started: the log's number of the start of each trial, to tell a run that was deleted for good from
-            one that was never made.
+        started: the log's number of the start of each trial, and of each ensemble by its key, to tell a run
+            that was deleted for good from one that was never made.
 
     Raises:
         StoreError: the store cannot work as it is set up, or the study's experiment lies in the bin.
@@ -104,7 +104,7 @@ def tracked_runs(
 
 def _tracked(client: MlflowClient, run: Run, models: list[str]) -> TrackedRun:
     own = run.info.run_id
-    number = run.data.tags.get(TRIAL)
+    key = run_key(run.data.tags)
     deleted = is_deleted(run)
     points = [
         (name, metric.step, metric.value)
@@ -113,13 +113,13 @@ def _tracked(client: MlflowClient, run: Run, models: list[str]) -> TrackedRun:
     ]
     return TrackedRun(
         run_id=own,
-        trial=None if number is None else int(number),
+        trial=key,
         status=run.info.status,
         tags=run.data.tags,
         points=[] if deleted else points,
         models=models,
         deleted=deleted,
-        model_deleted=number is not None and bool(outputs_of(run)) and not models,
+        model_deleted=key is not None and bool(outputs_of(run)) and not models,
     )
 
 

@@ -8,7 +8,7 @@ apart.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 STUDY_ID = "harness.study_id"
 TRIAL = "harness.trial"
+ENSEMBLE = "harness.ensemble"
+"""The tag with the number of the ensemble that a run shows; such a run has no tag `TRIAL`."""
 PARENT = "mlflow.parentRunId"
 SUPERSEDED = "harness.superseded"
 """The tag of a run that harness has deleted because another one shows the same."""
@@ -35,9 +37,9 @@ class StudyRuns:
     study: Run | None = None
     """The study's own run, deleted or not."""
     trials: dict[int, Run] = field(default_factory=dict)
-    """The run of each trial that has one."""
+    """The run of each trial that has one, and under its `ensemble_key` that of each ensemble."""
     deleted: dict[int, Run] = field(default_factory=dict)
-    """Trials whose run lies in the bin, put there by somebody else."""
+    """Trials, and ensembles, whose run lies in the bin, put there by somebody else."""
     needless: tuple[Run, ...] = ()
     """Runs that can be deleted because another one shows the same."""
     superseded: frozenset[str] = frozenset()
@@ -58,6 +60,29 @@ class StudyRuns:
         return any(run.data.tags.get(PARENT) == cursor.run for run in children) or (
             self.study is not None and self.study.info.run_id == cursor.run
         )
+
+
+def ensemble_key(number: int) -> int:
+    """What stands for an ensemble where runs are kept by the numbers of trials: a number below zero."""
+    return -1 - number
+
+
+def key_in_words(key: int) -> str:
+    """Such as `trial 3` or `ensemble 0`, by a trial's number or an `ensemble_key`."""
+    return f"trial {key}" if key >= 0 else f"ensemble {-1 - key}"
+
+
+def run_key(tags: Mapping[str, str]) -> int | None:
+    """Which trial or ensemble a run shows, by its tags: the trial's number, an `ensemble_key`, else None."""
+    number, own = tags.get(TRIAL, ""), tags.get(ENSEMBLE, "")
+    if own.isdecimal():
+        return ensemble_key(int(own))
+    return int(number) if number.isdecimal() else None
+
+
+def is_of_study(tags: Mapping[str, str]) -> bool:
+    """Whether a run is that of the study as a whole."""
+    return TRIAL not in tags and ENSEMBLE not in tags
 
 
 def is_deleted(thing: Any) -> bool:
@@ -99,11 +124,9 @@ def _sorted_out(experiment: Experiment | None, runs: Iterable[Run], cursor: Curs
     runs = list(runs)
     by_trial: dict[int | None, list[Run]] = {}
     for run in runs:
-        number = run.data.tags.get(TRIAL)
-        if number is None:
-            by_trial.setdefault(None, []).append(run)
-        elif number.isdecimal():
-            by_trial.setdefault(int(number), []).append(run)
+        key = run_key(run.data.tags)
+        if key is not None or is_of_study(run.data.tags):
+            by_trial.setdefault(key, []).append(run)
     children = Counter(run.data.tags.get(PARENT) for run in runs)
 
     def worth(run: Run) -> tuple[bool, bool, int, bool, int, int]:

@@ -47,7 +47,7 @@ class Session:
     parent: str
     """The id of the study's own run; nothing until it is made."""
     runs: dict[int, str]
-    """Run ids by trial."""
+    """Run ids by trial; those of ensembles, here and below, by `ensemble_key`."""
     done: int
     """The last record that is in MLflow for certain."""
     began_at: int
@@ -71,7 +71,7 @@ class Session:
     points: dict[str, set[tuple[str, int, int, float]]] | None = None
     """The store's metrics (name, step, time, value) by run id; None for a store that takes none twice."""
     opened: set[int] = field(default_factory=set)
-    """Trials whose model was evaluated on the test images."""
+    """Trials and ensembles whose model was evaluated on the test images."""
     ended: int = 0
     """Trials that have ended."""
     best: float | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import StoreError
 from harness.paths import StudyPaths, write_text
-from harness.records import LogRecord, StudyEnded, StudyStarted, TrialStarted
+from harness.records import EnsembleSaved, LogRecord, StudyEnded, StudyStarted, TrialStarted
 from harness.study.state import fold
 from harness.tracking.address import check_mlflow_address, same_database
 from harness.tracking.cursor import Cursor, cursor_text, read_cursor
@@ -20,7 +20,7 @@ from harness.tracking.mlflow_client import connect
 from harness.tracking.mlflow_experiment import check_experiment, experiment_name, look_up
 from harness.tracking.mlflow_left_out import left_out_sentence
 from harness.tracking.mlflow_reader import tracked_runs
-from harness.tracking.mlflow_runs import find_study, gather
+from harness.tracking.mlflow_runs import ensemble_key, find_study, gather
 from harness.tracking.mlflow_session import Destination, Session, open_session
 from harness.tracking.mlflow_study_models import remove_needless_models, study_models, without_their_model
 from harness.tracking.mlflow_writer import Writer
@@ -121,9 +121,7 @@ class MlflowTracker:
             state.started.study_id,
             study=self._to.study,
             cursor=read_cursor(self._paths.tracking_cursor),
-            started={
-                record.event.trial: record.seq for record in records if isinstance(record.event, TrialStarted)
-            },
+            started=_beginnings(records),
         )
         return compare(state, runs)
 
@@ -147,6 +145,17 @@ class MlflowTracker:
         if cursor != self._cursor:
             write_text(self._paths.tracking_cursor, cursor_text(cursor))
             self._cursor = cursor
+
+
+def _beginnings(records: Sequence[LogRecord]) -> dict[int, int]:
+    """The log's number of each trial's start by the trial, and of each ensemble by its key."""
+    found: dict[int, int] = {}
+    for record in records:
+        if isinstance(record.event, TrialStarted):
+            found[record.event.trial] = record.seq
+        elif isinstance(record.event, EnsembleSaved):
+            found[ensemble_key(record.event.number)] = record.seq
+    return found
 
 
 def _make(study: TrackedStudy) -> MlflowTracker:

@@ -97,7 +97,7 @@ class TrialRuns:
         if event.trial in session.no_model:
             return
         if session.has(seq, event.trial):
-            if not self._restore_deleted or self._model_of(event.trial) is not None:
+            if not self._restore_deleted or self.model_of(event.trial) is not None:
                 return
             session.incomplete.add(event.trial)  # its metrics are linked to the model that is logged anew
         log_model(self._client, session, self._paths.folder, event)
@@ -109,7 +109,7 @@ class TrialRuns:
         """How the finished model classifies each split: metrics, which are the model's, and tables.
 
         Args:
-            trial: whose model it is.
+            trial: whose model it is: a trial's, or by its key an ensemble's.
             evaluations: one for each split.
             time: milliseconds since 1970.
             epoch: after which the model was saved.
@@ -120,7 +120,7 @@ class TrialRuns:
             if evaluation.fold is None:
                 prefix = "test" if evaluation.split == "test" else "final_val"
                 named = {f"{prefix}_{name}": value for name, value in evaluation.metrics.items()}
-                self._batches.queue(run, named, time, epoch, self._model_of(trial))
+                self._batches.queue(run, named, time, epoch, self.model_of(trial))
             else:  # its metrics are those of the fold's last epoch
                 folder += f"_fold_{evaluation.fold}"
             self._client.log_text(run, per_class_csv(evaluation), f"{folder}_per_class.csv")
@@ -136,7 +136,7 @@ class TrialRuns:
         if event.traceback:
             self._client.log_text(run, event.traceback, "failure/traceback.txt")
         if event.score is not None:
-            model_id = self._model_of(event.trial) if event.state == "complete" else None
+            model_id = self.model_of(event.trial) if event.state == "complete" else None
             scores = {"score": event.score}
             if event.standard_error is not None:
                 scores["score_standard_error"] = event.standard_error
@@ -146,8 +146,8 @@ class TrialRuns:
         self._batches.send(run, tags=tags)
         self._client.set_terminated(run, "FAILED" if event.state == "failed" else "FINISHED", event.time)
 
-    def _model_of(self, trial: int) -> str | None:
-        """The id of the trial's model, if there is one that nobody has deleted."""
+    def model_of(self, trial: int) -> str | None:
+        """The id of a trial's model, or by its key of an ensemble's, if nobody has deleted it."""
         session = self._session
         if trial not in session.models and session.known:
             found = existing_model(self._client, session, trial)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.paths import StudyPaths
 from harness.records import (
     ConfigurationRefused,
+    EnsembleSaved,
     EpochEnded,
     LogRecord,
     ModelMeasured,
@@ -21,6 +22,7 @@ from harness.records import (
     TrialStarted,
 )
 from harness.tracking.mlflow_batches import Batches
+from harness.tracking.mlflow_ensembles import Ensembles
 from harness.tracking.mlflow_openings import Openings
 from harness.tracking.mlflow_session import Session
 from harness.tracking.mlflow_study_run import StudyRun
@@ -43,6 +45,9 @@ class Writer:
         self._study = StudyRun(client, session, batches, restore_deleted=restore_deleted)
         self._trials = TrialRuns(client, session, batches, paths, restore_deleted=restore_deleted)
         self._openings = Openings(session, batches, self._trials)
+        self._ensembles = Ensembles(
+            client, session, batches, self._trials, paths, restore_deleted=restore_deleted
+        )
 
     def write(self, record: LogRecord) -> None:
         """Write what one record says, unless MLflow has it already."""
@@ -59,6 +64,8 @@ class Writer:
             self._study.count(seq, event)
         elif isinstance(event, TestOpened):
             self._openings.opened(seq, event)
+        elif isinstance(event, EnsembleSaved):
+            self._ensembles.saved(seq, event)
         elif not isinstance(event, ConfigurationRefused) and event.trial not in session.left_out:
             self._write_of_trial(seq, event)
 

@@ -13,7 +13,7 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
-from harness.records import Dataset, ModelSaved
+from harness.records import Dataset, EnsembleSaved, ModelSaved
 
 REQUIREMENTS = ("tensorflow", "keras", "mlflow", "numpy")
 CODE = "code"
@@ -22,7 +22,12 @@ LOADER = "harness_pixels_model"
 
 
 def write_model_folder(
-    folder: Path, keras_file: Path, dataset: Dataset, event: ModelSaved, run_id: str, model_id: str
+    folder: Path,
+    keras_file: Path,
+    dataset: Dataset,
+    event: ModelSaved | EnsembleSaved,
+    run_id: str,
+    model_id: str,
 ) -> None:
     """Fill `folder`: input (N, H, W, C) raw pixels 0…255 of any number type, output float32 (N, K)."""
     import numpy as np

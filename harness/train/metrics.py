@@ -56,10 +56,3 @@ def evaluation(
         per_class=per_class,
         confusion=found.confusion.tolist(),
     )
-
-
-def softmax(logits: Logits) -> npt.NDArray[np.float32]:
-    """Probabilities, float32 (N, K)."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities: npt.NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)
-    return probabilities.astype(np.float32)

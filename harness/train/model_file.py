@@ -17,10 +17,10 @@ from harness.data.arrays import Arrays, Images
 from harness.data.reference import reference_rows, reference_split
 from harness.model_weights import read_weights, weights_digest
 from harness.paths.study import model_name, predictions_name, validation_name
-from harness.predictions import StoredPredictions, are_kept, write_predictions
+from harness.predictions import StoredPredictions, are_kept, softmax, write_predictions
 from harness.records import ModelSaved, Segment
 from harness.study_files import StudyFiles
-from harness.train.metrics import Logits, softmax
+from harness.train.metrics import Logits
 from harness.train.program import Program
 
 
@@ -72,6 +72,14 @@ def snapshot(
     )
 
 
+def write_reference_predictions(
+    file: Path, split: str, indices: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]
+) -> None:
+    """Write the yardstick of every later copy of a model: see `ModelSnapshot`."""
+    with file.open("wb") as stream:
+        np.savez(stream, indices=indices, probabilities=probabilities, split=np.str_(split))
+
+
 def save_model(segment: Segment, files: StudyFiles, epoch: int, trained: ModelSnapshot) -> ModelSaved:
     """Write a trial's model (stock layers, softmax output), and what it predicts beside it.
 
@@ -91,13 +99,7 @@ def save_model(segment: Segment, files: StudyFiles, epoch: int, trained: ModelSn
             layer.rate = float(segment.params["dropout"])
 
     def write_reference(temporary: Path) -> None:
-        with temporary.open("wb") as stream:
-            np.savez(
-                stream,
-                indices=trained.indices,
-                probabilities=trained.probabilities,
-                split=np.str_(trained.split),
-            )
+        write_reference_predictions(temporary, trained.split, trained.indices, trained.probabilities)
 
     digests: list[str] = []
 

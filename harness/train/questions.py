@@ -10,6 +10,7 @@ from harness.records import Answer, Question
 
 QUESTIONS: dict[str, str] = {
     "cost": "cost:cost",
+    "ensemble": "ensembling:write_ensemble",
     "features": "features:fill",
     "precisions": "precisions:step_seconds",
     "rates": "rates:rates",

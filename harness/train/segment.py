@@ -13,6 +13,7 @@ import numpy as np
 from harness.clock import now_ms
 from harness.data.arrays import Arrays
 from harness.model.schedules import learning_rates
+from harness.predictions import StoredPredictions
 from harness.records import (
     EpochEnded,
     Evaluation,
@@ -32,7 +33,13 @@ from harness.train.program import Program
 from harness.train.pulses import PULSE_SECONDS, CutOffError, Heart
 from harness.train.stage import Stage, following, take_up
 from harness.train.worker_cache import WorkerCache
-from harness.train.writing import Observe, keep_features, write_checkpoint, write_model
+from harness.train.writing import (
+    Observe,
+    keep_features,
+    write_checkpoint,
+    write_fold_predictions,
+    write_model,
+)
 
 
 class DivergedError(Exception):
@@ -60,7 +67,7 @@ class _Trained:
 def run_segment(
     segment: Segment, cache: WorkerCache, observe: Observe, should_stop: Callable[[], bool]
 ) -> Future[None]:
-    """Train, evaluate after every epoch, and leave a checkpoint or the model behind; of a fold, neither.
+    """Train, evaluate after every epoch, and leave a checkpoint or the model behind; of a fold, predictions.
 
     Every result goes through `observe`, which is also called from another thread. When the training is
     over, `TrainingEnded` is told and the next segment may be run, while the last checkpoint or the model is
@@ -83,6 +90,7 @@ def run_segment(
     trained = _train(stage, cache, segment, start, heart, observe, should_stop)
     stage = trained.stage
     save_model: Callable[[], None] | None = None
+    save_fold: Callable[[], tuple[str, str]] | None = None
     evaluations: list[Evaluation] = []
     if trained.over and segment.fold is None:
         with stage.program.averaged():
@@ -90,7 +98,9 @@ def run_segment(
             model = snapshot(stage.program, arrays, trained.logits, stage.predict)
         save_model = partial(write_model, segment, trained.epoch, model, observe, should_stop)
     elif trained.over:
-        evaluations = [_fold_evaluation(segment, arrays, trained.logits)]
+        predicted = _of_fold(segment, arrays, trained.logits)
+        evaluations = [_fold_evaluation(segment, predicted)]
+        save_fold = partial(write_fold_predictions, segment, predicted, observe, should_stop)
     elif not trained.cut_off:
         cache.resident = stage.resident(trained.epoch)
     cache.measure_program()
@@ -109,7 +119,8 @@ def run_segment(
             trained.checkpoint.result()
         if save_model is not None:
             save_model()
-        observe(replace(ended, time=now_ms()))
+        file, sha256 = save_fold() if save_fold is not None else ("", "")
+        observe(replace(ended, predictions=file, predictions_sha256=sha256, time=now_ms()))
 
     wait([cache.files] if cache.files else [])  # models do not pile up in memory
     observe(
@@ -266,7 +277,15 @@ def _evaluations(segment: Segment, arrays: Arrays, validation: Logits) -> list[E
     return [evaluation("validation", validation, labels, segment.dataset.classes)]
 
 
-def _fold_evaluation(segment: Segment, arrays: Arrays, validation: Logits) -> Evaluation:
+def _of_fold(segment: Segment, arrays: Arrays, validation: Logits) -> StoredPredictions:
+    """What the model of a fold predicts for its validation images, and which these are."""
     assert segment.fold is not None
-    labels = arrays.on_disk("train")[1][arrays.held_out(segment.fold)]
-    return replace(evaluation("validation", validation, labels, segment.dataset.classes), fold=segment.fold)
+    images = np.flatnonzero(arrays.held_out(segment.fold)).astype(np.int32)
+    labels = np.asarray(arrays.on_disk("train")[1][images], np.int32)
+    return StoredPredictions(validation, labels, images)
+
+
+def _fold_evaluation(segment: Segment, predicted: StoredPredictions) -> Evaluation:
+    classes = segment.dataset.classes
+    found = evaluation("validation", predicted.logits, predicted.labels, classes)
+    return replace(found, fold=segment.fold)

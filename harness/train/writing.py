@@ -12,7 +12,8 @@ from typing import TypeVar
 from harness.clock import now_ms
 from harness.data.feature_store import Keep
 from harness.paths import when_there_is_room
-from harness.paths.study import TRIALS, trial_folder
+from harness.paths.study import TRIALS, fold_predictions_name, trial_folder
+from harness.predictions import StoredPredictions, are_kept, write_predictions
 from harness.records import CheckpointSaved, DiskFull, ModelSaved, Segment, WorkerEvent
 from harness.study_files import StudyFiles, study_files
 from harness.train import checkpoint as checkpoints
@@ -63,6 +64,27 @@ def write_model(
     files = study_files(segment.study_folder)
     write: Callable[[], ModelSaved] = partial(save_model, segment, files, epoch, trained)
     observe(_written(write, segment, files, observe, should_stop))
+
+
+def write_fold_predictions(
+    segment: Segment, predicted: StoredPredictions, observe: Observe, should_stop: Callable[[], bool]
+) -> tuple[str, str]:
+    """Write what the model of a fold predicts for its validation images, once there is room for it.
+
+    Returns:
+        The file's path relative to the study's folder and its SHA-256; empty where they are too many to be
+        kept.
+    """
+    if not are_kept(*predicted.logits.shape):
+        return "", ""
+    assert segment.fold is not None
+    files, name = study_files(segment.study_folder), fold_predictions_name(segment.trial, segment.fold)
+
+    def write() -> str:
+        files.write(name, partial(write_predictions, predictions=predicted))
+        return files.stamp(name).sha256
+
+    return name, _written(write, segment, files, observe, should_stop)
 
 
 def keep_features(segment: Segment, folder: Path, observe: Observe, should_stop: Callable[[], bool]) -> Keep:

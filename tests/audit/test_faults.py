@@ -15,7 +15,7 @@ from harness.audit.audit import Audit, audit
 from harness.data.arrays import load
 from harness.data.prepare import prepare
 from harness.experiment.dataset_config import DatasetConfig
-from tests.audit.plant import CLASSES, FAULTS, Found, draw, picture, save
+from tests.audit.plant import CLASSES, EACH, FAULTS, Found, draw, picture, save
 
 
 def looked_at(root: Path, **options: object) -> Audit:
@@ -89,6 +89,45 @@ def test_pairs_across_the_splits_that_a_sweep_draws_and_under_two_labels(tmp_pat
     ]
     parts = {image.part for image in result.facts.images}
     assert parts == {"train", "validation", "test"}
+
+
+def test_near_duplicates_in_two_splits_are_kept_together_by_the_setting_that_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "pets"
+    draw(root, 0)
+    for name in CLASSES:
+        for number in range(EACH):
+            with Image.open(root / name / f"{number:02}.png") as image:
+                save(image, root / name / f"{number:02}.jpg", quality=85)
+    (setting,) = [
+        finding.sentence.split("--set ")[1].split(",")[0]
+        for check, finding in looked_at(root).findings
+        if check == "near-duplicate" and finding.severity == "warning"
+    ]
+    key, value = setting.removeprefix("dataset.").split("=")
+    result = looked_at(root, **{key: value})
+    ((_, finding),) = [item for item in result.findings if item[0] == "near-duplicate"]
+    assert finding.severity == "note"
+    assert f"{3 * EACH} pairs of images are nearly the same, under the same label in the same split" in (
+        finding.sentence
+    )
+    assert {image.part for image in result.facts.images} == {"train", "validation", "test"}
+
+
+def test_near_duplicates_in_given_splits_are_left_out_of_one_and_told(tmp_path: Path) -> None:
+    root = tmp_path / "pets"
+    draw(root / "train", 0)
+    draw(root / "test", 3000)
+    with Image.open(root / "train" / "cat" / "05.png") as image:
+        save(image, root / "test" / "cat" / "leaked.jpg", quality=85)
+    names = {("near-duplicate", "train/cat/05.png"), ("near-duplicate", "test/cat/leaked.jpg")}
+    severities = []
+    for chosen in ("identical", "near_duplicates"):
+        result = looked_at(root, keep_together=chosen)
+        assert found(result) == names
+        severities += [finding.severity for check, finding in result.findings if check == "near-duplicate"]
+    assert severities == ["warning", "note"]
+    assert result.facts.dataset is not None
+    assert any(one.startswith("1 training images that are also") for one in result.facts.dataset.warnings)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from harness import open_study
+from harness.errors import HarnessError
 from harness.paths import StudyPaths
 from harness.study.event_log import read
 from harness.study.state import fold
@@ -78,17 +80,31 @@ def test_mistakes(study: StudyPaths, arguments: list[str], code: int, said: str)
 
 def test_another_study_of_that_name_is_not_touched(study: StudyPaths) -> None:
     study.folder.rename(StudyPaths.of("s.confirm").folder)
-    harness(
-        "sweep",
-        "quickstart",
-        "--trials",
-        "1",
-        "--epochs",
-        "1",
-        "--study",
-        "s",
-        "--set",
-        "dataset.limit_train=200",
-    )
+    quick = ["--trials", "1", "--epochs", "1", "--set", "training.precision=float32"]
+    harness("sweep", "quickstart", "--study", "s", "--set", "dataset.limit_train=200", *quick)
     done = harness("confirm", "s", code=1)
     assert "There is a study called s.confirm that confirms another one" in done.stderr
+
+
+def test_in_python_it_is_the_same_and_the_champion_is_exported_with_a_temperature(study: StudyPaths) -> None:
+    opened = open_study("s")
+    found = opened.confirm(top=2, seeds=2, workers=2)
+    state = proven("s.confirm", trials=4)
+    assert found.study.name == "s.confirm"
+    assert found.findings.complete
+    assert found.champion is not None
+    assert found.test is not None
+    assert list(state.openings) == [found.champion.number] == [found.findings.champion]
+    assert found.test.accuracy == state.trials[found.champion.number].evaluations[-1].metrics["accuracy"]
+    again = opened.confirm(top=2)
+    assert (again.findings, again.test) == (found.findings, found.test)
+    assert again.study.test_openings == 1
+    with pytest.raises(HarnessError, match="cannot go on with --seeds 3"):
+        opened.confirm(seeds=3)
+    assert f"trial {found.findings.chosen} is " in repr(found)
+    told = json.loads(harness("confirm", "s", "--json").stdout)
+    assert told["champion"] == found.champion.number
+    assert told["test"]["accuracy"] == found.test.accuracy
+    done = harness("export", "s", "--temperature-scaling", "--out", "cooled", "--formats", "onnx")
+    assert "calibration error" in done.stderr
+    assert "Temperature scaling: logits are divided by" in Path("cooled", "README.md").read_text("utf-8")

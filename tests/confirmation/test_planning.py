@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from harness.analysis.findings import Noise
 from harness.confirmation.candidates import candidates
 from harness.confirmation.experiment import as_text, check_options, fresh_seeds
 from harness.confirmation.forecast import forecast
+from harness.confirmation.planning import plan_confirmation
 from harness.errors import ExperimentError, StudyError, UsageError
 from harness.experiment.load import dump, load_text, restore, with_search
+from harness.paths import StudyPaths
+from harness.study.event_log import EventLog
 from harness.study.state import StudyState
 from harness.sweeping.checks import check_data
 from harness.sweeping.parts import make_scheduler
 from tests.confirmation.drawn import EPOCHS, confirmation, searched
-from tests.studies import DATASET
+from tests.studies import DATASET, study_started
 
 
 def on_images(state: StudyState, validation: int) -> StudyState:
@@ -42,8 +46,8 @@ def test_those_are_confirmed_that_the_validation_images_cannot_tell_from_the_bes
 def test_where_predictions_are_stored_they_decide_who_is_as_good_as_the_best() -> None:
     state = on_images(searched([0.7, 0.9, 0.83, 0.82, 0.88]), 100)
     noise = Noise(
-        best=1, trials=(0, 1, 2, 3, 4), complete=5, pruned=0, images=100, resamples=1000, luck=0.01,
-        in_points=True, tied=frozenset({4}), needed={},
+        best=1, trials=(0, 1, 2, 3, 4), complete=5, pruned=0, images=100, folds=False, resamples=1000,
+        luck=0.01, in_points=True, tied=frozenset({4}), needed={},
     )  # fmt: skip
     found = candidates(state, noise=noise)
     assert [trial.number for trial in found.trials] == [1, 4]
@@ -114,6 +118,28 @@ def test_a_confirmation_goes_on_as_it_began() -> None:
         check_options(wanted, None, 5)
     with pytest.raises(ExperimentError, match="has 8 trials, not 9"):
         with_search(wanted, {"trials": 9})
+
+
+def test_the_command_that_asked_for_more_than_there_were_goes_on() -> None:
+    """Two of three trials are complete; a third one changes what is asked for."""
+    study = searched([0.9, 0.8])
+    planned = plan_confirmation(study, 3, 2)
+    assert planned.experiment.confirmation is not None
+    assert len(planned.experiment.confirmation.configurations) == 2
+    begun = study_started(planned.experiment, study=planned.name, dataset=DATASET)
+    paths = StudyPaths.of(planned.name)
+    paths.folder.mkdir(parents=True)
+    with closing(EventLog(paths.log)) as log:
+        log.append(begun)
+    for top in (None, 2, 3, 9):
+        assert plan_confirmation(study, top, 2).begun is not None
+    with pytest.raises(
+        UsageError, match="--top 2, so it cannot go on with --top 1: what it says is only true"
+    ):
+        plan_confirmation(study, 1)
+    more = searched([0.9, 0.8, 0.7])
+    with pytest.raises(UsageError, match="--top 2, so it cannot go on with --top 3"):
+        plan_confirmation(more, 3)
 
 
 def test_the_forecast_is_what_the_same_trainings_took() -> None:

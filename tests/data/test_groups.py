@@ -92,19 +92,28 @@ def test_groups_of_several_classes_never_straddle(
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 15), st.sampled_from(["", "p", "q", "r", "s"])), min_size=1, max_size=40
+        st.tuples(
+            st.integers(0, 25),
+            st.sampled_from(["", "", "p", "q", "r", "s"]),
+            st.sampled_from([-1, -1, 0, 1, 2]),
+        ),
+        min_size=1,
+        max_size=40,
     )
 )
-def test_what_stays_together_is_whatever_a_chain_of_groups_and_identical_images_joins(
-    images: list[tuple[int, str]],
+@settings(deadline=None)
+def test_what_stays_together_is_whatever_a_chain_of_groups_and_alike_images_joins(
+    images: list[tuple[int, str, int]],
 ) -> None:
-    hashes = {"train": np.array([one for one, _ in images], np.uint64)}
-    names = {"train": [name for _, name in images]}
-    found = units(hashes, names, {"train": np.arange(len(images))})["train"]  # type: ignore[arg-type]
+    hashes = {"train": np.array([one for one, _, _ in images], np.uint64)}
+    names = {"train": [name for _, name, _ in images]}
+    near = {"train": np.array([link for _, _, link in images])}
+    every = {"train": np.arange(len(images))}
+    found = units(hashes, names, every, near)["train"]  # type: ignore[arg-type]
     together = [{number} for number in range(len(images))]
-    for one, (pixels, name) in enumerate(images):
-        for other, (others, another) in enumerate(images):
-            if pixels == others or (name and name == another):
+    for one, (pixels, name, link) in enumerate(images):
+        for other, (others, another, linked) in enumerate(images):
+            if pixels == others or (name and name == another) or (link >= 0 and link == linked):
                 joined = together[one] | together[other]
                 for number in joined:
                     together[number] = joined

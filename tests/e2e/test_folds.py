@@ -14,6 +14,9 @@ from statistics import fmean
 import optuna
 import pytest
 
+from harness.analysis.findings import Noise
+from harness.analysis.noise import noise_of
+from harness.paths import StudyPaths
 from harness.study.opening import open_study
 from tests.e2e.test_sweep import harness, mlflow_here
 
@@ -64,6 +67,12 @@ def test_folds_are_killed_resumed_verified_exported_and_tested() -> None:
     assert sorted(trial.epochs) == list(range(1, (FOLDS + 1) * EPOCHS + 1))
     together = trial.shown_evaluations[0]
     assert sum(map(sum, together.confusion)) == state.started.dataset.counts["train"]
+    assert set(trial.fold_predictions) == set(range(FOLDS))
+    assert "images, predicted out of fold" in done.stderr
+    found = noise_of(StudyPaths.of("folded").folder, state)
+    assert isinstance(found, Noise)
+    assert found.trials == tuple(sorted(row["trial"] for row in board if row["folds"] == FOLDS))
+    assert sum(row["tied"] is not None for row in board) == len(found.trials) - 1
     shown = harness("show", str(trial.number), "--study", "folded").stdout
     assert f"mean of {FOLDS} folds, standard error" in shown
 

@@ -15,7 +15,10 @@ import harness
 from harness.errors import HarnessError
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = {"load", "sweep", "open_study", "Experiment", "Study", "TrialResult", "HarnessError", "__version__"}
+NAMES = {
+    "load", "sweep", "open_study", "Experiment", "Study", "TrialResult", "EnsembleResult", "HarnessError",
+    "__version__",
+}  # fmt: skip
 
 
 def fresh(code: str) -> str:
@@ -51,7 +54,7 @@ def test_no_part_of_the_package_takes_the_place_of_a_public_name() -> None:
 def test_every_public_thing_says_what_it_does() -> None:
     for name in NAMES - {"__version__"}:
         assert getattr(harness, name).__doc__, name
-    for owner in (harness.Study, harness.TrialResult):
+    for owner in (harness.Study, harness.TrialResult, harness.EnsembleResult):
         for name, member in vars(owner).items():
             if not name.startswith("_") and name != "number":
                 assert member.__doc__, name

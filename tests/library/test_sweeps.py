@@ -112,7 +112,8 @@ def test_a_script_without_a_guard_sweeps_a_folder_that_processes_decode() -> Non
     done = script(
         "import harness\n"
         "print('imported')\n"
-        "study = harness.sweep(harness.load('quickstart', trials=1, epochs=1, dataset='pets'), name='s')\n"
+        "more = {'dataset': 'pets', 'set': {'training.precision': 'float32'}}\n"
+        "study = harness.sweep(harness.load('quickstart', trials=1, epochs=1, **more), name='s')\n"
         "print(study.classes, __file__.endswith('script.py'))\n"
     )
     assert done.returncode == 0, done.stderr

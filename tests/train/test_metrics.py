@@ -18,7 +18,8 @@ from sklearn.metrics import (
 )
 
 from harness.metrics.loss import cross_entropy
-from harness.train.metrics import evaluation, softmax, summary
+from harness.predictions import softmax
+from harness.train.metrics import evaluation, summary
 
 LOGITS = np.array([[2, 0, 0], [2, 0, 0], [0, 2, 0], [0, 2, 0]], np.float32)
 LABELS = np.array([0, 1, 1, 1], np.int32)

@@ -13,10 +13,10 @@ from harness.data.arrays import load
 from harness.data.prepare import prepare
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
-from harness.predictions import read_predictions
+from harness.predictions import read_predictions, softmax
 from harness.records import Dataset, EpochEnded, ModelSaved
 from harness.records.codec import event_from_dict
-from harness.train.metrics import softmax, summary
+from harness.train.metrics import summary
 from tests.train.one_worker import Worker
 
 PARAMS = complete({"depth": 1, "width": 4, "ema": 0.9, "batch_size": 32})
