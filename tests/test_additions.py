@@ -136,7 +136,7 @@ def test_what_was_added_is_used(package: Path, mlflow_tables: Path) -> None:
     assert "tracked/s.txt differs from the log" in typed(package, "verify", "s", code=1)
     typed(package, "sync", "s")
     typed(package, "verify", "s")
-    bundle = Path(typed(package, "export", "s", "--out", "bundle").strip())
+    bundle = Path(typed(package, "export", "s", "--out", "bundle", "--formats", "parts").strip())
     assert (bundle / "parts" / "network.json").is_file()
     assert "parts/weights.npz" in (bundle / "SHA256SUMS").read_text()
     assert "See `parts`." in (bundle / "README.md").read_text()

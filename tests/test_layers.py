@@ -55,7 +55,10 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": {
         "experiment", "metrics", "paths", "predictions", "records", "seeds", "study", "tracking",
     },
-    "deploy": {"analysis", "data", "errors", "model", "paths", "predictions", "records", "registry", "study"},
+    "deploy": {
+        "analysis", "data", "errors", "messages", "model", "paths", "predictions", "records", "registry",
+        "study",
+    },
     "reproducing": {
         "clock", "data", "engine", "errors", "experiment", "machine", "model_weights", "paths", "records",
         "study", "sweeping",

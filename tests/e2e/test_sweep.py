@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+import yaml
 from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
@@ -88,8 +89,12 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
 
     assert harness("verify").stdout.count("  ok  ") == 7
 
-    folder = Path(harness("export", "--out", "bundle").stdout.strip())
-    metadata = json.loads((folder / "metadata.json").read_text())
+    exported = harness("export", "--out", "bundle", "--zip")
+    folder = Path(exported.stdout.strip())
+    assert exported.stderr.count("306 of 306") >= 4, "a table with what each format comes to"
+    assert "model_int8.tflite" in exported.stderr
+    assert Path("bundle.zip").is_file()
+    metadata = yaml.safe_load((folder / "metadata.yaml").read_text())
     assert metadata["provenance"]["trial"] == winner["trial"]
 
     client = mlflow_here()
@@ -115,7 +120,7 @@ def test_a_sweep_from_start_to_a_model_that_serves() -> None:
     subprocess.run(
         [sys.executable, "-c", script, f"{artifacts}/data/model.keras", "bundle/model.keras"], check=True
     )
-    again = harness("export", "--run", run.info.run_id, "--out", "again")
+    again = harness("export", "--run", run.info.run_id, "--out", "again", "--formats", "keras")
     assert Path(again.stdout.strip()) == Path("again")
 
 

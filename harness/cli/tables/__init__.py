@@ -6,6 +6,7 @@ from harness.cli.tables.columns import print_aside
 from harness.cli.tables.confirmation import champion_sentence, print_findings
 from harness.cli.tables.ensemble import ensemble_dict, print_ensemble
 from harness.cli.tables.evaluation import print_evaluation
+from harness.cli.tables.formats import formats_lines
 from harness.cli.tables.json_text import print_json
 from harness.cli.tables.neighbours import print_neighbours
 from harness.cli.tables.plan import print_plan
@@ -18,6 +19,7 @@ from harness.cli.tables.trial import print_trial
 __all__ = [
     "champion_sentence",
     "ensemble_dict",
+    "formats_lines",
     "print_agreement",
     "print_aside",
     "print_audit",
