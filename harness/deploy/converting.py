@@ -43,21 +43,13 @@ class Convertible:
 
     @cached_property
     def function(self) -> Any:
-        """The `tf.function` from `image` to a dictionary with `probabilities`; its weights are constants.
-
-        LiteRT's converter would leave variables in, which have no value in its runtime.
-        """
+        """The `tf.function` from `image` to a dictionary with `probabilities`."""
         import tensorflow as tf
-        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-        takes = [self.takes]
-        traced = tf.function(
-            lambda image: self.network(image, training=False), input_signature=takes, autograph=False
-        )
-        frozen = convert_variables_to_constants_v2(traced.get_concrete_function())
-        return tf.function(
-            lambda image: {"probabilities": frozen(image)[0]}, input_signature=takes, autograph=False
-        )
+        def probabilities(image: Any) -> dict[str, Any]:
+            return {"probabilities": self.network(image, training=False)}
+
+        return tf.function(probabilities, input_signature=[self.takes], autograph=False)
 
     @property
     def takes(self) -> Any:
@@ -68,11 +60,19 @@ class Convertible:
 
     @cached_property
     def saved_model(self) -> Path:
-        """A folder with the function as the only signature of a SavedModel."""
-        import tensorflow as tf
+        """A folder with the function as the only signature of a SavedModel; its weights are constants.
 
-        signature = self.function.get_concrete_function()
-        tf.saved_model.save(tf.Module(), str(self.folder), signatures={SIGNATURE: signature})
+        LiteRT's converter would leave variables in, which have no value in its runtime.
+        """
+        import tensorflow as tf
+        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+        frozen = convert_variables_to_constants_v2(self.function.get_concrete_function())
+        constant = tf.function(
+            lambda image: {"probabilities": frozen(image)[0]}, input_signature=[self.takes], autograph=False
+        )
+        signatures = {SIGNATURE: constant.get_concrete_function()}
+        tf.saved_model.save(tf.Module(), str(self.folder), signatures=signatures)
         return self.folder
 
 

@@ -115,13 +115,13 @@ class Batcher:
         """Whether images are still taken."""
         return self._thread.is_alive() and not self._stopping
 
-    def stop(self) -> None:
-        """Answer what waits, and end the thread."""
+    def stop(self, within: float | None = None) -> None:
+        """Answer what waits, and end the thread; wait for it at most so many seconds."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(within)
 
     def place(self, images: int) -> Place:
         """A place for so many images; to be entered before they are prepared."""

@@ -154,7 +154,7 @@ def _service(bundle: OpenBundle, settings: ServerSettings, telemetry: Telemetry)
     try:
         yield Service(loaded, batcher, threads, settings.limits)
     finally:
-        batcher.stop()
+        batcher.stop(settings.limits.stop_seconds)
         threads.shutdown(wait=False, cancel_futures=True)
 
 

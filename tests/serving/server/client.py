@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
-START_SECONDS = 500
 FIELD = 'name="file"; filename="{name}"'
 BOUNDARY = "a-boundary"
 
@@ -129,11 +128,8 @@ def running(*command: str, **environment: str) -> Iterator[Server]:
     said: list[str] = []
     listener = threading.Thread(target=lambda: said.extend(process.stderr or []))
     listener.start()
-    alarm = threading.Timer(START_SECONDS, process.kill)
-    alarm.start()
     try:
         url = process.stdout.readline().strip()
-        alarm.cancel()
         server = Server(process, url, said)
         assert url.startswith("http://"), (process.wait(60), said)
         yield server
@@ -143,11 +139,12 @@ def running(*command: str, **environment: str) -> Iterator[Server]:
         assert process.returncode == 0, said
         assert not [line for line in said if "Traceback" in line or "Error" in line], said
     finally:
-        alarm.cancel()
         process.kill()
         process.wait()
         listener.join(60)
         process.stdout.close()
+        assert process.stderr is not None
+        process.stderr.close()
 
 
 def form(*files: tuple[str, bytes], field: str = FIELD) -> bytes:
