@@ -49,9 +49,14 @@ def export_model(source: TrainedModel, target: Path, *, replace: bool = False) -
     """Write the bundle to `target`.
 
     Raises:
-        ExportError: `target` exists and `replace` is false, the model file is not the recorded one, or
+        ExportError: it is a model of clips, `target` exists and `replace` is false, the model file is not the recorded one, or
             an artefact does not predict what the trained model did. Nothing is left behind.
     """
+    if source.dataset.frames:
+        raise ExportError(
+            "Models of clips are not exported yet. The study keeps the model, which takes clips of "
+            f"{source.dataset.frames} frames, in {source.file}."
+        )
     target = target.absolute()
     if target.exists() and not replace:
         raise ExportError(f"{target} exists already. Choose another --out, or add --replace.")
