@@ -173,22 +173,27 @@ def _shown_for(image: Image.Image) -> int:
 def _times(content: bytes, max_pixels: int) -> tuple[Fraction, Fraction]:
     """When the first frame of a video appears and the last one is gone, in seconds, by its packets."""
     with _video(content, max_pixels) as (container, stream):
-        unit = stream.time_base or Fraction(1)
-        begins, ends = [], []
+        unit, claimed = stream.time_base or Fraction(1), stream.duration or 0
+        begins: list[int] = []
+        ends: list[int] = []
         for packet in container.demux(stream):
             at = packet.dts if packet.pts is None else packet.pts
             if at is not None and packet.size:
                 begins.append(at)
                 ends.append(at + (packet.duration or 0))
-        if not begins:
-            raise UnreadableError("it has no frames")
-        claimed, there = stream.duration or 0, max(ends) - min(begins)
-        if there < EARLY * claimed:
-            raise UnreadableError(
-                f"it is cut off: it claims to last {float(claimed * unit):.1f} s, and there are frames of "
-                f"{float(there * unit):.1f} s"
-            )
-        return min(begins) * unit, max(ends) * unit
+    if not begins:
+        raise UnreadableError("it has no frames")
+    first, last = min(begins), max(begins)
+    end = Fraction(max(ends))
+    if end == last and len(begins) > 1:  # how long the last frame is shown is not said: about as others are
+        end += Fraction(last - first, len(begins) - 1)
+        end = min(end, Fraction(first + claimed)) if first + claimed > last else end
+    if len(begins) > 1 and end - first < EARLY * claimed:
+        raise UnreadableError(
+            f"it is cut off: it claims to last {float(claimed * unit):.1f} s, and there are frames of "
+            f"{float((end - first) * unit):.1f} s"
+        )
+    return first * unit, end * unit
 
 
 @contextmanager

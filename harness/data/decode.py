@@ -188,7 +188,7 @@ def open_image(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
 
 
 def refuse_larger(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise UnreadableError if a picture of this size, as a header claims it, has more pixels than allowed."""
+    """Raise UnreadableError if a picture of this size, as its header claims, has more pixels than allowed."""
     pixels = size[0] * size[1]
     if pixels > max_pixels:
         raise UnreadableError(

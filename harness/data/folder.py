@@ -25,8 +25,8 @@ def scan_folder(root: Path, config: DatasetConfig) -> ImageFiles:
 
     Class folders, or with `layout: prefix` flat folders; in either case with or without folders for train,
     validation and test; or whatever a list among the images says. What is hidden, of the system or clearly
-    something else is passed over; every other file has to be an image. Where clips are wanted, every file that
-    has no name of one is passed over.
+    something else is passed over; every other file has to be an image. Where clips are wanted, every file
+    without a clip's name is passed over.
 
     Raises:
         DataError: nothing usable is there, or it can be meant in two ways of which none is likelier.

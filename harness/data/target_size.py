@@ -38,9 +38,8 @@ def target_size(
             except (UnreadableError, OSError) as error:
                 reason = reason or f"{file.path}: {error}"
         if not headers:
-            raise DataError(
-                f"None of the {'clips' if config.frames else 'images'} of {source.name} can be read. The first: {reason}."
-            )
+            them = "clips" if config.frames else "images"
+            raise DataError(f"None of the {them} of {source.name} can be read. The first: {reason}.")
     channels = {"grey": 1, "rgb": 3}.get(config.color) or (1 if all(h.grey for h in headers) else 3)
     if isinstance(config.image_size, int):
         return (config.image_size, config.image_size), channels

@@ -49,8 +49,8 @@ def export_model(source: TrainedModel, target: Path, *, replace: bool = False) -
     """Write the bundle to `target`.
 
     Raises:
-        ExportError: it is a model of clips, `target` exists and `replace` is false, the model file is not the recorded one, or
-            an artefact does not predict what the trained model did. Nothing is left behind.
+        ExportError: it is a model of clips, `target` exists and `replace` is false, the model file is not the
+            recorded one, or an artefact does not predict what the trained model did. Nothing is left behind.
     """
     if source.dataset.frames:
         raise ExportError(

@@ -42,7 +42,7 @@ def augment(kind: str, images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) 
 
 
 def _as_pictures(images: tf.Tensor) -> tf.Tensor:
-    """Images as they are; clips (N, T, H, W, C) as pictures with the channels of all frames, (N, H, W, T·C)."""
+    """Images as they are; of clips (N, T, H, W, C) pictures with all frames' channels, (N, H, W, T·C)."""
     if len(images.shape) != 5:
         return images
     _, frames, height, width, channels = images.shape

@@ -1,8 +1,8 @@
 """A network of the user's own: `model: package.module:build` in the experiment file.
 
 `build(params, image_shape, num_classes)` returns a `keras.Model` from raw pixels (H, W, C), or of clips
-(T, H, W, C), 0…255, to logits (num_classes,). It is imported from the installed packages or the working directory, in the
-workers, and only because the experiment file names it.
+(T, H, W, C), 0…255, to logits (num_classes,). It is imported from the installed packages or the working
+directory, in the workers, and only because the experiment file names it.
 """
 
 from __future__ import annotations

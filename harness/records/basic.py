@@ -25,10 +25,10 @@ class Progress(Protocol):
 class Dataset:
     """A prepared data set: memory-mapped uint8 arrays in a folder, and one split of them.
 
-    `folder` holds `train_images.npy` (uint8, N×H×W×C, or N×T×H×W×C of clips), `train_labels.npy` (int32, N) and, where the
-    set has them, `validation_*.npy` and `test_*.npy`. `split` names an `.npz` file in it with the
-    int64 index arrays `train` and `validation` (see `harness.data.arrays.load`). Which images are for testing
-    stands in another file, which workers that train never open (see `harness.data.sealed`).
+    `folder` holds `train_images.npy` (uint8, N×H×W×C, or N×T×H×W×C of clips), `train_labels.npy` (int32, N)
+    and, where the set has them, `validation_*.npy` and `test_*.npy`. `split` names an `.npz` file in it with
+    the int64 index arrays `train` and `validation` (see `harness.data.arrays.load`). Which images are for
+    testing stands in another file, which workers that train never open (see `harness.data.sealed`).
     """
 
     name: str

@@ -31,6 +31,7 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
     config = DatasetConfig(
         source=str(draw_motions(folder / "motions", 150, FRAMES)),
         frames=FRAMES,
+        color="grey",
         test_fraction=0,
         validation_fraction=0.3,
     )

@@ -127,7 +127,7 @@ def _in_backbone(params: Params, image_shape: tuple[int, int, int]) -> float:
 
 
 def sequence(x: keras.KerasTensor, params: Params) -> keras.KerasTensor:
-    """Dropout, and a recurrent layer over the features of a clip's frames (N, T, F), with another dropout."""
+    """Dropout, and a recurrent layer over the features of clips' frames (N, T, F), with another dropout."""
     import keras
 
     from harness.model.families.layers import RECURRENT
@@ -168,7 +168,7 @@ FAMILY = Family(
             "order",
             "choice",
             AVERAGED,
-            "What reads the features of a clip's frames in their order, with head_width units (0: 128); none: "
+            "What reads the features of a clip's frames in their order, with head_width units, or 128; none: "
             "the frames' probabilities are averaged.",
             choices=(AVERAGED, *GATES),
         ),

@@ -32,9 +32,9 @@ def features(x: keras.KerasTensor, params: Params) -> keras.KerasTensor:
 
 
 def frame(x: keras.KerasTensor, _: Params) -> keras.KerasTensor:
-    """A frame's features: convolutions that halve it until few pixels are left, and where in it they see what.
+    """A frame's features: convolutions halve it until few pixels are left, which stay apart.
 
-    They keep the place of what they see, which is what moves from frame to frame.
+    So the features tell the place of what is seen, which is what moves from frame to frame.
     """
     import keras
 
