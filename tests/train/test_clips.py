@@ -26,21 +26,21 @@ FRAMES = 6
 
 @pytest.fixture(scope="module")
 def motions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
-    """Dots that move to the left or to the right, 150 clips each."""
+    """Dots that move to the left or to the right, 250 clips each."""
     folder = tmp_path_factory.mktemp("motions")
     config = DatasetConfig(
-        source=str(draw_motions(folder / "motions", 150, FRAMES)),
+        source=str(draw_motions(folder / "motions", 250, FRAMES)),
         frames=FRAMES,
         color="grey",
         test_fraction=0,
-        validation_fraction=0.3,
+        validation_fraction=0.25,
     )
     yield prepare(config, seed=0, progress=lambda *_: None, cache=folder / "cache")
 
 
 def accuracy(motions: Dataset, folder: Path, epochs: int, **params: bool | float | str) -> float:
     """What a trial reaches in its last epoch in validation, of a half, which is chance."""
-    worker = Worker(motions, folder, complete({"batch_size": 15} | params), epochs)
+    worker = Worker(motions, folder, complete({"batch_size": 15, "augmentation": "shift"} | params), epochs)
     worker.run()
     last = worker.of_kind(EpochEnded)[-1]
     assert isinstance(last, EpochEnded)
@@ -49,10 +49,11 @@ def accuracy(motions: Dataset, folder: Path, epochs: int, **params: bool | float
 
 @pytest.mark.slow
 def test_motion_is_told_by_the_order_of_frames_alone(motions: Dataset, tmp_path: Path) -> None:
-    in_order = accuracy(motions, tmp_path / "rnn", 10, family="rnn", depth=1, learning_rate=3e-3)
+    in_order = accuracy(motions, tmp_path / "rnn", 14, family="rnn", depth=1, learning_rate=3e-3)
     averaged = accuracy(motions, tmp_path / "cnn", 3, family="cnn", depth=2, width=8)
+    print(f"in order {in_order:.3f}, averaged {averaged:.3f}")
     assert in_order >= 0.9
-    assert 0.3 < averaged < 0.7
+    assert 0.35 < averaged < 0.65
 
 
 @pytest.mark.slow
