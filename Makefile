@@ -63,11 +63,12 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once; a few minutes)" >&2
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,pretrained,onnx,litert,serve]'; \
+	  uv pip install --quiet --python $(BIN)/python -c constraints.txt \
+	    -e '.[dev,pretrained,onnx,litert,serve,video]'; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	    -e '.[dev,pretrained,onnx,litert,serve]'; \
+	    -e '.[dev,pretrained,onnx,litert,serve,video]'; \
 	fi
 	@touch $(STAMP)
 

@@ -12,6 +12,7 @@ from harness.audit.facts import Facts
 from harness.audit.features import known_images
 from harness.audit.finding import SEVERITIES, Finding, Severity
 from harness.data.sentences import as_text
+from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.records import Progress
 
@@ -58,6 +59,11 @@ def audit(
     Raises:
         DataError: there is nothing that could be looked at.
     """
+    if config.frames is not None:
+        raise DataError(
+            "Images are audited, and dataset.frames says that these are clips, which are not yet. Clips that "
+            "are there twice or cannot be read are named when a sweep prepares them."
+        )
     facts = examine(config, seed, progress)
     notes, wanted = [*facts.said], dict(CHECKS)
     if suspects is None and len(known_images(facts)) * len(facts.classes) > FEW:

@@ -29,18 +29,18 @@ def deviation(pixels: npt.NDArray[np.uint8]) -> float:
     """The largest of the standard deviations of an image's channels; 0 if each has one value.
 
     Args:
-        pixels: uint8 (H, W, C).
+        pixels: uint8 (H, W, C), or (T, H, W, C) of a clip.
     """
-    return float(pixels.std(axis=(0, 1), dtype=np.float32).max())
+    return float(pixels.std(axis=tuple(range(pixels.ndim - 1)), dtype=np.float32).max())
 
 
 def nothing_to_see(blank: Sequence[npt.NDArray[np.uint8]]) -> bool:
     """Whether images that are each of one colour, or nearly, are all of the same one.
 
     Args:
-        blank: uint8 (H, W, C) each, at least one.
+        blank: uint8 (H, W, C) each, or (T, H, W, C) of clips, at least one.
     """
-    colours = np.array([pixels.mean(axis=(0, 1)) for pixels in blank])
+    colours = np.array([pixels.mean(axis=tuple(range(pixels.ndim - 1))) for pixels in blank])
     return bool((colours.max(axis=0) - colours.min(axis=0) < SAME).all())
 
 

@@ -27,6 +27,8 @@ CHUNK = 500
 SAFE_PATH = "PYTHONSAFEPATH"
 FEW = 2 * CHUNK
 """The most images that are decoded in this process: starting others would take longer."""
+CLIP = 25
+"""So many images take about as long as a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Chunk:
     channels: int
     pixel_range: Range | None
     max_pixels: int
+    frames: int = 0
+    """Frames that are taken of each clip; 0: the files are images."""
     postpone: bool = True
     """Leave images of which only one should be in memory."""
 
@@ -74,6 +78,8 @@ class Outcome:
     """Height and width of the pictures in files that were read, upright, by row."""
     animated: list[int] = field(default_factory=list)
     """Rows of which only the first frame is kept."""
+    repeated: list[int] = field(default_factory=list)
+    """Rows of clips in which a frame is there more than once."""
     clipped: int = 0
     """Values outside the range."""
     brightest: int = 0
@@ -81,16 +87,17 @@ class Outcome:
 
 def chunks_of(like: Chunk, pool: str, files: Sequence[ImageFile], rows: Sequence[int]) -> list[Chunk]:
     """Chunks for the files of a pool at these rows."""
+    most = CHUNK // CLIP if like.frames else CHUNK
     return [
         replace(like, pool=pool, rows=tuple(some), paths=tuple(str(files[row].path) for row in some))
-        for start in range(0, len(rows), CHUNK)
-        if (some := rows[start : start + CHUNK])
+        for start in range(0, len(rows), most)
+        if (some := rows[start : start + most])
     ]
 
 
 def decode_chunks(chunks: Sequence[Chunk]) -> Iterator[Outcome]:
     """Decode all chunks; their outcomes in the order in which they are done."""
-    if sum(len(chunk.rows) for chunk in chunks) <= FEW:
+    if sum(len(chunk.rows) * (CLIP if chunk.frames else 1) for chunk in chunks) <= FEW:
         yield from map(_decode_chunk, chunks)
         return
     with _fresh_interpreters():
@@ -160,13 +167,22 @@ def _decode_chunk(chunk: Chunk) -> Outcome:
 
 
 def _decode_one(row: int, path: str, images: npt.NDArray[np.uint8], outcome: Outcome) -> None:
+    from harness.data.clips import decode_clip
     from harness.data.decode import MAX_PIXELS, FloatsError, UnreadableError, decode, is_large
 
     chunk = outcome.chunk
     content, hashed = b"", 0
     try:
         content = Path(path).read_bytes()
-        if chunk.postpone and chunk.max_pixels > MAX_PIXELS and is_large(content, chunk.size):
+        if chunk.frames:
+            clip = decode_clip(content, chunk.frames, chunk.size, chunk.channels, chunk.max_pixels)
+            images[row] = clip.pixels
+            hashed = pixel_hash(clip.pixels)
+            outcome.sizes[row] = clip.full_size
+            outcome.brightest = max(outcome.brightest, int(clip.pixels.max()))
+            if clip.repeated:
+                outcome.repeated.append(row)
+        elif chunk.postpone and chunk.max_pixels > MAX_PIXELS and is_large(content, chunk.size):
             outcome.postponed.append(row)
         else:
             found = decode(content, chunk.size, chunk.channels, chunk.pixel_range, chunk.max_pixels)

@@ -6,7 +6,7 @@ from collections import Counter
 
 from harness.data.labelled import Labelled
 from harness.data.layout import Layout
-from harness.data.not_data import IMAGES, is_picture_folder
+from harness.data.not_data import CLIPS, IMAGES, is_picture_folder
 from harness.data.sentences import counted, listed
 from harness.data.tree import Folder, images_below
 
@@ -39,9 +39,10 @@ def images_of_classes(layout: Layout, root: Folder) -> tuple[list[Labelled], lis
 def unused_beside(top: Folder, root: Folder, what: str) -> list[str]:
     """Names the images that lie directly in the top folder, or in one around it."""
     loose: list[str] = []
+    known = IMAGES | CLIPS  # of which only those that are wanted are in a folder's files
     current: Folder | None = top
     while current is not None:
-        names = [name for name, _ in current.files if f".{name.rpartition('.')[2].lower()}" in IMAGES]
+        names = [name for name, _ in current.files if f".{name.rpartition('.')[2].lower()}" in known]
         loose += [f"{current.below(root)}/{name}".removeprefix("./") for name in names]
         current = current.parent
     return [f"Not used: {counted(len(loose), 'image')} beside {what}: {listed(loose)}."] if loose else []

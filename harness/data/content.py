@@ -50,13 +50,14 @@ def settings(config: DatasetConfig) -> str:
     from harness.data.decode import MAX_PIXELS
 
     more = f" {config.max_pixels} pixels" if config.max_pixels != MAX_PIXELS else ""
-    return f"v{VERSION} {config.image_size} {config.color}{more}"
+    clips = f" {config.frames} frames" if config.frames else ""
+    return f"v{VERSION} {config.image_size} {config.color}{more}{clips}"
 
 
 def content_digest(
     source: ImageFiles,
     config: DatasetConfig,
-    image_shape: tuple[int, int, int],
+    picture: tuple[int, int, int],
     pixel_range: Range | None,
     contents: Mapping[str, Sequence[bytes]],
 ) -> str:
@@ -65,11 +66,11 @@ def content_digest(
     Args:
         source: the images.
         config: how they are decoded.
-        image_shape: height, width, channels of the arrays.
+        picture: height, width, channels of an image or of a clip's frame.
         pixel_range: values that became 0 and 255; None for images of 8 bits.
         contents: SHA-256 of each file by pool.
     """
-    height, width, channels = image_shape
+    height, width, channels = picture
     digest = hashlib.sha256(f"{settings(config)}\n{(height, width)}\n{channels}\n".encode())
     digest.update("\0".join(source.classes).encode())
     if pixel_range is not None:
@@ -92,7 +93,7 @@ def holds(manifest: Manifest, source: ImageFiles, config: DatasetConfig, progres
             contents[file.pool].append(content)
             if done % 1000 == 0 or done == len(paths):
                 progress(LABEL, done, len(paths))
-    height, width, channels = manifest.image_shape
+    height, width, channels = manifest.image_shape[-3:]
     known = manifest.pixel_range
     pixel_range = (known[0], known[1]) if known else None
     return manifest.digest == content_digest(source, config, (height, width, channels), pixel_range, contents)

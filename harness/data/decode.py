@@ -20,6 +20,7 @@ from harness.data.deep import is_deep, read_deep
 from harness.data.file_kinds import kind_of
 from harness.data.foreign import what_it_is
 from harness.data.pixel_range import Extent, Range, outside
+from harness.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
@@ -73,20 +74,20 @@ class Decoded:
 
 def read_header(content: bytes, max_pixels: int = MAX_PIXELS) -> Header:
     """Size and colour without decoding; raises UnreadableError."""
-    with _open(content, max_pixels) as image, _damage(max_pixels):
+    with open_image(content, max_pixels) as image, damage(max_pixels):
         height, width = _upright(image.size, image)
         return Header(height, width, image.mode in GREY_MODES)
 
 
 def claimed_size(content: bytes) -> tuple[int, int]:
     """Height and width as the header says, however much that is; raises UnreadableError."""
-    with _open(content, 2**63) as image:
+    with open_image(content, 2**63) as image:
         return image.size[1], image.size[0]
 
 
 def is_large(content: bytes, size: tuple[int, int]) -> bool:
     """Whether decoding needs so much memory that one should be decoded at a time; raises UnreadableError."""
-    with _open(content, 2**63) as image:
+    with open_image(content, 2**63) as image:
         return image.size[0] * image.size[1] > MAX_PIXELS and not _is_reducible(image, (size[1], size[0]))
 
 
@@ -112,10 +113,9 @@ def decode(
     Raises:
         UnreadableError: with the reason; FloatsError if a range is needed.
     """
-    with _open(content, max_pixels) as image, _damage(max_pixels):
+    with open_image(content, max_pixels) as image, damage(max_pixels):
         as_stored = image.size
         animated = getattr(image, "n_frames", 1) > 1
-        wanted = (size[1], size[0])
         extent, clipped = None, 0
         if is_deep(image):
             deep = read_deep(image, content)
@@ -126,15 +126,30 @@ def decode(
             turned = deep.at_8_bits(pixel_range)
         else:
             # A JPEG can be decoded at a half, a quarter or an eighth: much faster for photographs.
-            if _is_reducible(image, wanted):
-                image.draft(image.mode, (2 * max(wanted), 2 * max(wanted)))
+            if _is_reducible(image, (size[1], size[0])):
+                image.draft(image.mode, (2 * max(size), 2 * max(size)))
             turned = ImageOps.exif_transpose(image)
-        flat = _flatten(turned, "L" if channels == 1 else "RGB")
-        if flat.size != wanted:
-            flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        pixels = fitted(turned, size, channels)
         kind, full_size = kind_of(image, deep=extent is not None), _upright(as_stored, image)
-    pixels = np.asarray(flat, dtype=np.uint8).reshape(*size, channels)
     return Decoded(pixels, animated, extent, clipped, kind, full_size)
+
+
+def fitted(picture: Image.Image, size: tuple[int, int], channels: int) -> npt.NDArray[np.uint8]:
+    """The whole picture, upright, laid on white, and scaled with an antialiasing filter.
+
+    Args:
+        picture: of whatever mode and size.
+        size: height and width of the result.
+        channels: 1 for grey, 3 for red, green and blue.
+
+    Returns:
+        uint8 (height, width, channels).
+    """
+    flat = _flatten(picture, "L" if channels == 1 else "RGB")
+    wanted = (size[1], size[0])
+    if flat.size != wanted:
+        flat = flat.resize(wanted, Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return np.asarray(flat, dtype=np.uint8).reshape(*size, channels)
 
 
 def _upright(size: tuple[int, int], image: ImageFile.ImageFile) -> tuple[int, int]:
@@ -151,7 +166,8 @@ def _is_reducible(image: ImageFile.ImageFile, wanted: tuple[int, int]) -> bool:
     return image.format == "JPEG" and min(image.size) > 4 * max(wanted)
 
 
-def _open(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
+def open_image(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
+    """The image in a file, of which the header is read; raises UnreadableError."""
     if not content:
         raise UnreadableError("it is empty")
     try:
@@ -164,10 +180,15 @@ def _open(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
         raise UnreadableError(
             f"it is none of {', '.join(FORMATS)}, or damaged{also and f': {also}'}"
         ) from error
-    pixels = image.size[0] * image.size[1]
+    refuse_larger(image.size, max_pixels)
+    return image
+
+
+def refuse_larger(size: tuple[int, int], max_pixels: int) -> None:
+    """Raise UnreadableError if a picture of this size, as its header claims, has more pixels than allowed."""
+    pixels = size[0] * size[1]
     if pixels > max_pixels:
         raise _too_large(f"{pixels:,}", max_pixels)
-    return image
 
 
 def _too_large(claimed: str, max_pixels: int) -> UnreadableError:
@@ -177,12 +198,12 @@ def _too_large(claimed: str, max_pixels: int) -> UnreadableError:
 
 
 @contextmanager
-def _damage(max_pixels: int) -> Iterator[None]:
+def damage(max_pixels: int) -> Iterator[None]:
     """Whatever a decoder raises on a damaged file is damage, and its warnings are no news."""
     try:
         with _PILLOW.limited(max_pixels):  # a frame may be larger than the header says
             yield
-    except UnreadableError:
+    except (UnreadableError, DataError):
         raise
     except MemoryError as error:
         raise UnreadableError("it needs more memory than there is") from error
@@ -236,4 +257,5 @@ def _flatten(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _short(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:100] or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error)
+    return text.split("\n", 1)[0][:100] or type(error).__name__

@@ -16,6 +16,7 @@ from harness.data.failures import Failure, judge, say_failures
 from harness.data.manifest import VERSION, Manifest
 from harness.data.originals import keep_originals
 from harness.data.pixel_range import Extent, Range
+from harness.data.sentences import counted
 from harness.data.source import POOLS, ImageFile, ImageFiles
 from harness.data.target_size import target_size
 from harness.experiment.dataset_config import DatasetConfig
@@ -24,7 +25,7 @@ from harness.records import Progress
 
 DARK = 32
 """Images whose brightest pixel is below are likely to show something else than brightness."""
-LABEL = "decoding images"
+LABEL, CLIPS_LABEL = "decoding images", "decoding clips"
 
 
 @dataclass(slots=True)
@@ -33,8 +34,8 @@ class DecodedFiles:
 
     by_pool: dict[str, list[ImageFile]]
     """The files in the order of the arrays."""
-    image_shape: tuple[int, int, int]
-    """Height, width, channels of the arrays."""
+    image_shape: tuple[int, ...]
+    """Height, width, channels of the arrays; of clips, before them the number of frames."""
     labels: dict[str, npt.NDArray[np.int32]]
     """By pool, as all the following: int32 (N,)."""
     hashes: dict[str, npt.NDArray[np.uint64]]
@@ -52,6 +53,8 @@ class DecodedFiles:
     sizes: dict[Row, tuple[int, int]] = field(default_factory=dict)
     """Height and width of their pictures, upright."""
     animated: set[Row] = field(default_factory=set)
+    repeated: set[Row] = field(default_factory=set)
+    """Clips in which a frame is there more than once."""
     clipped: int = 0
     brightest: int = 0
     pixel_range: Range | None = None
@@ -72,8 +75,15 @@ class DecodedFiles:
         self.sizes.update({(pool, row): size for row, size in outcome.sizes.items()})
         self.postponed += [(pool, row) for row in outcome.postponed]
         self.animated |= {(pool, row) for row in outcome.animated}
+        self.repeated |= {(pool, row) for row in outcome.repeated}
         self.clipped += outcome.clipped
         self.brightest = max(self.brightest, outcome.brightest)
+
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """Height, width, channels of an image, or of a clip's frame."""
+        height, width, channels = self.image_shape[-3:]
+        return height, width, channels
 
     def unreadable(self) -> list[Failure]:
         """The files that cannot be used, sorted by name."""
@@ -100,32 +110,35 @@ def decode_all(source: ImageFiles, config: DatasetConfig, folder: Path, progress
         DataError: none of the headers that decide the arrays' size can be read.
     """
     size, channels = target_size(source, config)
+    frames = config.frames or 0
+    shape = (frames, *size, channels) if frames else (*size, channels)
+    label = CLIPS_LABEL if frames else LABEL
     by_pool: dict[str, list[ImageFile]] = {
         pool: files for pool in POOLS if (files := [file for file in source.files if file.pool == pool])
     }
     known = DecodedFiles(
         by_pool,
-        (*size, channels),
+        shape,
         {pool: np.array([file.label for file in files], np.int32) for pool, files in by_pool.items()},
         {pool: np.zeros(len(files), np.uint64) for pool, files in by_pool.items()},
         {pool: [b""] * len(files) for pool, files in by_pool.items()},
     )
-    first = Chunk("", folder, (), (), size, channels, config.known_range(), config.max_pixels)
+    first = Chunk("", folder, (), (), size, channels, config.known_range(), config.max_pixels, frames)
     every: list[Chunk] = []
     for pool, files in by_pool.items():
-        np.lib.format.open_memmap(images_file(folder, pool), "w+", np.uint8, (len(files), *size, channels))
+        np.lib.format.open_memmap(images_file(folder, pool), "w+", np.uint8, (len(files), *shape))
         every += chunks_of(first, pool, files, range(len(files)))
     done = 0
     for outcome in decode_chunks(every):
         known.take(outcome)
         done += len(outcome.chunk.rows) - len(outcome.postponed)
-        progress(LABEL, done, len(source.files))
+        progress(label, done, len(source.files))
     alone = first.one_at_a_time()
     for row in known.postponed:
         for outcome in decode_chunks(_some(alone, by_pool, [row])):
             known.take(outcome)
         done += 1
-        progress(LABEL, done, len(source.files))
+        progress(label, done, len(source.files))
     deep = judge_deep(known.extents, config.known_range(), known.clipped)
     known.failures.update(deep.failures)
     if deep.pixel_range is not None:
@@ -163,7 +176,7 @@ def keep_decoded(found: DecodedFiles, source: ImageFiles, config: DatasetConfig,
     return Manifest(
         version=VERSION,
         name=source.name,
-        digest=content_digest(source, config, found.image_shape, found.pixel_range, found.contents),
+        digest=content_digest(source, config, found.picture, found.pixel_range, found.contents),
         classes=list(source.classes),
         image_shape=list(found.image_shape),
         pools={pool: len(files) for pool, files in found.by_pool.items()},
@@ -183,6 +196,12 @@ def _say_kinds(known: DecodedFiles) -> list[str]:
     said = []
     if known.animated:
         said.append(f"Of {len(known.animated)} animated images only the first frame is used.")
+    if known.repeated:
+        frames = known.image_shape[0]
+        said.append(
+            f"Of {counted(len(known.repeated), 'clip')} a frame is taken more than once, for at {frames} "
+            "evenly spread times fewer different ones are seen."
+        )
     if 0 < known.brightest < DARK:
         said.append(
             f"The brightest pixel of all images is {known.brightest} of 255, so that they are nearly black: "

@@ -30,10 +30,10 @@ class Failure:
 
 def judge(failures: Sequence[Failure], source: ImageFiles, config: DatasetConfig) -> None:
     """Raise DataError if too many images are unreadable, or all of a class or of a split."""
-    total = len(source.files)
+    total, noun = len(source.files), "clip" if config.frames else "image"
     if len(failures) > config.max_unreadable * total:
         raise DataError(
-            f"{len(failures)} of {total} images cannot be read, more than the allowed share of "
+            f"{len(failures)} of {total} {noun}s cannot be read, more than the allowed share of "
             f"{config.max_unreadable:.0%} (dataset.max_unreadable). Mend or remove them:\n{_lines(failures)}"
         )
     if not failures:
@@ -43,7 +43,7 @@ def judge(failures: Sequence[Failure], source: ImageFiles, config: DatasetConfig
     for pool in lost:
         if lost[pool] == every[pool]:
             raise DataError(
-                f"Of the {pool} images ({every[pool]:,}) none can be read. {_first(failures, pool)}"
+                f"Of the {pool} {noun}s ({every[pool]:,}) none can be read. {_first(failures, pool)}"
             )
     training = Counter(file.label for file in source.files if file.pool == "train")
     lost_of_class = Counter(one.file.label for one in failures if one.file.pool == "train")
@@ -51,7 +51,7 @@ def judge(failures: Sequence[Failure], source: ImageFiles, config: DatasetConfig
         if number == training[label]:
             name = source.classes[label]
             raise DataError(
-                f"The class {name!r} has no image left: none of its {counted(number, 'image')} to train on "
+                f"The class {name!r} has no {noun} left: none of its {counted(number, noun)} to train on "
                 f"can be read. {_first([one for one in failures if one.file.label == label], 'train')} Mend "
                 f"them, or leave the class out: --set 'dataset.ignore=[{name}]'."
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Protocol
 
+from harness.data.not_data import PICTURES_WANTED, WantedFiles
 from harness.data.tree import Folder, TooLargeError, Tree, images_below, read_tree
 
 MOST_FILES = 300_000
@@ -52,9 +53,10 @@ class InTree:
 class OnDisk:
     """What the paths lead to; else what lies below the list's folder."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, wanted: WantedFiles = PICTURES_WANTED) -> None:
         self._folder = "" if file.parent == Path() else str(file.parent)
         self._root = file.parent.resolve()
+        self._wanted = wanted
         self._below: InTree | None = None
         self._looked = False
 
@@ -81,7 +83,7 @@ class OnDisk:
         if not self._looked:
             self._looked = True
             try:
-                tree: Tree = read_tree(self._root, most=MOST_FILES)
+                tree: Tree = read_tree(self._root, most=MOST_FILES, wanted=self._wanted)
             except TooLargeError:
                 return None
             self._below = InTree(tree.root)

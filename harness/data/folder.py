@@ -10,11 +10,12 @@ from harness.data.layout import unwrap
 from harness.data.list_or_folders import reconcile
 from harness.data.lists_beside import Lists, all_lists, find_lists
 from harness.data.masks import set_masks_aside
+from harness.data.not_data import CLIPS, CLIPS_WANTED, IMAGES, PICTURES_WANTED
 from harness.data.prefix import images_by_prefix
 from harness.data.sentences import counted, listed
 from harness.data.source import ImageFiles
 from harness.data.split_folders import find_classes
-from harness.data.tree import Folder, read_tree
+from harness.data.tree import Folder, Tree, read_tree
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 
@@ -24,7 +25,8 @@ def scan_folder(root: Path, config: DatasetConfig) -> ImageFiles:
 
     Class folders, or with `layout: prefix` flat folders; in either case with or without folders for train,
     validation and test; or whatever a list among the images says. What is hidden, of the system or clearly
-    something else is passed over; every other file has to be an image.
+    something else is passed over; every other file has to be an image. Where clips are wanted, every file
+    without a clip's name is passed over.
 
     Raises:
         DataError: nothing usable is there, or it can be meant in two ways of which none is likelier.
@@ -32,7 +34,8 @@ def scan_folder(root: Path, config: DatasetConfig) -> ImageFiles:
     if not root.exists():
         raise DataError(f"The folder {root} does not exist. Check the path given as the data set.")
     root = root.resolve()
-    tree = read_tree(root, config.ignore or ())
+    tree = read_tree(root, config.ignore or (), wanted=CLIPS_WANTED if config.frames else PICTURES_WANTED)
+    _refuse_other_kind(tree, config)
     said = tree.sentences()
     if config.ignore is None:
         said += set_masks_aside(tree)
@@ -44,6 +47,25 @@ def scan_folder(root: Path, config: DatasetConfig) -> ImageFiles:
     if not labelled:
         raise DataError(_no_classes(tree.root))
     return as_source(root.name, str(root), labelled, (*said, *more, *lists))
+
+
+def _refuse_other_kind(tree: Tree, config: DatasetConfig) -> None:
+    """Raise DataError where there are clips and images are looked for, or images and clips are."""
+    if tree.root.images or tree.root.tables:
+        return
+    other = IMAGES if config.frames else CLIPS
+    found = sorted(path for suffix, paths in tree.others.items() if suffix in other for path in paths)
+    if found and config.frames:
+        raise DataError(
+            f"There are no clips ({', '.join(sorted(CLIPS))}) in {tree.root.path}, but "
+            f"{counted(len(found), 'image')}, for example {found[0]}. Leave out dataset.frames, which is for "
+            "clips."
+        )
+    if found:
+        raise DataError(
+            f"There are no images in {tree.root.path}, but {counted(len(found), 'clip')}, for example "
+            f"{found[0]}. To classify clips, say by how many frames of each: --set dataset.frames=8"
+        )
 
 
 def _by_folders_or_list(root: Folder, config: DatasetConfig) -> tuple[list[Labelled], list[str], list[str]]:

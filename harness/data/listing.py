@@ -12,6 +12,7 @@ from harness.data.finder import Finder, OnDisk
 from harness.data.labelled import Labelled, as_source
 from harness.data.list_folders import splits_of_folders, unlisted_beside
 from harness.data.list_rows import Rows
+from harness.data.not_data import CLIPS_WANTED, PICTURES_WANTED
 from harness.data.sentences import counted, listed
 from harness.data.source import ImageFiles, Pool
 from harness.data.table import Table, read_table
@@ -41,7 +42,7 @@ def images_of_list(file: Path, config: DatasetConfig) -> ImageFiles:
         DataError: naming the line.
     """
     table = read_table(file)
-    finder = OnDisk(file)
+    finder = OnDisk(file, CLIPS_WANTED if config.frames else PICTURES_WANTED)
     columns = columns_of(table, finder, config)
     if not columns.labelled:
         raise DataError(no_columns(table, ["label"]))

@@ -30,7 +30,7 @@ class Manifest:
     digest: str
     classes: list[str]
     image_shape: list[int]
-    """Height, width, channels."""
+    """Height, width, channels; of clips, before them the number of frames."""
     pools: dict[str, int]
     """Images by pool, unused ones included."""
     warnings: list[str]

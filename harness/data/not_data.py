@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.split_names import words
@@ -47,6 +48,8 @@ IMAGES = frozenset([
     ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif",
 ])  # fmt: skip
 """Suffixes of pictures. In a class folder every other file has to be one too."""
+CLIPS = frozenset([".mp4", ".avi", ".mov", ".webm", ".gif", ".mkv"])
+"""Suffixes of clips. Where clips are wanted, every other file is passed over."""
 MASKS = frozenset([
     "mask", "masks", "annotation", "annotations", "label", "labels", "segmentation", "segmentations",
     "gt", "groundtruth", "thumb", "thumbs", "thumbnail", "thumbnails",
@@ -84,6 +87,26 @@ def may_matter(name: str) -> bool:
     pictures."""
     suffix = Path(name).suffix.lower()
     return suffix in OTHER_DATA or (suffix == ".txt" and not _LISTS.isdisjoint(words(Path(name).stem)))
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFiles:
+    """Which files of a folder are a data set's: pictures, or clips."""
+
+    noun: str
+    """What one of them is called."""
+    is_other: Callable[[str], bool]
+    """Whether a file is none of them by its name."""
+    may_matter: Callable[[str], bool]
+    """Whether a file that is none of them should be named when it is passed over."""
+
+
+PICTURES_WANTED = WantedFiles("image", is_document, may_matter)
+CLIPS_WANTED = WantedFiles(
+    "clip",
+    lambda name: Path(name).suffix.lower() not in CLIPS,
+    lambda name: may_matter(name) or Path(name).suffix.lower() in IMAGES,
+)
 
 
 def own_folder(path: str, names: Collection[str]) -> str:

@@ -153,7 +153,7 @@ def divide(
         key += " without what validation shares with test"
     split = _write(folder, key, parts, where, pools.dealt_out(train, config, seed))
     counts = np.bincount(labels["train"], minlength=len(pools.classes))
-    height, width, channels = manifest.image_shape
+    *frames, height, width, channels = manifest.image_shape
     return Dataset(
         name=manifest.name,
         folder=str(folder),
@@ -161,6 +161,7 @@ def divide(
         digest=digest,
         classes=tuple(pools.classes),
         image_shape=(height, width, channels),
+        frames=frames[0] if frames else 0,
         split_digests={part: part_digest(hashes[part], labels[part]) for part in parts},
         counts={part: len(indices) for part, indices in parts.items()},
         class_counts={name: int(count) for name, count in zip(pools.classes, counts, strict=True)},

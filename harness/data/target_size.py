@@ -25,18 +25,21 @@ def target_size(
     Raises:
         DataError: none of the files can be read.
     """
+    from harness.data.clips import clip_header
     from harness.data.decode import Header, UnreadableError, read_header
 
+    read = clip_header if config.frames else read_header
     headers: list[Header] = []
     if config.image_size is None or config.color == "auto":
         reason = ""
         for file in source.files[:: max(1, len(source.files) // sample)]:
             try:
-                headers.append(read_header(file.path.read_bytes(), config.max_pixels))
+                headers.append(read(file.path.read_bytes(), config.max_pixels))
             except (UnreadableError, OSError) as error:
                 reason = reason or f"{file.path}: {error}"
         if not headers:
-            raise DataError(f"None of the images of {source.name} can be read. The first: {reason}.")
+            them = "clips" if config.frames else "images"
+            raise DataError(f"None of the {them} of {source.name} can be read. The first: {reason}.")
     channels = {"grey": 1, "rgb": 3}.get(config.color) or (1 if all(h.grey for h in headers) else 3)
     if isinstance(config.image_size, int):
         return (config.image_size, config.image_size), channels

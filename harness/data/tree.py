@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from harness.data.not_data import SYSTEM_FILES, SYSTEM_FOLDERS, TABLES, is_document, may_matter, own_folder
+from harness.data.not_data import (
+    PICTURES_WANTED,
+    SYSTEM_FILES,
+    SYSTEM_FOLDERS,
+    TABLES,
+    WantedFiles,
+    own_folder,
+)
 from harness.data.sentences import counted, listed
 from harness.errors import DataError
 
@@ -50,12 +57,14 @@ class Tree:
     """A folder that was read, and what was passed over on the way."""
 
     root: Folder
+    wanted: WantedFiles = PICTURES_WANTED
+    """The files that are looked for; below they are called images, whatever they are."""
     strange: list[str] = field(default_factory=list)
     """Paths of what is neither a file nor a folder: opening a pipe would wait for ever."""
     passed: dict[str, list[str]] = field(default_factory=dict)
     """Relative paths of folders that are no data, by what they are."""
     others: dict[str, list[str]] = field(default_factory=dict)
-    """Relative paths of files that are no images but may matter, by suffix; lists left out."""
+    """Relative paths of files that are not wanted but may matter, by suffix; lists left out."""
     ignored: int = 0
     """Files and folders that the user's patterns passed over."""
     unmatched: set[str] = field(default_factory=set)
@@ -74,7 +83,7 @@ class Tree:
             said.append(f"Passed over, for it is no data: {'; '.join(each)}.")
         if self.others:
             each = [_some_files(suffix, paths) for suffix, paths in sorted(self.others.items())]
-            said.append(f"Not used, for these are no images: {'; '.join(each)}.")
+            said.append(f"Not used, for these are no {self.wanted.noun}s: {'; '.join(each)}.")
         if self.ignored:
             said.append(
                 f"dataset.ignore passed over {counted(self.ignored, 'file or folder', 'files and folders')}."
@@ -92,19 +101,25 @@ class TooLargeError(Exception):
     """A tree has more entries than the caller wanted to look at."""
 
 
-def read_tree(root: Path, ignore: Iterable[str] = (), most: int | None = None) -> Tree:
+def read_tree(
+    root: Path,
+    ignore: Iterable[str] = (),
+    most: int | None = None,
+    wanted: WantedFiles = PICTURES_WANTED,
+) -> Tree:
     """Everything below `root`; a linked folder is entered unless it holds the link.
 
     Args:
         root: a folder.
         ignore: patterns of names, or of paths relative to `root`, that are passed over.
         most: how many files may be looked at.
+        wanted: which files are the data set's.
 
     Raises:
         DataError: a folder cannot be read.
         TooLargeError: there are more than `most`.
     """
-    tree = Tree(Folder(str(root), root.name, _identity(root), None), unmatched=set(ignore))
+    tree = Tree(Folder(str(root), root.name, _identity(root), None), wanted, unmatched=set(ignore))
     patterns = tuple(tree.unmatched)
     waiting, order, linked, seen = [tree.root], [], 0, 0
     while waiting:
@@ -196,10 +211,10 @@ def _take(entry: os.DirEntry[str], folder: Folder, tree: Tree) -> Folder | None:
         return Folder(entry.path, name, identity, folder)
     if name.casefold() in SYSTEM_FILES:
         return None
-    if is_document(name):
+    if tree.wanted.is_other(name):
         if kind == "file" and Path(name).suffix.lower() in TABLES:
             folder.tables.append(name)
-        elif may_matter(name):
+        elif tree.wanted.may_matter(name):
             _note(tree.others, Path(name).suffix.lower(), entry.path, tree)
     elif kind == "file" and (found := _stat(entry)):
         folder.files.append((name, found))

@@ -44,7 +44,7 @@ class Calibration:
 def calibrate(
     params: Params,
     program: str,
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, ...],
     classes: int,
     precision: Precision,
     progress: Callable[[str, int, int], None],
@@ -54,7 +54,7 @@ def calibrate(
     Args:
         params: a complete configuration that is typical of the study.
         program: its key (`harness.experiment.parameters.program_key`).
-        image_shape: height, width, channels.
+        image_shape: height, width, channels; of clips, before them the frames.
         classes: how many.
         precision: what layers compute with.
         progress: told again and again how many numbers have been tried; what it raises ends it.

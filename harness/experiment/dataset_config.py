@@ -100,6 +100,9 @@ class DatasetConfig(Strict):
     longest_side: ImageSide = LONGEST_SIDE
     """Pixels that the longer side of image files has at most, where `image_size` says nothing. By default 96,
     or more if a family in the space needs more."""
+    frames: Annotated[int, Field(ge=1, le=256)] | None = None
+    """The data set is one of clips, of each of which so many frames are taken, evenly over its time. None: it
+    is one of images."""
     color: Literal["auto", "grey", "rgb"] = "auto"
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """The share of the training images that is held out, unless the source brings a validation split."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from harness.errors import ExperimentError
@@ -250,18 +251,24 @@ def complete(params: Params, model: str | None = None) -> Params:
     return found | {"family": PLUGIN, "model": model, **own} if model else found
 
 
-def multiply_adds(params: Params, image_shape: tuple[int, int, int]) -> float | None:
-    """Roughly what one image costs on its way through a network, by its largest layers.
+def multiply_adds(params: Params, image_shape: tuple[int, ...]) -> float | None:
+    """Roughly what one image or clip costs on its way through a network, by its largest layers.
 
     Args:
         params: a complete configuration.
-        image_shape: height, width, channels.
+        image_shape: height, width, channels; of clips, before them the frames.
 
     Returns:
         None if nobody knows: of a plug-in, and of a family without an estimate.
     """
     family = FAMILIES.get(str(params["family"]))
-    return family.multiply_adds(params, image_shape) if family and family.multiply_adds else None
+    if family is None or family.multiply_adds is None:
+        return None
+    *frames, height, width, channels = image_shape
+    reader = family.clips(params) if frames else None
+    if reader is not None:
+        return reader.multiply_adds(params, frames[0], (height, width, channels))
+    return math.prod(frames) * family.multiply_adds(params, (height, width, channels))
 
 
 ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {

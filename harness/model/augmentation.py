@@ -29,15 +29,34 @@ def augment(kind: str, images: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor) 
 
     Args:
         kind: a key of `POLICIES`.
-        images: float32 (N, H, W, C), raw pixels in 0…255.
+        images: float32 (N, H, W, C), raw pixels in 0…255; or (N, T, H, W, C) of clips, all frames of each of
+            which are changed alike.
         strength: float32 scalar in 0…1; 0 changes nothing, except that `flip` mirrors at any strength
             above 0.
         seed: int32 (2,), different for every step.
 
     Returns:
-        float32 (N, H, W, C) in 0…255.
+        float32 in 0…255, of the same shape.
     """
-    return POLICIES[kind](images, strength, seed)
+    return _of_clips(POLICIES[kind](_as_pictures(images), strength, seed), images)
+
+
+def _as_pictures(images: tf.Tensor) -> tf.Tensor:
+    """Images as they are; of clips (N, T, H, W, C) pictures with all frames' channels, (N, H, W, T·C)."""
+    if len(images.shape) != 5:
+        return images
+    _, frames, height, width, channels = images.shape
+    beside = tf.transpose(images, [0, 2, 3, 1, 4])
+    return tf.reshape(beside, [-1, height, width, frames * channels])
+
+
+def _of_clips(pictures: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    """The inverse of `_as_pictures`, which was given `images`."""
+    if len(images.shape) != 5:
+        return pictures
+    _, frames, height, width, channels = images.shape
+    beside = tf.reshape(pictures, [-1, height, width, frames, channels])
+    return tf.transpose(beside, [0, 3, 1, 2, 4])
 
 
 def _uniform(images: tf.Tensor, seed: tf.Tensor, stream: int, low: float, high: float) -> tf.Tensor:
@@ -198,7 +217,8 @@ def mix(
 
     Args:
         kind: `none`, `mixup` or `cutmix`.
-        images: float32 (N, H, W, C).
+        images: float32 (N, H, W, C), or (N, T, H, W, C) of clips, all frames of each of which are blended
+            alike.
         truth: float32 (N, K), the labels as probabilities.
         strength: float32 scalar in 0…1.
         seed: int32 (2,).
@@ -208,6 +228,14 @@ def mix(
     """
     if kind == "none":
         return images, truth
+    blended, truth = _mixed(kind, _as_pictures(images), truth, strength, seed)
+    return _of_clips(blended, images), truth
+
+
+def _mixed(
+    kind: str, images: tf.Tensor, truth: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images (N, H, W, C) and labels, blended by `mixup` or `cutmix`."""
     other = tf.argsort(_uniform(images, seed, 11, 0.0, 1.0))
     share = _uniform(images, seed, 12, 0.0, 1.0) * strength
     if kind == "mixup":

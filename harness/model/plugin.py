@@ -1,8 +1,8 @@
 """A network of the user's own: `model: package.module:build` in the experiment file.
 
-`build(params, image_shape, num_classes)` returns a `keras.Model` from raw pixels (H, W, C), 0…255, to
-logits (num_classes,). It is imported from the installed packages or the working directory, in the
-workers, and only because the experiment file names it.
+`build(params, image_shape, num_classes)` returns a `keras.Model` from raw pixels (H, W, C), or of clips
+(T, H, W, C), 0…255, to logits (num_classes,). It is imported from the installed packages or the working
+directory, in the workers, and only because the experiment file names it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PluginError(Exception):
     """The user's builder is at fault; the message names its file and line."""
 
 
-def build_plugin(params: Params, image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+def build_plugin(params: Params, image_shape: tuple[int, ...], num_classes: int) -> keras.Model:
     """Call the builder and check what it returns.
 
     Raises:
@@ -83,7 +83,7 @@ def _find(name: str) -> Any:
     return found
 
 
-def _check_logits(name: str, network: keras.Model, image_shape: tuple[int, int, int]) -> None:
+def _check_logits(name: str, network: keras.Model, image_shape: tuple[int, ...]) -> None:
     """Probabilities in place of logits would be squashed a second time by the loss."""
     images = np.random.default_rng(0).uniform(0, 255, (4, *image_shape)).astype(np.float32)
     outputs = np.asarray(keras.ops.convert_to_numpy(network(images, training=False)))

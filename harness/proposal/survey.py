@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,6 +84,12 @@ def survey(config: DatasetConfig) -> Survey:
     Raises:
         DataError: it is missing or broken, or cannot be trained on.
     """
+    if config.frames is not None:
+        raise DataError(
+            "No experiment is proposed for clips yet. Name one, and the clips with it: harness sweep "
+            f"quickstart --dataset {shlex.quote(config.source)} --set dataset.frames={config.frames}; or put "
+            "dataset.source and dataset.frames into an experiment file."
+        )
     source = find_source(config, Store(cache()).unpacked)
     if isinstance(source, ImageFiles):
         return _of_files(source, config)

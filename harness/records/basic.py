@@ -25,10 +25,10 @@ class Progress(Protocol):
 class Dataset:
     """A prepared data set: memory-mapped uint8 arrays in a folder, and one split of them.
 
-    `folder` holds `train_images.npy` (uint8, N×H×W×C), `train_labels.npy` (int32, N) and, where the
-    set has them, `validation_*.npy` and `test_*.npy`. `split` names an `.npz` file in it with the
-    int64 index arrays `train` and `validation` (see `harness.data.arrays.load`). Which images are for testing
-    stands in another file, which workers that train never open (see `harness.data.sealed`).
+    `folder` holds `train_images.npy` (uint8, N×H×W×C, or N×T×H×W×C of clips), `train_labels.npy` (int32, N)
+    and, where the set has them, `validation_*.npy` and `test_*.npy`. `split` names an `.npz` file in it with
+    the int64 index arrays `train` and `validation` (see `harness.data.arrays.load`). Which images are for
+    testing stands in another file, which workers that train never open (see `harness.data.sealed`).
     """
 
     name: str
@@ -38,11 +38,14 @@ class Dataset:
     """SHA-256 (hex) of the source's content and of how it was decoded."""
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    """Height, width, channels (1 or 3)."""
+    """Height, width, channels (1 or 3) of an image, or of a clip's frame."""
     counts: dict[str, int]
     """Images after splitting and limits, by `train`, `validation`, `test`."""
     class_counts: dict[str, int]
     """Training images by class name."""
+    frames: int = 0
+    """The data set is one of clips with so many frames each, and all that is said of its images holds for
+    them. 0: it is one of images."""
     pixel_range: tuple[float, float] | None = None
     """Values of the source that became 0 and 255; None: 8-bit pixels as they are."""
     folds: int = 0
@@ -55,6 +58,16 @@ class Dataset:
     an earlier version has prepared the data."""
     warnings: tuple[str, ...] = ()
     """Sentences worth telling the user: skipped images, duplicates, conversions."""
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """What a network is given of an image: height, width, channels; of clips, before them the frames."""
+        return (self.frames, *self.image_shape) if self.frames else self.image_shape
+
+    def described(self) -> str:
+        """What its images are, in words: `images of 8×8×1`, `clips of 8 frames of 96×96×3`."""
+        size = "×".join(map(str, self.image_shape))
+        return f"clips of {self.frames} frames of {size}" if self.frames else f"images of {size}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

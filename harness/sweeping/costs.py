@@ -43,7 +43,7 @@ class Costs:
     def _asked(self, params: Params) -> Cost | None:
         if self._silent >= MOST_SILENT:
             return None
-        shape, classes = list(self.dataset.image_shape), len(self.dataset.classes)
+        shape, classes = list(self.dataset.example_shape), len(self.dataset.classes)
         arguments = {"params": params, "image_shape": shape, "classes": classes}
         answer = self.ask(Question(name="cost", arguments=arguments), ASK_SECONDS)
         if answer is None:

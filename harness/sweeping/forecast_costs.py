@@ -20,8 +20,8 @@ class ForecastCosts:
     """What `sweeping.admission` asks for."""
 
     forecast: StudyForecast
-    image_shape: tuple[int, int, int]
-    """Height, width, channels."""
+    image_shape: tuple[int, ...]
+    """Height, width, channels; of clips, before them the frames."""
 
     def seconds_to(self, params: Params, start: int, stop: int) -> float | None:
         """Seconds of training from the epoch `start` to the epoch `stop`; None if nobody knows."""

@@ -93,15 +93,14 @@ def measured(
     """
     if experiment.training.precision != "auto":
         return experiment
-    height, width, channels = dataset.image_shape
     classes, threads = len(dataset.classes), max(1, usable_cores() // workers.number)
-    case = f"images of {height}×{width}×{channels}, {classes} classes, threads: {threads}"
+    case = f"{dataset.described()}, {classes} classes, threads: {threads}"
     kind = _kind_of(experiment)
     if (known := _remembered(kind).get(case)) is not None:
         return _with(experiment, _by(known, "measured before"), watcher.note)
     arguments = {
         "params": _trained(experiment),
-        "image_shape": [height, width, channels],
+        "image_shape": list(dataset.example_shape),
         "classes": classes,
         "seconds": SECONDS,
     }

@@ -102,6 +102,8 @@ def _audit_in_short(
     found = brief(dataset)
     if not state.has_begun:
         refuse_nothing_to_see(found)
+    if dataset.frames:  # clips are not audited, and what is wrong with their files was told
+        return
     sentence = found.sentence(f"harness audit {shlex.quote(experiment.dataset.source)}")
     if sentence is not None:
         tell(sentence)
@@ -126,7 +128,7 @@ def measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher,
     measured = calibrate(
         params,
         program_key(params),
-        dataset.image_shape,
+        dataset.example_shape,
         len(dataset.classes),
         # What is only then measured needs workers; by now it is known that the processor is made for it.
         "bfloat16" if precision == "auto" else precision,

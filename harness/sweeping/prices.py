@@ -108,7 +108,7 @@ def dearest(experiment: Experiment, forecast: StudyForecast) -> Price | None:
 
     def work(params: Params) -> float:
         whole = complete(params, experiment.model)
-        return multiply_adds(whole, forecast.costs.dataset.image_shape) or 0.0
+        return multiply_adds(whole, forecast.costs.dataset.example_shape) or 0.0
 
     return _price(experiment, forecast, max(_corners(experiment), key=work))
 

@@ -155,7 +155,7 @@ def _search(study: _Opened) -> SweepResult:
     ask = partial(study.workers.ask, unless=is_over)
     precision, workers = plan.precision, study.workers.number
     forecast = study_forecast(experiment, plan.dataset, workers, precision, ask)
-    hindsight, costs = Hindsight.of(forecast, state), ForecastCosts(forecast, plan.dataset.image_shape)
+    hindsight, costs = Hindsight.of(forecast, state), ForecastCosts(forecast, plan.dataset.example_shape)
     room = training_memory(workers, len(visible_gpus()), experiment.search.worker_memory)
     callbacks = (watcher.on_record, hindsight.feed, *(tracker.feed for tracker in trackers))
     writer = StudyWriter(plan, study.log, state, callbacks, wait_for_room(watcher.note, stop))

@@ -54,7 +54,7 @@ class EpochTimes:
 
 def _work(segment: Segment) -> float | None:
     """Roughly the multiply-adds of an epoch's forward passes; None if nobody knows the network's size."""
-    one_image = multiply_adds(segment.params, segment.dataset.image_shape)
+    one_image = multiply_adds(segment.params, segment.dataset.example_shape)
     if one_image is None:
         return None
     return segment.dataset.counts["train"] * float(segment.params["train_fraction"]) * one_image

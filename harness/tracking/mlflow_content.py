@@ -161,7 +161,6 @@ def dataset_input(dataset: Dataset) -> DatasetInput:
     from mlflow.entities import Dataset as MlflowDataset
     from mlflow.entities import DatasetInput, InputTag
 
-    height, width, channels = dataset.image_shape
     profile = {"images": dataset.counts, "training_images_by_class": dataset.class_counts}
     schema = {
         "mlflow_tensorspec": {
@@ -169,7 +168,7 @@ def dataset_input(dataset: Dataset) -> DatasetInput:
                 [
                     {
                         "type": "tensor",
-                        "tensor-spec": {"dtype": "uint8", "shape": [-1, height, width, channels]},
+                        "tensor-spec": {"dtype": "uint8", "shape": [-1, *dataset.example_shape]},
                     }
                 ]
             ),
@@ -191,13 +190,12 @@ def dataset_input(dataset: Dataset) -> DatasetInput:
 
 def _note(event: StudyStarted, experiment: Experiment) -> str:
     data = event.dataset
-    height, width, channels = data.image_shape
     counts = ", ".join(f"{count:,} {part}" for part, count in data.counts.items())
     if data.folds:
         counts += f" (train dealt out to {data.folds} folds, {data.repeats} times)"
     return (
         f"**{event.study}** {experiment.config.description}\n\n"
-        f"- data: `{data.name}`, {counts} images of {height}×{width}×{channels}, "
+        f"- data: `{data.name}`, {counts} {data.described()}, "
         f"{len(data.classes)} classes\n"
         f"- objective: `{experiment.objective.name}`, {experiment.objective.direction}\n"
         f"- see `harness leaderboard {event.study}` and `harness export {event.study}`\n"

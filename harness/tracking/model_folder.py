@@ -69,7 +69,7 @@ def write_model_folder(
     model.metadata = {
         "classes": list(dataset.classes),
         "input": "raw pixels, 0 to 255, of any number type",
-        "input_shape": [-1, *dataset.image_shape],
+        "input_shape": [-1, *dataset.example_shape],
         "output": "probabilities in the order of classes",
         "sha256": event.sha256,
     }

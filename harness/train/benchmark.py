@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from harness.model.network import ImageShape
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params, Precision
 from harness.train.images import Chunk
@@ -18,7 +19,7 @@ BATCHES = 8
 
 
 def benchmark(
-    params: Params, image_shape: tuple[int, int, int], classes: int, precision: Precision
+    params: Params, image_shape: ImageShape, classes: int, precision: Precision
 ) -> Callable[[int, int], float]:
     """A function that trains so many steps of so many images each, and returns how many seconds that took.
 
@@ -26,11 +27,11 @@ def benchmark(
 
     Args:
         params: a complete configuration.
-        image_shape: height, width, channels.
+        image_shape: height, width, channels; of clips, before them the frames.
         classes: how many.
         precision: what layers compute with.
     """
-    number, channels = BATCHES * int(params["batch_size"]), image_shape[2]
+    number, channels = BATCHES * int(params["batch_size"]), image_shape[-1]
     rng = np.random.default_rng(0)
     images = tf.constant(rng.integers(0, 256, (number, *image_shape), np.uint8))
     labels = tf.constant(rng.integers(0, classes, number, np.int32))

@@ -17,7 +17,7 @@ from harness.experiment.parameters import CATALOG, body_key
 from harness.experiment.rates import COMPUTED
 from harness.model.augmentation import augment
 from harness.model.families import FAMILIES
-from harness.model.network import ImageShape, build_body
+from harness.model.network import ImageShape, build_body, frames_in
 from harness.model.parameter import is_path
 from harness.records import Params
 
@@ -38,7 +38,7 @@ class FrozenBody:
 
         Args:
             params: complete parameters of a family with a body.
-            image_shape: height, width, channels of the raw images.
+            image_shape: height, width, channels of the raw images; of clips, before them the frames.
             weights: SHA-256 (hex) that they must have; empty: any.
 
         Raises:
@@ -61,7 +61,9 @@ class FrozenBody:
         self.key = f"v{VERSION} {' '.join(named)} {found} {image_shape}"
         """All that decides an image's features but the image."""
         self.features = int(self.model.output_shape[1])
-        """How many features an image has."""
+        """How many features an image has, or all frames of a clip together."""
+        self._at_a_time = max(1, BATCH // max(1, frames_in(image_shape)))
+        """Images or clips that are run through it at a time."""
         self._run = tf.function(lambda images: self.model(images, training=False), autograph=False)
 
     def digest(self, data: str, views: int) -> str:
@@ -81,14 +83,18 @@ class FrozenBody:
         """Features of at most `BATCH` images, float32 (n, F).
 
         Args:
-            images: uint8 (n, H, W, C).
+            images: uint8 (n, H, W, C), or (n, T, H, W, C) of clips.
             rows: int64 (n,), what tells the images apart: an image is changed for a view by its own number.
             view: 0: the image; 1: its mirror image; above: changed at random.
         """
         with _whole_float32():
             seen = _view(images, rows, view)
-            filled = np.resize(seen, (BATCH, *seen.shape[1:]))
-            return np.asarray(self._run(filled))[: len(images)]
+            parts = [self._few(seen[i : i + self._at_a_time]) for i in range(0, len(seen), self._at_a_time)]
+            return np.concatenate(parts)
+
+    def _few(self, seen: Features) -> Features:
+        filled = np.resize(seen, (self._at_a_time, *seen.shape[1:]))
+        return np.asarray(self._run(filled))[: len(seen)]
 
 
 def _view(images: Images, rows: Rows, view: int) -> Features:
@@ -96,7 +102,7 @@ def _view(images: Images, rows: Rows, view: int) -> Features:
     if view == 0:
         return pixels
     if view == 1:
-        return pixels[:, :, ::-1]
+        return pixels[..., ::-1, :]
     seeds = [tf.constant([view, row], tf.int32) for row in rows.tolist()]
     changed = [
         augment(POLICY, tf.constant(pixels[i : i + 1]), tf.constant(STRENGTH), seed)

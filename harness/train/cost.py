@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from harness.experiment.parameters import body_key, unfreezes
-from harness.model.network import ImageShape, build, build_body, build_head
+from harness.model.network import ImageShape, build, build_body, build_head, frames_in
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Cost, Params
 from harness.train.layer_cost import LayerCost, layer_cost, size
@@ -23,14 +23,13 @@ def cost(params: Params, image_shape: Sequence[int], classes: int) -> dict[str, 
 
     Args:
         params: complete parameters; where they unfreeze a part of a body, the whole network counts.
-        image_shape: height, width, channels.
+        image_shape: height, width, channels; of clips, before them the frames.
         classes: how many.
 
     Raises:
         PluginError: the user's own builder is at fault.
     """
-    height, width, channels = image_shape
-    shape: ImageShape = (height, width, channels)
+    shape, channels = tuple(image_shape), image_shape[-1]
     if body_key(params) is not None and not unfreezes(params):
         return asdict(_cost_on_body(params, shape, classes))
     statistics = PixelStatistics((127.5,) * channels, (64.0,) * channels)  # they change no shape
@@ -41,7 +40,7 @@ def _cost_on_body(params: Params, image_shape: ImageShape, classes: int) -> Cost
     """What a head costs that is trained on features, and the body that makes them."""
     body = build_body(params, image_shape)
     before = network_cost(body)
-    head = network_cost(build_head(params, int(body.output_shape[1]), classes))
+    head = network_cost(build_head(params, int(body.output_shape[1]), classes, frames_in(image_shape)))
     return replace(
         head,
         parameters=before.parameters + head.parameters,
@@ -111,28 +110,40 @@ class _Tally:
 
 
 def _walk(network: keras.Model, tally: _Tally, *, trained_before: bool) -> bool:
-    """Count a model's layers in the order in which they run; returns whether its output needs gradients."""
+    """Count a model's layers in the order in which they run; returns whether its output needs gradients.
+
+    Where the frames of clips are the pictures of a larger batch, a layer is used so many times for a clip.
+    """
     graph = getattr(network, "_functional", None) or network
     by_depth: dict[int, list[Any]] = graph._nodes_by_depth
     needs: dict[int, bool] = {}
+    rows: dict[int, float] = {}
     for depth in sorted(by_depth, reverse=True):
         for node in by_depth[depth]:
             layer, inputs = node.operation, node.input_tensors
             before = trained_before if node.is_input else any(needs[id(tensor)] for tensor in inputs)
+            times = 1.0 if node.is_input else max(rows[id(tensor)] for tensor in inputs)
             after = before
             if not node.is_input:
-                after = _count(layer, inputs, node.output_tensors, tally, trained_before=before)
+                after = _count(layer, inputs, node.output_tensors, tally, times, trained_before=before)
+            if hasattr(layer, "newshape"):  # the operation; the layer of that name keeps a batch's rows
+                times *= size(inputs[0].shape) / size(node.output_tensors[0].shape)
             needs |= {id(tensor): after for tensor in node.output_tensors}
+            rows |= {id(tensor): times for tensor in node.output_tensors}
     return any(needs[id(tensor)] for tensor in keras.tree.flatten(graph.output))
 
 
-def _count(layer: Any, inputs: list[Any], outputs: list[Any], tally: _Tally, *, trained_before: bool) -> bool:
-    """Count one use of a layer or model; returns whether its output needs gradients."""
+def _count(
+    layer: Any, inputs: list[Any], outputs: list[Any], tally: _Tally, times: float, *, trained_before: bool
+) -> bool:
+    """Count one use of a layer, or of a model, for so many rows of a batch; returns whether its output needs
+    gradients."""
     functional = getattr(layer, "_functional", None) or layer
     if isinstance(layer, keras.Model) and hasattr(functional, "_nodes_by_depth"):
         return _walk(layer, tally, trained_before=trained_before)
     trained = bool(getattr(layer, "trainable_weights", ()))
     found = layer_cost(layer, inputs[0].shape, [tensor.shape for tensor in outputs])
-    read = float(sum(size(tensor.shape) for tensor in inputs))
+    found = LayerCost(times * found.multiply_adds, times * found.written, found.iterations, found.loops)
+    read = times * sum(size(tensor.shape) for tensor in inputs)
     tally.add(found, read, trained=trained, trained_before=trained_before)
     return trained or trained_before

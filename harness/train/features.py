@@ -150,8 +150,7 @@ def fill(params: Params, dataset: dict[str, Any]) -> dict[str, float]:
         HarnessError: the weights are not to be had, or features cannot be written.
     """
     found = Dataset(**dataset)
-    height, width, channels = found.image_shape
-    body = FrozenBody(params, (height, width, channels))
+    body = FrozenBody(params, found.example_shape)
     _, _, computed = cached_features(load(found), body, 1, lambda _: None)
     return {"computed": float(computed)}
 

@@ -14,6 +14,7 @@ from harness.model.network import (
     ImageShape,
     build,
     build_head,
+    frames_in,
     joined,
     unfrozen_blocks,
     with_probabilities,
@@ -58,7 +59,7 @@ def networks(
 
     Args:
         params: complete parameters; with a body, `unfreeze` says whether it is trained with the head.
-        image_shape: height, width, channels.
+        image_shape: height, width, channels; of clips, before them the frames.
         num_classes: length of the logits.
         statistics: of the training images.
         precision: what the layers of the network that is trained compute with.
@@ -67,7 +68,7 @@ def networks(
     """
     on_features = body is not None and not unfreezes(params)
     fresh: Callable[[], keras.Model] = (
-        partial(build_head, params, body.features, num_classes)
+        partial(build_head, params, body.features, num_classes, frames_in(image_shape))
         if body is not None and on_features
         else partial(build, params, image_shape, num_classes, statistics)
     )

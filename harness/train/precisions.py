@@ -24,7 +24,7 @@ def step_seconds(params: Params, image_shape: list[int], classes: int, seconds: 
 
     Args:
         params: a complete configuration.
-        image_shape: height, width, channels.
+        image_shape: height, width, channels; of clips, before them the frames.
         classes: how many.
         seconds: for all of it. Only compiling can take longer.
 
@@ -35,7 +35,6 @@ def step_seconds(params: Params, image_shape: list[int], classes: int, seconds: 
         TimeoutError: compiling for one precision alone has taken longer.
     """
     began = time.perf_counter()
-    height, width, channels = image_shape
     batch = int(params["batch_size"])
     # A GPU compiles anew for every number of images, and has no trouble with a whole batch.
     few = batch if tf.config.list_physical_devices("GPU") else max(1, batch // BATCHES)
@@ -43,7 +42,7 @@ def step_seconds(params: Params, image_shape: list[int], classes: int, seconds: 
     for precision in get_args(Precision):
         if time.perf_counter() - began > seconds:
             raise TimeoutError(f"compiling takes longer than {seconds:g} s")
-        trained[precision] = benchmark(params, (height, width, channels), classes, precision)
+        trained[precision] = benchmark(params, tuple(image_shape), classes, precision)
         trained[precision](1, few)  # traced
     slowest = max(train(1, few) for train in trained.values())
     images = min(batch, max(1, int(few * LONGEST_STEP / slowest)))

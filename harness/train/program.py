@@ -24,7 +24,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from harness.experiment.parameters import known_parameter, multiply_adds
-from harness.model.network import ImageShape
+from harness.model.network import ImageShape, frames_in
 from harness.model.optimizers import OPTIMIZERS
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params, Precision
@@ -73,7 +73,7 @@ class Program:
 
         Args:
             params: complete parameters.
-            image_shape: height, width, channels.
+            image_shape: height, width, channels; of clips, before them the frames.
             num_classes: length of the logits.
             statistics: of the training images.
             microbatches: parts that each batch is cut into to save memory, their gradients added up.
@@ -118,7 +118,8 @@ class Program:
         inputs = tf.TensorSpec(
             (None, *made.stock.input_shape[1:]), tf.uint8 if self.takes_pixels else tf.float32
         )
-        self._evaluation_batch = _evaluation_batch("GPU" if on_gpu else "CPU", self._evaluated, work)
+        pictures, device = max(1, frames_in(image_shape)), "GPU" if on_gpu else "CPU"
+        self._evaluation_batch = _evaluation_batch(device, self._evaluated, work, pictures)
         loops = any(isinstance(layer, keras.layers.RNN) for layer in layers)
         self._rewritten = on_gpu or loops or "model" in params
         self._train = tf.function(
@@ -310,15 +311,16 @@ def _slots_of(group: Group) -> str:
     return "" if group.depth is None else f"unfrozen_{group.depth}/"
 
 
-def _evaluation_batch(device: str, network: keras.Model, work: float) -> int:
+def _evaluation_batch(device: str, network: keras.Model, work: float, pictures: int) -> int:
     """How many images are predicted at a time.
 
     Args:
         device: its kind.
         network: that predicts.
         work: multiply-adds for an image; 0 if nobody knows.
+        pictures: that make an image: 1, or a clip's frames.
     """
-    by_bytes = EVALUATION_BYTES[device] // _bytes_an_image(network)
+    by_bytes = EVALUATION_BYTES[device] // (pictures * _bytes_an_image(network))
     by_work = int(EVALUATION_WORK[device] / max(work, 1.0))
     return max(1, min(EVALUATION_BATCH[device], by_bytes, by_work))
 

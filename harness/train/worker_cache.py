@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -92,7 +93,7 @@ class WorkerCache:
         if body is None:
             while len(self._bodies) >= MOST_BODIES:
                 del self._bodies[next(iter(self._bodies))]
-            body = FrozenBody(segment.params, segment.dataset.image_shape, segment.weights)
+            body = FrozenBody(segment.params, segment.dataset.example_shape, segment.weights)
         self._bodies[key] = body
         return body
 
@@ -168,7 +169,7 @@ class WorkerCache:
             self._before = psutil.Process().memory_info().rss
             program = Program(
                 segment.params,
-                dataset.image_shape,
+                dataset.example_shape,
                 len(dataset.classes),
                 self.statistics(),
                 microbatches=segment.microbatches,
@@ -205,11 +206,13 @@ def precision_of(segment: Segment) -> Precision:
 
 
 def _count_pixels(images: ImagesOnDisk) -> PixelStatistics:
-    """Mean and standard deviation of every channel of the training images (uint8, N×H×W×C)."""
-    channels = images.pool.shape[3]
+    """Mean and standard deviation of every channel of the training images, uint8 (N, H, W, C) or of clips
+    (N, T, H, W, C)."""
+    channels, pictures = images.pool.shape[-1], math.prod(images.pool.shape[1:-3])
+    most = max(1, STATISTICS_IMAGES // pictures)
     counts = np.zeros((channels, 256), np.int64)
-    for start in range(0, len(images), STATISTICS_IMAGES):
-        some = images[start : start + STATISTICS_IMAGES]
+    for start in range(0, len(images), most):
+        some = images[start : start + most]
         for channel in range(channels):
             counts[channel] += np.bincount(some[..., channel].ravel(), minlength=256)
     values = np.arange(256)

@@ -146,7 +146,7 @@ def test_size_and_colour_are_as_asked(example: str) -> None:
 def test_settings_that_mean_nothing_are_named(kind: str, example: str) -> None:
     given: dict[str, object] = {
         "layout": "prefix", "columns": {"label": "label"}, "ignore": ["nothing"], "splits": {},
-        "range": [0, 100], "max_pixels": 60_000_000, "groups": "^[a-z]+",
+        "range": [0, 100], "max_pixels": 60_000_000, "groups": "^[a-z]+", "frames": 3,
     }  # fmt: skip
     for key in SOURCES[kind].unused:
         said = "\n".join(prepared(example, **{key: given[key]}).warnings)

@@ -45,14 +45,13 @@ def features_text(event: FeaturesReady) -> str | None:
 def headline(state: StudyState, plan: SweepPlan, workers: int) -> str:
     """Two lines on the study, its data, and the number of workers that run it."""
     data = plan.dataset
-    height, width, channels = data.image_shape
     counts = ", ".join(
         f"{count:,} {_split_text(split, data)}" for split, count in data.counts.items() if count
     )
     done = f", {len(state.trials)} there already" if state.trials else ""
     return (
         f"study {state.started.study}: {count(plan.trials, 'trial')}{done}, {count(workers, 'worker')}\n"
-        f"data  {data.name}: {counts} images of {height}×{width}×{channels}, {len(data.classes)} classes"
+        f"data  {data.name}: {counts} {data.described()}, {len(data.classes)} classes"
     )
 
 

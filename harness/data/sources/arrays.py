@@ -27,5 +27,5 @@ KIND = SourceKind(
     about="NumPy arrays of images and labels, by split.",
     claims=lambda source: is_file_with(source, (".npz",)),
     find=_find,
-    unused=("layout", "splits", "columns", "groups", "ignore", "max_pixels"),
+    unused=("layout", "splits", "columns", "groups", "ignore", "max_pixels", "frames"),
 )

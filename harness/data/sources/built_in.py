@@ -23,5 +23,5 @@ KIND = SourceKind(
     "package.",
     claims=lambda source: source in CATALOG,
     find=_find,
-    unused=("layout", "splits", "columns", "groups", "ignore", "range", "max_pixels"),
+    unused=("layout", "splits", "columns", "groups", "ignore", "range", "max_pixels", "frames"),
 )

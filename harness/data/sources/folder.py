@@ -40,7 +40,8 @@ def _is_folder(source: str) -> bool:
 
 KIND = SourceKind(
     given="a folder of images",
-    about="A folder for each class, or flat files that are named by their class, with or without splits.",
+    about="A folder for each class, or flat files that are named by their class, with or without splits; "
+    "with dataset.frames, of clips.",
     claims=_is_folder,
     find=_find,
     at_a_glance=True,

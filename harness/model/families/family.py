@@ -41,6 +41,20 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipReader:
+    """How a family reads the frames of a clip in their order. All layers are stock layers."""
+
+    frame: Builder
+    """From scaled pixels of frames (M, H, W, C) and complete parameters to the features of each (M, F): what
+    it builds sees all frames alike."""
+    sequence: Builder
+    """From the features of clips' frames (N, T, F) and complete parameters to those of the clips (N, F′)."""
+    multiply_adds: Callable[[Params, int, tuple[int, int, int]], float]
+    """From complete parameters, the number of frames, and their height, width and channels, roughly what one
+    clip costs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A kind of network.
 
@@ -64,6 +78,9 @@ class Family:
     multiply_adds: Estimate | None = None
     """From complete parameters and height, width and channels, roughly what one image costs on its way
     through the network, by its largest layers, without the body. None: nobody knows."""
+    clips: Callable[[Params], ClipReader | None] = lambda _: None
+    """From complete parameters to how it reads clips. None: it classifies each frame, and the mean of their
+    probabilities is the clip's."""
     body: Body | None = None
     """What comes before `features`, which gets the body's features (N, F) instead of scaled pixels. None:
     all of the network is trained."""

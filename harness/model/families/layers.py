@@ -7,6 +7,8 @@ import keras
 # Keras's default of 0.99 needs hundreds of steps before the moving statistics mean anything:
 # after a short training, validation would still be at chance.
 BATCH_NORM_MOMENTUM = 0.9
+RECURRENT = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+"""Recurrent layers by the name of their cell."""
 
 
 def convolution(

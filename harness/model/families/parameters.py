@@ -6,6 +6,8 @@ from harness.model.parameter import Parameter
 
 MAX_FILTERS = 512
 """Where the doubling of filters ends."""
+GATES = {"gru": 3, "lstm": 4}
+"""Products of a unit with what it reads, by the recurrent cell."""
 DROPOUT = Parameter(
     "dropout",
     "float",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.model.backbones import BACKBONES, find_backbone
-from harness.model.families.family import Body, Family
-from harness.model.families.parameters import DROPOUT
+from harness.model.families.family import Body, ClipReader, Family
+from harness.model.families.parameters import DROPOUT, GATES
 from harness.model.parameter import Parameter
 from harness.records import Params
 
@@ -20,6 +20,10 @@ LEAST_SIDE = 32
 """Pixels below which backbones have nothing left to look at."""
 FEATURES, CLASSES = 1280, 10
 """How many there mostly are, for an estimate."""
+AVERAGED = "none"
+"""The value of `order` with which it plays no part."""
+UNITS = 128
+"""Of the recurrent layer over the frames of a clip, where `head_width` says none."""
 BACKBONE = 4e8 / 224**2
 """Multiply-adds of a small backbone for a pixel that it sees, for an estimate."""
 
@@ -111,11 +115,40 @@ def features(x: keras.KerasTensor, params: Params) -> keras.KerasTensor:
 
 def multiply_adds(params: Params, image_shape: tuple[int, int, int]) -> float:
     """What one image costs in the part that is trained: the head's first layer, or the whole network."""
-    head = float(FEATURES * (int(params["head_width"]) or CLASSES))
+    return float(FEATURES * (int(params["head_width"]) or CLASSES)) + _in_backbone(params, image_shape)
+
+
+def _in_backbone(params: Params, image_shape: tuple[int, int, int]) -> float:
+    """What one image costs in the backbone, if that is trained."""
     if not params.get("unfreeze"):
-        return head
+        return 0.0
     height, width, _ = image_shape
-    return head + BACKBONE * float(params["image_size"]) ** 2 * min(height, width) / max(height, width)
+    return BACKBONE * float(params["image_size"]) ** 2 * min(height, width) / max(height, width)
+
+
+def sequence(x: keras.KerasTensor, params: Params) -> keras.KerasTensor:
+    """Dropout, and a recurrent layer over the features of clips' frames (N, T, F), with another dropout."""
+    import keras
+
+    from harness.model.families.layers import RECURRENT
+
+    dropout = float(params["dropout"])
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    x = RECURRENT[str(params["order"])](int(params["head_width"]) or UNITS, name="frames")(x)
+    return keras.layers.Dropout(dropout, name="head_dropout")(x)
+
+
+def clip_multiply_adds(params: Params, frames: int, image_shape: tuple[int, int, int]) -> float:
+    """What one clip costs in the recurrent layer, and in the backbone if that is trained."""
+    units = int(params["head_width"]) or UNITS
+    return frames * (
+        GATES[str(params["order"])] * units * (FEATURES + units) + _in_backbone(params, image_shape)
+    )
+
+
+def clips(params: Params) -> ClipReader | None:
+    """A reader of the order of frames, if there is to be one."""
+    return None if params["order"] == AVERAGED else ClipReader(lambda x, _: x, sequence, clip_multiply_adds)
 
 
 FAMILY = Family(
@@ -131,6 +164,14 @@ FAMILY = Family(
         ),
         Parameter("image_size", "int", 160, "The longer side that the backbone sees, in pixels.", 32, 1024),
         Parameter("head_width", "int", 0, "Units of a dense layer before the logits; 0: none.", 0, 8192),
+        Parameter(
+            "order",
+            "choice",
+            AVERAGED,
+            "What reads the features of a clip's frames in their order, with head_width units, or 128; none: "
+            "the frames' probabilities are averaged.",
+            choices=(AVERAGED, *GATES),
+        ),
         Parameter(
             "views",
             "int",
@@ -162,6 +203,7 @@ FAMILY = Family(
     features=features,
     longest_side="image_size",
     multiply_adds=multiply_adds,
+    clips=clips,
     body=Body(
         parameters=("backbone", "image_size"),
         build=body,
