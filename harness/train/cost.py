@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from harness.experiment.parameters import body_key, unfreezes
+from harness.experiment.rates import COMPUTED
 from harness.model.network import ImageShape, build, build_body, build_head, frames_in
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Cost, Params
@@ -38,15 +39,17 @@ def cost(params: Params, image_shape: Sequence[int], classes: int) -> dict[str, 
 
 def _cost_on_body(params: Params, image_shape: ImageShape, classes: int) -> Cost:
     """What a head costs that is trained on features, and the body that makes them."""
-    body = build_body(params, image_shape)
+    body, frames = build_body(params, image_shape), frames_in(image_shape)
+    # Of clips fewer are run through it at a time, so that there are as many frames as there would be images.
+    at_a_time = min(COMPUTED, max(1, frames))
     before = network_cost(body)
-    head = network_cost(build_head(params, int(body.output_shape[1]), classes, frames_in(image_shape)))
+    head = network_cost(build_head(params, int(body.output_shape[1]), classes, frames))
     return replace(
         head,
         parameters=before.parameters + head.parameters,
         body_forward=before.forward,
         body_bytes=before.written_bytes,
-        body_largest_bytes=before.largest_bytes,
+        body_largest_bytes=before.largest_bytes / at_a_time,
         body_operations=before.operations,
     )
 

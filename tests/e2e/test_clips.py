@@ -27,12 +27,12 @@ def test_a_sweep_over_clips() -> None:
     Path("motions.yaml").write_text(EXPERIMENT, encoding="utf-8")
     assert "40 train clips, 2 classes" in harness("plan", "motions.yaml").stdout
     done = harness("sweep", "motions.yaml", "--trials", "1", "--workers", "1", "--study", "s")
-    assert "26 train, 8 validation, 6 test clips of 4 frames of 12×12×1, 2 classes" in done.stderr
+    assert "28 train, 6 validation, 6 test clips of 4 frames of 12×12×1, 2 classes" in done.stderr
     harness("verify", "s")
     _, state = open_study("s")
     dataset, trial = state.started.dataset, state.trials[0]
     assert (dataset.frames, dataset.image_shape) == (4, (12, 12, 1))
-    assert sum(map(sum, trial.shown_evaluations[0].confusion)) == dataset.counts["validation"] == 8
+    assert sum(map(sum, trial.shown_evaluations[0].confusion)) == dataset.counts["validation"] == 6
     assert "identical, to the last bit" in harness("reproduce", "0", "--study", "s").stdout
     found = json.loads(harness("confirm", "s", "--as-is", "--json").stdout)
     assert sum(map(sum, found["test"]["confusion"])) == dataset.counts["test"] == 6
