@@ -40,7 +40,7 @@ class StoredPredictions:
     validation split, in its order."""
 
 
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
     """Probabilities, float32 (N, K), of logits (N, K)."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     probabilities: npt.NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)

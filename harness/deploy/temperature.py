@@ -23,7 +23,7 @@ from harness.deploy.trained import TrainedModel, check_file
 from harness.errors import ExportError
 from harness.paths import StudyPaths, sha256_of
 from harness.paths.study import MODEL, PREDICTIONS
-from harness.predictions import StoredPredictions, read_predictions
+from harness.predictions import StoredPredictions, read_predictions, softmax
 from harness.records import Evaluation
 from harness.study.trial import Trial
 
@@ -149,12 +149,6 @@ def about_scaling(provenance: dict[str, Any]) -> str:
         f"there was {found['calibration_error']:.3f} without it and is "
         f"{found['calibration_error_after']:.3f} with it. The most probable class is the same as without.\n"
     )
-
-
-def softmax(logits: np.ndarray[Any, Any]) -> Probabilities:
-    """Probabilities, float32 (N, K), of logits (N, K)."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 
 
 def _differ(one: Probabilities, other: Probabilities) -> bool:
