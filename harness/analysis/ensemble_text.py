@@ -12,7 +12,7 @@ from harness.study.state import StudyState
 def ensemble_sentence(state: StudyState, ensemble: EnsembleSaved) -> str:
     """What it is made of, its score beside that of the best trial alone, and its score on test images."""
     name, gain = state.objective.name, ensemble.gain
-    tested = test_score(state, ensemble)
+    tested = score_on_test_images(state, ensemble)
     on_test = "" if tested is None else f"; {column_of_test(state)} {tested:.4f}"
     return (
         f"ensemble {ensemble.number}, the mean of {members_in_words(ensemble)}: {name} {ensemble.score:.4f}, "
@@ -62,7 +62,7 @@ def _is_share(state: StudyState) -> bool:
     return metric is not None and metric.maximize
 
 
-def test_score(state: StudyState, ensemble: EnsembleSaved) -> float | None:
+def score_on_test_images(state: StudyState, ensemble: EnsembleSaved) -> float | None:
     """The objective, or else the accuracy, on the test images; None if they were not opened for it."""
     opening = state.ensemble_openings.get(ensemble.number)
     if opening is None or opening.evaluation is None:
