@@ -11,6 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRIALS ?= 50
+# Tests run in two processes, file by file, in the order that tests/conftest.py gives them.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# They start hundreds of processes, each of which would else compile the package anew where this is set.
+test test-full test-fast test-faults test-faults-long: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: sweep test test-faults test-faults-long test-full test-fast docs check format bench-setup clean
 
@@ -18,23 +22,23 @@ sweep: $(STAMP)
 	@$(BIN)/harness sweep --trials $(TRIALS)
 
 test: check
-	$(BIN)/python -m pytest -q --durations=30
+	$(BIN)/python -m pytest -q $(TWO) --durations=30
 
 # Real sweeps whose processes, files and servers are killed, damaged and cut off; `-long`: many more moments.
-# Two at a time, since most of them wait most of the time.
+# Two at a time, each handed out when another has ended: they take minutes and share nothing.
 test-faults: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --override-ini=addopts="-ra --strict-markers --strict-config" \
+	$(BIN)/python -m pytest -q -n 2 --maxschedchunk 1 --override-ini=addopts="-ra --strict-markers --strict-config -p no:schemathesis" \
 	  --durations=30 tests/faults
 
 test-faults-long: $(STAMP)
 	HARNESS_FAULTS=long $(BIN)/python -m pytest -q \
-	  --override-ini=addopts="-ra --strict-markers --strict-config" --durations=0 tests/faults tests/tracking
+	  --override-ini=addopts="-ra --strict-markers --strict-config -p no:schemathesis" --durations=0 tests/faults tests/tracking
 
 test-full: check
-	HARNESS_TESTS=full $(BIN)/python -m pytest -q --durations=30
+	HARNESS_TESTS=full $(BIN)/python -m pytest -q $(TWO) --durations=30
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q $(TWO) -m "not slow"
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -59,10 +63,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (once; a few minutes)" >&2
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,pretrained]'; \
+	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,pretrained,onnx,litert,serve]'; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,pretrained]'; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	    -e '.[dev,pretrained,onnx,litert,serve]'; \
 	fi
 	@touch $(STAMP)
 

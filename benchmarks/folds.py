@@ -74,7 +74,7 @@ def main() -> None:
             ]
         )
     headers = ["arm", "test accuracy", "each seed", "validation − test", "workers busy, s", "wall, s"]
-    settings = {key: str(value) for key, value in vars(options).items() if value}
+    settings = {key: value for key, value in vars(options).items() if value and key != "folder"}
     publish(f"folds-{folder.name}", settings, found, table(headers, rows))
 
 

@@ -6,6 +6,7 @@
     ├── DataError             1   a data set is missing, broken or unusable
     ├── StudyError            1   a study does not exist, is in use, or its log is damaged
     ├── ExportError           1   a model could not be exported or did not match the trained one
+    ├── ServingError          1   a bundle is damaged or cannot be used
     ├── PretrainedError       1   a backbone is unknown, or its weights are missing or wrong
     ├── EngineError           1   workers could not be started or kept alive
     ├── StoreError            1   a tracking store or storage cannot work as it is set up
@@ -43,6 +44,10 @@ class StudyError(HarnessError):
 
 class ExportError(HarnessError):
     """A model could not be exported, or the export does not match the trained model."""
+
+
+class ServingError(HarnessError):
+    """A finished model is missing, was tampered with, or cannot be used."""
 
 
 class PretrainedError(HarnessError):

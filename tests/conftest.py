@@ -1,14 +1,31 @@
-"""Every test works in a folder and stores of its own."""
+"""Every test works in a folder and stores of its own.
+
+Tests run in two processes side by side (pytest-xdist). What is dear and is only read or copied is made once
+for both, by `made_once`.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
+
+# How long an example takes says more of the machine's load than of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that two processes that share the files end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +43,39 @@ def own_workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that all processes of this test run share: the first that asks for it fills it.
+
+    Args:
+        factory: pytest's, whose folder for the run it lies in.
+        name: of the folder.
+        make: fills the new, empty folder that it is given.
+    """
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / "made-once" / name
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_name(f"{name}.lock")):
+        whole = folder.with_name(f"{name}.whole")
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's tables as harness keeps them in its cache: making them anew takes seconds."""
-    folder = tmp_path_factory.mktemp("tables")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE", str(folder))
-        ensure_store(f"sqlite:///{folder}/mlflow.db", create_mlflow_tables)
-    (made,) = folder.glob("mlflow-*.db")
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HARNESS_CACHE", str(folder))
+            ensure_store(f"sqlite:///{folder}/mlflow.db", create_mlflow_tables)
+
+    (made,) = made_once(tmp_path_factory, "tables", make).glob("mlflow-*.db")
     return made
 
 

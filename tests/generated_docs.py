@@ -140,7 +140,13 @@ def checks() -> str:
 
 def formats() -> str:
     """Every format of exported models."""
-    return table(("model", "what it is"), ((f"`{one.file}`", one.about) for one in FORMATS.values()))
+    return table(
+        ("`--formats`", "file", "what it is", "needs"),
+        (
+            (f"`{name}`", f"`{one.file}`", one.about, f"`harness[{one.extra}]`" if one.extra else "")
+            for name, one in FORMATS.items()
+        ),
+    )
 
 
 TABLES: dict[str, Callable[[], str]] = {

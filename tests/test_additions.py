@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import keep_tables
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +117,8 @@ def test_the_table_has_a_row_for_every_kind() -> None:
     assert rows().keys() == ADDITIONS.keys()
 
 
-def test_what_was_added_is_used(package: Path) -> None:
+def test_what_was_added_is_used(package: Path, mlflow_tables: Path) -> None:
+    keep_tables(mlflow_tables)
     Path("additions.yaml").write_text(EXPERIMENT)
     typed(package, "sweep", "additions.yaml", "--study", "s", "--workers", "1")
     ranked = json.loads(typed(package, "leaderboard", "s", "--json"))
@@ -133,7 +136,7 @@ def test_what_was_added_is_used(package: Path) -> None:
     assert "tracked/s.txt differs from the log" in typed(package, "verify", "s", code=1)
     typed(package, "sync", "s")
     typed(package, "verify", "s")
-    bundle = Path(typed(package, "export", "s", "--out", "bundle").strip())
+    bundle = Path(typed(package, "export", "s", "--out", "bundle", "--formats", "parts").strip())
     assert (bundle / "parts" / "network.json").is_file()
     assert "parts/weights.npz" in (bundle / "SHA256SUMS").read_text()
     assert "See `parts`." in (bundle / "README.md").read_text()

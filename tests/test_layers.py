@@ -55,7 +55,10 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": {
         "experiment", "metrics", "paths", "predictions", "records", "seeds", "study", "tracking",
     },
-    "deploy": {"analysis", "data", "errors", "model", "paths", "predictions", "records", "registry", "study"},
+    "deploy": {
+        "analysis", "data", "errors", "messages", "model", "paths", "predictions", "records", "registry",
+        "study",
+    },
     "reproducing": {
         "clock", "data", "engine", "errors", "experiment", "machine", "model_weights", "paths", "records",
         "study", "sweeping",
@@ -68,20 +71,24 @@ ALLOWED: dict[str, set[str]] = {
         "analysis", "clock", "comparison", "data", "deploy", "engine", "errors", "experiment", "metrics",
         "paths", "records", "seeds", "study", "sweeping", "tracking",
     },
+    "serving": {
+        "analysis", "confirmation", "data", "deploy", "errors", "machine", "messages", "paths", "study",
+        "tracking",
+    },
     "library": {
         "analysis", "confirmation", "deploy", "ensembling", "errors", "experiment", "paths", "proposal",
         "records", "reproducing", "study", "sweeping",
     },
     "cli": {
         "analysis", "audit", "comparison", "confirmation", "data", "deploy", "engine", "ensembling", "errors",
-        "experiment", "machine", "messages", "paths", "proposal", "records", "reproducing", "study",
-        "sweeping", "tracking",
+        "experiment", "machine", "messages", "paths", "proposal", "records", "reproducing", "serving",
+        "study", "sweeping", "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""
 HEAVY_ONLY_IN: dict[str, set[str]] = {
-    "tensorflow": {"model", "train", "deploy", "engine"},
-    "keras": {"model", "train", "deploy", "library"},
+    "tensorflow": {"model", "train", "deploy", "engine", "serving"},
+    "keras": {"model", "train", "deploy", "library", "serving"},
     "mlflow": {"tracking"},
     "optuna": {"analysis", "schedulers", "sweeping", "tracking"},
 }

@@ -37,6 +37,16 @@ def export(
     ensemble: EnsembleOption = False,
     run: Annotated[str | None, typer.Option("--run", help="An MLflow run id, instead of a trial.")] = None,
     out: OutOption = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            "--formats",
+            metavar="NAME,…",
+            help="Formats, separated by commas, such as saved_model,onnx,tflite_int8 (docs/export.md lists "
+            "them); the Keras model is always there. By default all whose libraries are installed.",
+        ),
+    ] = None,
+    zip_: Annotated[bool, typer.Option("--zip", help="Write the bundle as a .zip file, too.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is there.")] = False,
     temperature_scaling: Annotated[
         bool,
@@ -49,15 +59,16 @@ def export(
     json_: JsonOption = False,
     study_option: OldStudyOption = None,
 ) -> None:
-    """Export a model for deployment: Keras, SavedModel, labels, metadata, checksums; all verified.
+    """Export a model for deployment: Keras, SavedModel, ONNX, LiteRT, metadata, checksums; all verified.
 
-    Every file is loaded again and compared with what the trained model predicted for validation images, and
-    the SavedModel is tried on image files of every kind: the data set's own, and drawn ones.
+    Every file is loaded again with its own runtime and compared with the trained model on validation images,
+    and the SavedModel is tried on image files of every kind: the data set's own, and drawn ones.
     """
     from dataclasses import asdict
 
-    from harness.cli.tables import print_json
+    from harness.cli.tables import formats_lines, print_json
     from harness.deploy.export import export_model
+    from harness.deploy.parity import Parity
     from harness.deploy.temperature import fitted_scaling
     from harness.errors import UsageError
 
@@ -83,15 +94,41 @@ def export(
             err=True,
         )
     target = out or usual
-    bundle = export_model(source, target, replace=replace, temperature=scaling)
+    bundle = export_model(
+        source,
+        target,
+        formats=_formats(formats),
+        replace=replace,
+        archive=zip_,
+        temperature=scaling,
+        progress=lambda step: typer.echo(f"  {step} …", err=True),
+    )
     for parity in bundle.parity:
-        typer.echo(f"  {parity.sentence()}", err=True)
+        if not isinstance(parity, Parity) or parity is bundle.parity[0]:  # the others are in the table
+            typer.echo(f"  {parity.sentence()}", err=True)
+    for line in formats_lines(bundle.figures):
+        typer.echo(line, err=True)
+    for sentence in bundle.left_out:
+        typer.echo(sentence, err=True)
     for warning in bundle.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if json_:
-        print_json(asdict(bundle) | {"folder": str(bundle.folder)})
+        archive = str(bundle.archive) if bundle.archive else None
+        print_json(asdict(bundle) | {"folder": str(bundle.folder), "archive": archive})
     else:
         print(target)
+
+
+def _formats(text: str | None) -> list[str] | None:
+    """The names in `--formats`; None if it was not given, UsageError if there are none in it."""
+    from harness.errors import UsageError
+
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--formats names no format; the Keras model alone is: --formats keras")
+    return names
 
 
 def _trial(name: str | None, number: int | None) -> tuple[StudyPaths, StudyState, Trial]:

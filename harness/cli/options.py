@@ -151,6 +151,13 @@ EnsembleOption = Annotated[
     bool,
     typer.Option("--ensemble", help="The model that `harness ensemble` made last, instead of a trial's."),
 ]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A bundle (a folder, or a .zip of it), a study, whose best model is meant, or a model in "
+        "MLflow, such as models:/pets@champion."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
 

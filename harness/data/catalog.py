@@ -87,8 +87,8 @@ def read_keras_set(name: str) -> ImageArrays:
     script = (
         "import socket, sys, numpy as np\n"
         # Keras turns the arrays' axes by the user's settings.
-        "from harness.model.keras_setup import import_keras\n"
-        "import_keras()\n"
+        "from harness.model.keras_setup import import_keras_alone\n"
+        "import_keras_alone()\n"
         f"socket.setdefaulttimeout({STALL_SECONDS})\n"
         f"from keras.datasets import {name} as found\n"
         "(x, y), (u, v) = found.load_data()\n"

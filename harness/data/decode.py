@@ -6,10 +6,11 @@ Formats come from the content, never from the name. Transparent images are laid 
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -153,37 +154,33 @@ def _is_reducible(image: ImageFile.ImageFile, wanted: tuple[int, int]) -> bool:
 def _open(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
     if not content:
         raise UnreadableError("it is empty")
-    before = Image.MAX_IMAGE_PIXELS
     try:
-        # The limit is ours, below; Pillow's own cannot be raised for one image.
-        Image.MAX_IMAGE_PIXELS = None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _PILLOW.limited(max_pixels):
             image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError as error:  # more than twice the limit
+        raise _too_large(f"more than {2 * max_pixels:,}", max_pixels) from error
     except Exception as error:
         also = what_it_is(content)
         raise UnreadableError(
             f"it is none of {', '.join(FORMATS)}, or damaged{also and f': {also}'}"
         ) from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
     pixels = image.size[0] * image.size[1]
     if pixels > max_pixels:
-        raise UnreadableError(
-            f"it claims {pixels:,} pixels; at most {max_pixels:,} are accepted (dataset.max_pixels)"
-        )
+        raise _too_large(f"{pixels:,}", max_pixels)
     return image
+
+
+def _too_large(claimed: str, max_pixels: int) -> UnreadableError:
+    return UnreadableError(
+        f"it claims {claimed} pixels; at most {max_pixels:,} are accepted (dataset.max_pixels)"
+    )
 
 
 @contextmanager
 def _damage(max_pixels: int) -> Iterator[None]:
     """Whatever a decoder raises on a damaged file is damage, and its warnings are no news."""
-    before = Image.MAX_IMAGE_PIXELS
     try:
-        # A frame may be larger than the header says.
-        Image.MAX_IMAGE_PIXELS = max(before or 0, max_pixels)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _PILLOW.limited(max_pixels):  # a frame may be larger than the header says
             yield
     except UnreadableError:
         raise
@@ -191,8 +188,42 @@ def _damage(max_pixels: int) -> Iterator[None]:
         raise UnreadableError("it needs more memory than there is") from error
     except Exception as error:
         raise UnreadableError(f"it is damaged ({_short(error)})") from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
+
+
+@dataclass(slots=True)
+class _Pillow:
+    """Pillow's limit of pixels and Python's warnings, which belong to the whole process.
+
+    Threads may decode at once: the first one in changes them, the last one out puts back what was there.
+    """
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    limits: list[int] = field(default_factory=list)
+    """Those of the images that are being read."""
+    before: int | None = None
+    silence: warnings.catch_warnings[None] = field(default_factory=warnings.catch_warnings)
+
+    @contextmanager
+    def limited(self, max_pixels: int) -> Iterator[None]:
+        """Inside, Pillow refuses pictures of more than twice as many pixels, and nothing warns."""
+        with self.lock:
+            if not self.limits:
+                self.before, self.silence = Image.MAX_IMAGE_PIXELS, warnings.catch_warnings()
+                self.silence.__enter__()
+                warnings.simplefilter("ignore")
+            self.limits.append(max_pixels)
+            Image.MAX_IMAGE_PIXELS = max(self.limits)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.limits.remove(max_pixels)
+                Image.MAX_IMAGE_PIXELS = max(self.limits, default=self.before)
+                if not self.limits:
+                    self.silence.__exit__(None, None, None)
+
+
+_PILLOW = _Pillow()
 
 
 def _flatten(image: Image.Image, mode: str) -> Image.Image:

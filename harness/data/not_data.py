@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.data.split_names import words
 from harness.paths import cache, holds_studies, home
-from harness.paths.bundle import CHECKSUMS, METADATA, SAVED_MODEL_GRAPH
+from harness.paths.bundle import CHECKSUMS, METADATA, OLD_METADATA, SAVED_MODEL_GRAPH
 from harness.paths.places import STUDIES
 from harness.paths.prepared import DATASETS, INDEX
 
@@ -63,6 +63,7 @@ _MASK_FILE = re.compile(
 
 _TRACES = (
     ((METADATA, CHECKSUMS), "an exported model"),
+    ((OLD_METADATA, CHECKSUMS), "an exported model"),
     (("MLmodel",), "a saved model"),
     ((SAVED_MODEL_GRAPH,), "a saved model"),
     (("pyvenv.cfg",), "a virtual environment"),

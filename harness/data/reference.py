@@ -1,9 +1,10 @@
-"""The few images that every copy of a study's models is compared with, kept with the study.
+"""The few images that copies of a study's models are compared with or quantised by, kept with the study.
 
 So a model can be exported when the prepared data and the images themselves are gone.
 
 <study>/reference/index.json     which data set and which images, SHA-256 of the pixels
-                  images.npz     `images` uint8 (n, H, W, C), `indices` int64 (n,), `split`
+                  images.npz     `images` uint8 (n, H, W, C), `labels` int32 (n,), `indices` int64 (n,),
+                                 `split`, `training` uint8 (m, H, W, C)
                   originals/     see `harness.data.originals`
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.arrays import Images, Part, load, part_named
+from harness.data.arrays import Images, Labels, Part, load, part_named
 from harness.data.originals import Originals, read_originals
 from harness.paths import sha256_of, write_folder
 from harness.paths.prepared import CONTENTS, ORIGINALS, REFERENCE_IMAGES
@@ -40,6 +41,11 @@ class Reference:
     """uint8 (n, H, W, C)."""
     originals: Originals | None
     """Files of the data set; None where it has none, or they are not known."""
+    labels: Labels | None = None
+    """True classes of the images, int32 (n,); None: an earlier version kept them without."""
+    training: Images | None = None
+    """A few images to quantise a model by, which it was trained on, uint8 (m, H, W, C); None: an earlier
+    version kept none."""
 
 
 def reference_split(validation_images: int) -> Part:
@@ -59,19 +65,24 @@ def keep_reference(folder: Path, dataset: Dataset) -> None:
         OSError: it cannot be written.
         DataError: the prepared data is gone.
     """
-    if _is_of(folder, dataset) and read_reference(folder) is not None:
+    there = read_reference(folder) if _is_of(folder, dataset) else None
+    if there is not None and there.training is not None:
         return
     split = reference_split(dataset.counts["validation"])
     reference = reference_of(dataset, split, reference_rows(dataset.counts[split]))
 
+    assert reference.labels is not None
+    assert reference.training is not None
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "images": reference.images,
+        "labels": reference.labels,
+        "indices": reference.indices,
+        "training": reference.training,
+    }
+
     def write(fresh: Path) -> None:
         with (fresh / REFERENCE_IMAGES).open("wb") as stream:
-            np.savez_compressed(
-                stream,
-                images=reference.images,
-                indices=reference.indices,
-                split=np.str_(reference.split),
-            )
+            np.savez_compressed(stream, allow_pickle=False, split=np.str_(reference.split), **arrays)
         if reference.originals is not None:
             shutil.copytree(Path(dataset.folder) / ORIGINALS, fresh / ORIGINALS)
         index = _names(dataset) | {"sha256": sha256_of(fresh / REFERENCE_IMAGES)}
@@ -92,6 +103,8 @@ def read_reference(folder: Path) -> Reference | None:
                 stored["indices"],
                 stored["images"],
                 read_originals(folder / ORIGINALS),
+                stored.get("labels"),
+                stored.get("training"),
             )
     except (OSError, ValueError, KeyError):
         return None
@@ -99,8 +112,17 @@ def read_reference(folder: Path) -> Reference | None:
 
 def reference_of(dataset: Dataset, split: Part, indices: npt.NDArray[np.int64]) -> Reference:
     """Reference images from the prepared data, which a study may keep; raises DataError if that is gone."""
-    images = load(dataset).on_disk(split)[0][indices]
-    return Reference(split, indices, images, read_originals(Path(dataset.folder) / ORIGINALS))
+    arrays = load(dataset)
+    images, labels = arrays.on_disk(split)
+    training, _ = arrays.on_disk("train")
+    return Reference(
+        split,
+        indices,
+        images[indices],
+        read_originals(Path(dataset.folder) / ORIGINALS),
+        labels[indices],
+        training[reference_rows(len(training))],
+    )
 
 
 def _names(dataset: Dataset) -> dict[str, str]:

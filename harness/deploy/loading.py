@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness.deploy.quiet import without_stderr
 from harness.deploy.trained import TrainedModel, check_file
 from harness.errors import ExportError
-from harness.model.keras_setup import import_keras
+from harness.model.keras_setup import import_keras, import_keras_alone
 
 
 def load_trained(source: TrainedModel) -> Any:
@@ -41,8 +42,11 @@ def load_safely(file: Path) -> Any:
 
 
 def load_error(file: Path) -> str:
-    """Why the `.keras` file cannot be loaded, in a sentence fragment; empty if it can."""
-    keras = quiet_keras()
+    """Why the `.keras` file cannot be loaded, in a sentence fragment; empty if it can.
+
+    For harness's own commands: where Keras was not imported before, it is as by `import_keras_alone`.
+    """
+    keras = quiet_keras(import_keras_alone)
     try:
         keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
@@ -52,15 +56,18 @@ def load_error(file: Path) -> str:
     return ""
 
 
-def quiet_keras() -> Any:
+def quiet_keras(load: Callable[[], Any] = import_keras) -> Any:
     """Keras, without what TensorFlow's C++ side says to standard error while it is imported.
+
+    Args:
+        load: imports it.
 
     Raises:
         HarnessError: the user's own settings make that impossible.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with without_stderr():
-        keras = import_keras()
+        keras = load()
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for GPUs, and says so

@@ -17,14 +17,18 @@ import numpy as np
 
 from harness.analysis.calibration import COLDEST, HOTTEST, calibration
 from harness.deploy.loading import load_safely
-from harness.deploy.parity import TOLERANCE, Probabilities, recorded_predictions
+from harness.deploy.parity import Probabilities, recorded_predictions
+from harness.deploy.tolerance import NEAR
 from harness.deploy.trained import TrainedModel, check_file
 from harness.errors import ExportError
 from harness.paths import StudyPaths, sha256_of
 from harness.paths.study import MODEL, PREDICTIONS
 from harness.predictions import StoredPredictions, read_predictions
+from harness.records import Evaluation
 from harness.study.trial import Trial
 
+CHANGED = ("loss", "auroc_macro")
+"""Metrics that look at probabilities themselves."""
 PROVENANCE = "temperature_scaling"
 """What a bundle's metadata calls it."""
 
@@ -97,8 +101,6 @@ def scaled(source: TrainedModel, scaling: TemperatureScaling) -> Iterator[Traine
         ExportError: the model's file or what was recorded beside it is missing or damaged, or the model does
             not end with a softmax.
     """
-    from harness.model.network import with_temperature
-
     check_file(source)
     split, indices, recorded = recorded_predictions(source.file)
     logits = scaling.validation.logits
@@ -107,7 +109,10 @@ def scaled(source: TrainedModel, scaling: TemperatureScaling) -> Iterator[Traine
             f"The predictions that were stored beside {source.file} contradict each other, so that no "
             "temperature can be relied on. Export the model without temperature scaling."
         )
-    network = with_temperature(load_safely(source.file), scaling.temperature)
+    plain = load_safely(source.file)
+    from harness.model.network import with_temperature  # which takes Keras, that was imported quietly now
+
+    network = with_temperature(plain, scaling.temperature)
     if network is None:
         raise ExportError(
             f"The model {source.file} does not end with a softmax of logits, which a temperature could "
@@ -123,7 +128,14 @@ def scaled(source: TrainedModel, scaling: TemperatureScaling) -> Iterator[Traine
             split=np.str_(split),
         )
         provenance = source.provenance | {PROVENANCE: scaling.described()}
-        yield replace(source, file=file, sha256=sha256_of(file), provenance=provenance)
+        kept = tuple(_unchanged(one) for one in source.evaluations)
+        yield replace(source, file=file, sha256=sha256_of(file), provenance=provenance, evaluations=kept)
+
+
+def _unchanged(evaluation: Evaluation) -> Evaluation:
+    """An evaluation without the metrics that a temperature changes."""
+    kept = {name: value for name, value in evaluation.metrics.items() if name not in CHANGED}
+    return replace(evaluation, metrics=kept)
 
 
 def about_scaling(provenance: dict[str, Any]) -> str:
@@ -146,4 +158,4 @@ def softmax(logits: np.ndarray[Any, Any]) -> Probabilities:
 
 
 def _differ(one: Probabilities, other: Probabilities) -> bool:
-    return one.shape != other.shape or not float(np.abs(one - other).max()) <= TOLERANCE
+    return one.shape != other.shape or not float(np.abs(one - other).max()) <= NEAR

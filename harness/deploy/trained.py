@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.deploy.licences import licences
 from harness.errors import ExportError
 from harness.paths import StudyPaths, sha256_of
-from harness.records import Dataset, EnsembleSaved
+from harness.records import Dataset, EnsembleSaved, Evaluation
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 
@@ -28,6 +30,10 @@ class TrainedModel:
     """The study's folder of reference images; without one, they are taken from the prepared data."""
     max_pixels: int | None = None
     """Pixels of the largest image file that training has read, if that was limited."""
+    evaluations: tuple[Evaluation, ...] = ()
+    """How it does on the validation images and, if it was ever tried on them, on the test images."""
+    licences: dict[str, str] = field(default_factory=dict)
+    """Of the data and of the backbone, by these names."""
 
 
 def trained_model(paths: StudyPaths, state: StudyState, trial: Trial) -> TrainedModel:
@@ -53,6 +59,8 @@ def trained_model(paths: StudyPaths, state: StudyState, trial: Trial) -> Trained
         provenance=_provenance(state, trial),
         reference=paths.reference,
         max_pixels=state.experiment.dataset.max_pixels,
+        evaluations=tuple(trial.shown_evaluations),
+        licences=licences(state.experiment.dataset.source, trial.params),
     )
 
 
@@ -64,6 +72,7 @@ def averaged_model(paths: StudyPaths, state: StudyState, ensemble: EnsembleSaved
         state: of the study.
         ensemble: one of its ensembles.
     """
+    source = state.experiment.dataset.source
     return TrainedModel(
         file=paths.folder / ensemble.file,
         sha256=ensemble.sha256,
@@ -71,7 +80,19 @@ def averaged_model(paths: StudyPaths, state: StudyState, ensemble: EnsembleSaved
         provenance=_provenance_of_ensemble(state, ensemble),
         reference=paths.reference,
         max_pixels=state.experiment.dataset.max_pixels,
+        evaluations=(ensemble.evaluation, *_tested(state, ensemble)),
+        licences={
+            what: licence
+            for member in ensemble.members
+            for what, licence in licences(source, state.trials[member.trial].params).items()
+        },
     )
+
+
+def _tested(state: StudyState, ensemble: EnsembleSaved) -> list[Evaluation]:
+    """How an ensemble does on the test images, if it was ever tried on them."""
+    opening = state.ensemble_openings.get(ensemble.number)
+    return [] if opening is None or opening.evaluation is None else [opening.evaluation]
 
 
 def ensemble_bundle_folder(paths: StudyPaths, ensemble: EnsembleSaved) -> Path:
@@ -106,6 +127,7 @@ def _provenance(state: StudyState, trial: Trial) -> dict[str, Any]:
         "score": trial.score,
         "epochs": trial.last_epoch,
         "metrics": trial.final_metrics,
+        "trained": _day(trial.ended_ms),
     }
 
 
@@ -114,6 +136,7 @@ def _provenance_of_ensemble(state: StudyState, ensemble: EnsembleSaved) -> dict[
     return {
         **_origin(state),
         "ensemble": ensemble.number,
+        "trained": _day(ensemble.time),
         "chosen": ensemble.how,
         "score": ensemble.score,
         "metrics": {f"val_{name}": value for name, value in ensemble.evaluation.metrics.items()},
@@ -144,3 +167,10 @@ def _origin(state: StudyState) -> dict[str, Any]:
         "git_commit": study.git_commit,
         "versions": study.versions,
     }
+
+
+def _day(milliseconds: int | None) -> str | None:
+    """The day in UTC, such as 2026-01-31; None if the time is not known."""
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()

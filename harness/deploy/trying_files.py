@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from harness.data.file_kinds import format_of
 from harness.data.originals import Originals
 from harness.deploy.drawn import DRAWINGS, NO_IMAGES, REFUSED, draw
 from harness.deploy.files_parity import FilesParity
-from harness.deploy.formats.format import ExportFormat, LoadedModel, ModelToExport, SeenFile
+from harness.deploy.formats.format import ExportFormat, ModelToExport, SeenFile
 from harness.deploy.parity import Images, Probabilities
 from harness.errors import ExportError
 from harness.records import Dataset
@@ -45,7 +46,7 @@ class _Tried:
 
 def files_parity(
     exported: ExportFormat,
-    loaded: LoadedModel,
+    place: Path,
     model: ModelToExport,
     images: Images,
     originals: Originals | None,
@@ -54,7 +55,7 @@ def files_parity(
 
     Args:
         exported: its format.
-        loaded: the model as its users load it.
+        place: its file or folder.
         model: what was exported.
         images: reference images, uint8 (n, H, W, C), to draw files from.
         originals: files of the data set, if they are known.
@@ -66,9 +67,10 @@ def files_parity(
         ExportError: it predicts something else than the model does for the decoded pixels, reads what is no
             image, or refuses what it should read.
     """
-    if loaded.files is None:
+    if exported.reader is None:
         return None
-    attempt = _Attempt(exported.title, loaded.files.read, model.dataset, model.max_pixels)
+    reader = exported.reader(place, model.dataset)
+    attempt = _Attempt(exported.title, reader.read, model.dataset, model.max_pixels)
     ours: list[_Tried] = []
     refusals: dict[str, str] = {}
     for original in originals.files if originals else ():
@@ -85,7 +87,7 @@ def files_parity(
     counts = originals.counts if originals else {}
     untold = {kind: "" for kind in counts if format_of(kind) in refused and kind not in refusals}
     return FilesParity(
-        artefact=f"{exported.file} {loaded.files.entry}".strip(),
+        artefact=f"{exported.file} {reader.entry}".strip(),
         originals=len(ours),
         kinds=len({one.kind for one in originals.files} - refusals.keys()) if originals else 0,
         drawn=len(drawn),
@@ -97,8 +99,8 @@ def files_parity(
         refused=refused,
         refused_kinds={kind: counts[kind] for kind in (*refusals, *untold)},
         files=sum(counts.values()) if originals else None,
-        entry=loaded.files.entry,
-        pixels_entry=next(iter(loaded.pixels)),
+        entry=reader.entry,
+        pixels_entry=next(iter(exported.entries)),
         reasons=tuple(dict.fromkeys(refusals.values())),
     )
 

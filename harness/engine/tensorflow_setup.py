@@ -6,7 +6,7 @@ import sys
 
 from harness.engine.environment import OPERATIONS_AT_A_TIME
 from harness.errors import HarnessError
-from harness.model.keras_setup import import_keras
+from harness.model.keras_setup import import_keras_alone
 
 
 def prepare_tensorflow(threads: int) -> None:
@@ -15,7 +15,7 @@ def prepare_tensorflow(threads: int) -> None:
     If that cannot be, the process ends with a sentence on standard error.
     """
     try:
-        import_keras()
+        import_keras_alone()
     except HarnessError as error:
         sys.exit(str(error))
     import tensorflow as tf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,18 +62,27 @@ class EnsembleResult:
 
         return load_trained(self._model())
 
-    def export(self, folder: str | os.PathLike[str] | None = None, *, replace: bool = False) -> Bundle:
+    def export(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        formats: Sequence[str] | None = None,
+        replace: bool = False,
+        archive: bool = False,
+    ) -> Bundle:
         """Write the model as a bundle that can be deployed: see `TrialResult.export`.
 
         Args:
             folder: to be made; by default `exports/STUDY-ensemble-NUMBER` in the working directory.
+            formats: by default all whose libraries are installed.
             replace: replace what is there.
+            archive: write the bundle as a `.zip` file beside the folder, too.
         """
         from harness.deploy.export import export_model
         from harness.deploy.trained import ensemble_bundle_folder
 
         target = ensemble_bundle_folder(self._paths, self._ensemble) if folder is None else Path(folder)
-        return export_model(self._model(), target, replace=replace)
+        return export_model(self._model(), target, formats=formats, replace=replace, archive=archive)
 
     def test(self) -> Evaluation:
         """Open the sealed test set for this ensemble, once: see `TrialResult.test`.

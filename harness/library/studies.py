@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -92,23 +93,31 @@ class TrialResult:
         self,
         folder: str | os.PathLike[str] | None = None,
         *,
+        formats: Sequence[str] | None = None,
         replace: bool = False,
+        archive: bool = False,
         temperature_scaling: bool = False,
     ) -> Bundle:
         """Write the model as a bundle that can be deployed, every part of it loaded again and verified.
 
         Args:
             folder: to be made; by default `exports/STUDY-trial-NUMBER` in the working directory.
+            formats: such as `["saved_model", "onnx"]`; by default all whose libraries are installed. The
+                Keras model is always there.
             replace: replace what is there.
+            archive: write the bundle as a `.zip` file beside the folder, too.
             temperature_scaling: divide logits by the temperature that fits the validation images best, so
                 that probabilities are as sure as they are right; the most probable class stays the same.
 
         Returns:
-            The bundle: its `folder`, what was compared in `parity`, and `warnings` for whoever ships it.
+            The bundle: its `folder`, the `figures` of each format (size, agreement, accuracy, times), what
+            was compared in `parity`, `left_out` with why there are not more formats, and `warnings` for
+            whoever ships it.
 
         Raises:
-            HarnessError: the trial has no model, the folder exists, no temperature can be fitted, or an
-                exported model does not predict what the trained one did. Nothing is left behind.
+            HarnessError: the trial has no model, the folder exists, a format is unknown or cannot be had, no
+                temperature can be fitted, or an exported model does not predict what the trained one did.
+                Nothing is left behind.
         """
         from harness.deploy.export import export_model
         from harness.deploy.temperature import fitted_scaling
@@ -116,7 +125,14 @@ class TrialResult:
 
         target = bundle_folder(self._paths, self._trial) if folder is None else Path(folder)
         scaling = fitted_scaling(self._paths, self._trial) if temperature_scaling else None
-        return export_model(self._model(), target, replace=replace, temperature=scaling)
+        return export_model(
+            self._model(),
+            target,
+            formats=formats,
+            replace=replace,
+            archive=archive,
+            temperature=scaling,
+        )
 
     def reproduce(self, *, tolerance: float = 1e-3) -> Reproduction:
         """Train the trial again from its record, and compare every epoch and the final model's weights.

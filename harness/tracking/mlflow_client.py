@@ -64,15 +64,16 @@ def quiet() -> None:
 
 def experiment_with(client: MlflowClient, experiment_id: str) -> Experiment | None:
     """The experiment with this id, deleted or not; None if there is none."""
-    return _unless_unknown(client.get_experiment, experiment_id)
+    return known(client.get_experiment, experiment_id)
 
 
 def run_with(client: MlflowClient, run_id: str) -> Run | None:
     """The run with this id, deleted or not; None if there is none."""
-    return _unless_unknown(client.get_run, run_id)
+    return known(client.get_run, run_id)
 
 
-def _unless_unknown(get: Callable[[str], T], key: str) -> T | None:
+def known(get: Callable[[str], T], key: str) -> T | None:
+    """What MLflow has by this key; None if it knows of nothing."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.deploy.formats.format import ExportFormat, LoadedModel, ModelToExport
+from harness.deploy.formats.format import ExportFormat, ModelToExport
 from harness.records import Dataset
 
 if TYPE_CHECKING:
     from harness.deploy.formats.format import Images, Probabilities
+    from harness.deploy.runtimes.answers import Answers
 
 
 def _write(model: ModelToExport, target: Path) -> None:
@@ -20,19 +21,21 @@ def _write(model: ModelToExport, target: Path) -> None:
     np.savez(target / "weights.npz", *model.network.get_weights())
 
 
-def _load(folder: Path, _: Dataset) -> LoadedModel:
+def _answer(folder: Path, _: Dataset, images: Images) -> Answers:
     import keras
     import numpy as np
+
+    from harness.deploy.runtimes.answers import answers_here
 
     network = keras.models.model_from_json((folder / "network.json").read_text())
     weights = np.load(folder / "weights.npz")
     network.set_weights([weights[name] for name in weights.files])
 
-    def predict(images: Images) -> Probabilities:
-        probabilities: Probabilities = network(images.astype("float32")).numpy()
+    def predict(some: Images) -> Probabilities:
+        probabilities: Probabilities = network(some.astype("float32")).numpy()
         return probabilities
 
-    return LoadedModel({"": predict})
+    return answers_here(predict, images)
 
 
 FORMAT = ExportFormat(
@@ -40,6 +43,6 @@ FORMAT = ExportFormat(
     title="Parts",
     about="Configuration and weights apart.",
     write=_write,
-    load=_load,
+    answer=_answer,
     usage=lambda *_: "See `parts`.\n",
 )

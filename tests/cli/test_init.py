@@ -18,6 +18,7 @@ from harness.experiment.load import load
 from harness.paths import StudyPaths
 from harness.proposal.means import means
 from harness.study.opening import open_study
+from tests.conftest import keep_tables
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
@@ -280,12 +281,18 @@ def test_a_built_in_experiment_goes_before_a_folder_of_its_name(capsys: pytest.C
     assert "found  ./photos: 8 images" in err
 
 
-QUICK = ("--trials", "1", "--epochs", "1", "--set", "scheduler={kind: none}", "--set", "search.workers=1")
+QUICK = (
+    "--trials", "1", "--epochs", "1", "--set", "scheduler={kind: none}", "--set", "search.workers=1",
+    "--set", "training.precision=float32",
+)  # fmt: skip
 """What makes a sweep short."""
 
 
 @pytest.mark.slow
-def test_a_sweep_of_data_keeps_its_file_and_goes_on_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_of_data_keeps_its_file_and_goes_on_with_it(
+    capsys: pytest.CaptureFixture[str], mlflow_tables: Path
+) -> None:
+    keep_tables(mlflow_tables)
     pictures("pets", {"cat": 12, "dog": 12}, size=(24, 20))
     _, err = run(capsys, "sweep", "pets", "--study", "s", *QUICK)
     kept = StudyPaths.of("s").experiment.read_text(encoding="utf-8")

@@ -129,14 +129,14 @@ def test_a_run_is_exported_from_the_study_that_it_belongs_to(command: Command) -
     renamed = StudyPaths.of("renamed")
     paths.folder.rename(renamed.folder)
     other = made("pets-1", "b" * 32)
-    code, text = command("export", "--run", run)
+    code, text = command("export", "--run", run, "--formats", "keras")
     assert code == 1
     assert "exporting trial 0 of renamed" in text
     assert str(renamed.folder / "reference.npz") in text
     assert str(other.folder) not in text
 
     renamed.folder.rename(Path("gone"))
-    code, text = command("export", "--run", run)
+    code, text = command("export", "--run", run, "--formats", "keras")
     assert code == 1
     assert f"shows trial 0 of the study 'pets-1' with the id {'a' * 32}" in text
     assert "The study of that name here is another one" in text
@@ -156,7 +156,7 @@ def test_a_model_that_mlflow_has_otherwise_is_not_exported(command: Command) -> 
         log.append(replace(event, sha256="6" * 64) if event.kind == "model_saved" else event)
     log.close()
     assert len(lines) == 17
-    code, text = command("export", "--run", run)
+    code, text = command("export", "--run", run, "--formats", "keras")
     assert code == 1
     assert "harness sync s" in text
     assert "exporting" not in text

@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness.paths import StudyPaths
-from tests.conftest import keep_tables
+from tests.conftest import keep_tables, made_once
 
 SETTINGS = {
     "dataset.limit_train": 200,
@@ -22,14 +22,16 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, mlflow_tables: Path) -> Path:
     """A folder with the home of the study `s`, three complete trials, and the prepared data in `cache`."""
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("HARNESS_CACHE", str(folder / "cache"))
-        keep_tables(mlflow_tables)
-        experiment = harness.load("quickstart", trials=3, epochs=3, set=SETTINGS)
-        harness.sweep(experiment, name="s", workers=1)
-    return folder
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setenv("HARNESS_CACHE", str(folder / "cache"))
+            keep_tables(mlflow_tables)
+            experiment = harness.load("quickstart", trials=3, epochs=3, set=SETTINGS)
+            harness.sweep(experiment, name="s", workers=1)
+
+    return made_once(tmp_path_factory, "trained", make)
 
 
 @pytest.fixture

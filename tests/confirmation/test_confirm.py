@@ -48,7 +48,7 @@ def test_confirmed_tested_once_tagged_and_exported(study: StudyPaths) -> None:
     tagged = {run.info.run_name: run.data.tags.get("harness.champion") for run in runs}
     assert sorted(filter(None, tagged.values())) == sorted([str(champion), "true"])
     assert {run.data.tags.get("harness.confirms") for run in runs} == {None, "s"}
-    exported = harness("export", "s")
+    exported = harness("export", "s", "--formats", "saved_model")
     assert exported.stdout.strip() == f"exports/s.confirm-trial-{champion:05d}"
     assert Path(exported.stdout.strip(), "model.keras").is_file()
 
@@ -80,18 +80,8 @@ def test_mistakes(study: StudyPaths, arguments: list[str], code: int, said: str)
 
 def test_another_study_of_that_name_is_not_touched(study: StudyPaths) -> None:
     study.folder.rename(StudyPaths.of("s.confirm").folder)
-    harness(
-        "sweep",
-        "quickstart",
-        "--trials",
-        "1",
-        "--epochs",
-        "1",
-        "--study",
-        "s",
-        "--set",
-        "dataset.limit_train=200",
-    )
+    quick = ["--trials", "1", "--epochs", "1", "--set", "training.precision=float32"]
+    harness("sweep", "quickstart", "--study", "s", "--set", "dataset.limit_train=200", *quick)
     done = harness("confirm", "s", code=1)
     assert "There is a study called s.confirm that confirms another one" in done.stderr
 
@@ -115,6 +105,6 @@ def test_in_python_it_is_the_same_and_the_champion_is_exported_with_a_temperatur
     told = json.loads(harness("confirm", "s", "--json").stdout)
     assert told["champion"] == found.champion.number
     assert told["test"]["accuracy"] == found.test.accuracy
-    done = harness("export", "s", "--temperature-scaling", "--out", "cooled")
+    done = harness("export", "s", "--temperature-scaling", "--out", "cooled", "--formats", "onnx")
     assert "calibration error" in done.stderr
     assert "Temperature scaling: logits are divided by" in Path("cooled", "README.md").read_text("utf-8")

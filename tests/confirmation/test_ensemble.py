@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from mlflow import MlflowClient
 
 import harness as library
@@ -92,10 +93,10 @@ def test_it_is_made_recorded_tested_tracked_and_exported(study: StudyPaths) -> N
     assert run.data.metrics["score"] == ensemble.score
     assert run.data.tags["harness.test_openings"] == "1"
 
-    bundle = averaged.export()
+    bundle = averaged.export(formats=["saved_model"])
     assert bundle.folder == Path("exports/s-ensemble-00000").absolute()
-    assert len(bundle.parity) == 3
-    provenance = json.loads((bundle.folder / "metadata.json").read_text())["provenance"]
+    assert len(bundle.parity) == 4
+    provenance = yaml.safe_load((bundle.folder / "metadata.yaml").read_text())["provenance"]
     assert provenance["ensemble"] == 0
     members = [(one["trial"], one["model_sha256"]) for one in provenance["members"]]
     assert members == [(one.trial, one.model_sha256) for one in ensemble.members]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +189,30 @@ def test_a_frame_larger_than_the_header_says_is_refused() -> None:
     content += b"," + struct.pack("<HHHHB", 0, 0, 60_000, 60_000, 0) + b"\x02\x02\x44\x01\x00;"
     with pytest.raises(UnreadableError):
         decode(content, (4, 4), 1)
+
+
+def test_threads_do_not_lift_each_others_limits() -> None:
+    """Pillow's limit belongs to the whole process; bombs of different kinds are read at once."""
+    stream = io.BytesIO()
+    Image.new("L", (40, 40), 7).save(stream, "png")
+    frame = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6)
+    frame += b"," + struct.pack("<HHHHB", 0, 0, 20_000, 20_000, 0) + b"\x02\x02\x44\x01\x00;"
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + head
+    header += struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    limit, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+
+    def reads(content: bytes) -> bool:
+        try:
+            return bool((decode(content, (8, 8), 1).pixels == 7).all())
+        except UnreadableError:
+            return False
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(reads, [stream.getvalue(), frame, header] * 200))
+    assert found == [True, False, False] * 200
+    assert limit == Image.MAX_IMAGE_PIXELS
+    assert filters == warnings.filters
 
 
 KINDS = st.sampled_from(["uint8", "uint16", "int16", "int32", "float32", "float64", "bool"])

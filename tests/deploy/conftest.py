@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -20,6 +21,7 @@ from harness.experiment.parameters import complete
 from harness.model.network import build, with_probabilities
 from harness.model.preprocessing import PixelStatistics
 from harness.paths import sha256_of
+from harness.records import Evaluation, Params
 
 
 def draw_pets(folder: Path) -> None:
@@ -78,7 +80,78 @@ def pets_model(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
 
 @pytest.fixture(scope="session")
 def pets_bundle(pets_model: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return export_model(pets_model, tmp_path_factory.mktemp("bundle") / "pets")
+    return export_model(pets_model, tmp_path_factory.mktemp("bundle") / "pets", formats=["saved_model"])
+
+
+def learnt(folder: Path, params: Params, epochs: int = 8) -> TrainedModel:
+    """A network that has learnt the digits, as a study would leave it.
+
+    Args:
+        folder: for its files.
+        params: those that are not the defaults.
+        epochs: of training.
+    """
+    dataset = prepare(DatasetConfig(), seed=0, progress=lambda *_: None, cache=folder / "cache")
+    arrays = load(dataset)
+    keras.utils.set_random_seed(0)
+    params = complete(params)
+    network = build(params, dataset.image_shape, 10, PixelStatistics((78.0,), (96.0,)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(optimizer=keras.optimizers.Adam(0.005), loss=loss)
+    images, labels = arrays.train()
+    network.fit(images.astype(np.float32), labels, batch_size=32, epochs=epochs, verbose=0)
+    network = with_probabilities(network)
+    file = folder / "trial" / "model.keras"
+    file.parent.mkdir()
+    network.save(file)
+    images, labels = arrays.validation()
+    probabilities = keras.ops.convert_to_numpy(network(images.astype(np.float32)))
+    rows = reference_rows(len(images))
+    np.savez(
+        file.with_name("reference.npz"),
+        indices=rows,
+        probabilities=probabilities[rows],
+        split="validation",
+    )
+    keep_reference(folder / "reference", dataset)
+    return TrainedModel(
+        file,
+        sha256_of(file),
+        dataset,
+        {"study": "digits", "trial": 0, "params": params},
+        reference=folder / "reference",
+        evaluations=(evaluated(dataset.classes, labels, probabilities.argmax(axis=1)),),
+        licences={"data": "CC-BY-4.0"},
+    )
+
+
+def evaluated(
+    classes: tuple[str, ...], labels: npt.NDArray[np.int32], predicted: npt.NDArray[np.int64]
+) -> Evaluation:
+    confusion = np.zeros((len(classes), len(classes)), int)
+    np.add.at(confusion, (labels, predicted), 1)
+    per_class = [
+        {"class": name, "support": int(confusion[index].sum())} for index, name in enumerate(classes)
+    ]
+    accuracy = float(confusion.trace() / confusion.sum())
+    return Evaluation(
+        split="validation",
+        metrics={"accuracy": accuracy},
+        per_class=per_class,
+        confusion=confusion.tolist(),
+    )
+
+
+@pytest.fixture(scope="session")
+def digits_model(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    """A convolutional network that has learnt the digits."""
+    return learnt(tmp_path_factory.mktemp("digits"), {"depth": 2, "width": 8, "dropout": 0.0})
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(digits_model: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The network in every format there is, and as an archive."""
+    return export_model(digits_model, tmp_path_factory.mktemp("bundle") / "digits", archive=True)
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from harness.data.decode import decode
-from harness.deploy.description import Artefact, readme
+from harness.deploy.artefact import Artefact
 from harness.deploy.export import Bundle, export_model
 from harness.deploy.files_parity import FilesParity
 from harness.deploy.formats import FORMATS
+from harness.deploy.model_card import model_card
 from harness.deploy.parity import Parity
 from harness.deploy.trained import TrainedModel
 from harness.errors import ExportError
@@ -36,10 +38,10 @@ def test_it_is_tried_on_originals_of_every_kind_and_on_drawn_ones(pets_bundle: B
     assert parity.images == parity.same_class == 43
     assert parity.largest_difference < 1e-5
     assert parity.read == ("BMP", "GIF", "JPEG", "PNG", "WEBP")
+    difference = f"{parity.largest_difference:.1e}"
     assert parity.sentence() == (
-        "saved_model serving_bytes: 8 original files of 4 kinds and 35 drawn ones: pixels differ by at most "
-        f"0 of 255, probabilities by {parity.largest_difference:.1e}, same class on 43 of 43; refused: TIFF, "
-        "PPM"
+        "saved_model/1 serving_bytes: 8 original files of 4 kinds and 35 drawn ones: pixels differ by at "
+        f"most 0 of 255, probabilities by {difference}, same class on 43 of 43; refused: TIFF, PPM"
     )
 
 
@@ -51,7 +53,7 @@ def test_what_is_not_read_is_said_with_its_share(pets_bundle: Bundle) -> None:
         "the file is a TIFF file, which this model does not read; convert it to PNG or JPEG. Convert such "
         "files before you send them, or send decoded pixels to serving_default."
     )
-    described = json.loads((pets_bundle.folder / "metadata.json").read_text())
+    described = yaml.safe_load((pets_bundle.folder / "metadata.yaml").read_text())
     assert described["input"]["files"]["read"] == ["BMP", "GIF", "JPEG", "PNG", "WEBP"]
     assert described["input"]["files"]["refused_of_dataset"] == {"TIFF": 5}
     assert described["parity"][2]["originals"] == 8
@@ -61,7 +63,7 @@ def test_what_is_not_read_is_said_with_its_share(pets_bundle: Bundle) -> None:
 SCRIPT = """
 import json, sys
 import numpy as np, tensorflow as tf
-served = tf.saved_model.load(sys.argv[1] + "/saved_model").signatures
+served = tf.saved_model.load(sys.argv[1] + "/saved_model/1").signatures
 found = {}
 for file in sys.argv[2:]:
     try:
@@ -116,7 +118,7 @@ def test_a_graph_that_sees_something_else_is_not_exported(
     with pytest.raises(
         ExportError, match=r"sees something else in .* than training did: pixels differ by up"
     ):
-        export_model(pets_model, Path("out"))
+        export_model(pets_model, Path("out"), formats=["saved_model"])
     assert list(Path().iterdir()) == []
 
 
@@ -135,6 +137,7 @@ def test_without_any_images_the_way_on_is_said(pets_model: TrainedModel) -> None
 def test_the_range_of_deep_pixels_is_described(pets_model: TrainedModel, pets_bundle: Bundle) -> None:
     deep = replace(pets_model.dataset, pixel_range=(0.0, 4095.0))
     pixels = next(one for one in pets_bundle.parity if isinstance(one, Parity))
-    exported = [Artefact(FORMATS["saved_model"], pixels, of_files(pets_bundle))]
-    assert "the values from 0 to 4095 spread over 0 to 255" in readme(deep, exported)
-    assert "of 16 bits a channel the upper 8 kept" in readme(pets_model.dataset, exported)
+    exported = [Artefact(FORMATS["saved_model"], pixels, of_files(pets_bundle), pets_bundle.figures[1])]
+    assert "the values from 0 to 4095 spread over 0 to 255" in model_card(pets_model, deep, exported)
+    flat = model_card(pets_model, pets_model.dataset, exported)
+    assert "of 16 bits a channel the upper 8 kept" in flat

@@ -14,8 +14,7 @@ from statistics import fmean
 import optuna
 import pytest
 
-from harness.analysis.findings import Noise
-from harness.analysis.noise import noise_of
+from harness.analysis.compared import values_by_trial
 from harness.paths import StudyPaths
 from harness.study.opening import open_study
 from tests.e2e.test_sweep import harness, mlflow_here
@@ -68,11 +67,12 @@ def test_folds_are_killed_resumed_verified_exported_and_tested() -> None:
     together = trial.shown_evaluations[0]
     assert sum(map(sum, together.confusion)) == state.started.dataset.counts["train"]
     assert set(trial.fold_predictions) == set(range(FOLDS))
-    assert "images, predicted out of fold" in done.stderr
-    found = noise_of(StudyPaths.of("folded").folder, state)
-    assert isinstance(found, Noise)
-    assert found.trials == tuple(sorted(row["trial"] for row in board if row["folds"] == FOLDS))
-    assert sum(row["tied"] is not None for row in board) == len(found.trials) - 1
+    assert "luck" in done.stderr
+    whole = [one for one in state.trials.values() if one.all_folds]
+    judged = values_by_trial(StudyPaths.of("folded").folder, state, whole)
+    assert {number: values.mean() for number, values in judged.items()} == pytest.approx(
+        {one.number: one.score for one in whole}
+    )
     shown = harness("show", str(trial.number), "--study", "folded").stdout
     assert f"mean of {FOLDS} folds, standard error" in shown
 
@@ -96,7 +96,7 @@ def test_folds_are_killed_resumed_verified_exported_and_tested() -> None:
 
     again = harness("reproduce", str(trial.number), "--study", "folded").stdout
     assert "identical, to the last bit" in again
-    assert "same class on" in harness("export", "folded").stderr
+    assert "same class on" in harness("export", "folded", "--formats", "saved_model").stderr
     found = json.loads(harness("confirm", "folded", "--as-is", "--json").stdout)
     assert sum(map(sum, found["test"]["confusion"])) == state.started.dataset.counts["test"]
 

@@ -93,7 +93,7 @@ def test_the_example_is_searched_tracked_and_exported() -> None:
     shown = json.loads(harness("show", "0", "--study", "own", "--json").stdout)
     assert {"filters", "squeeze"} <= set(shown["sampled"])
     assert shown["params"]["model"] == "experiments.my_network:build"
-    done = harness("export", "--out", "bundle")
+    done = harness("export", "--out", "bundle", "--formats", "saved_model")
     assert done.returncode == 0, done.stderr
     script = "import keras; print(keras.saving.load_model('bundle/model.keras').output_shape)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

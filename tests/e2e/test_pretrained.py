@@ -121,7 +121,7 @@ def test_a_backbone_is_unfrozen_at_the_last_rung_and_the_study_holds_together() 
     assert (saved["trial"], 3) in epochs
     verified = harness("verify", "tuned")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    exported = harness("export", "tuned", "--out", "tuned-bundle")
+    exported = harness("export", "tuned", "--out", "tuned-bundle", "--formats", "saved_model")
     assert exported.returncode == 0, exported.stderr
     again = harness("reproduce", str(saved["trial"]), "--study", "tuned", "--json")
     assert again.returncode == 0, again.stderr
@@ -189,7 +189,10 @@ def test_a_study_on_a_model_of_ones_own_is_kept_from_another_and_read_without_it
 
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
-    for command in (("leaderboard", "own"), ("export", "own", "--out", "shipped")):
+    for command in (
+        ("leaderboard", "own"),
+        ("export", "own", "--out", "shipped", "--formats", "saved_model"),
+    ):
         read = harness(*command)
         assert read.returncode == 0, read.stderr
     (where / "mine.keras").write_bytes(kept)

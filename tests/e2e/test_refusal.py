@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 EXPERIMENT = """
 name: halves
 dataset: {source: digits}
-training: {epochs: 3}
+training: {epochs: 3, precision: float32}
 scheduler: {kind: asha, min_epochs: 1}
 search: {trials: 5, sampler: random, workers: 1, timeout: 120}
 space:

@@ -126,6 +126,7 @@ def test_imbalance_is_pointed_out() -> None:
     rng = np.random.default_rng(0)
     labels = np.array([0] * 90 + [1] * 12)
     np.savez("data.npz", x=rng.integers(0, 256, (102, 8, 8)).astype(np.uint8), y=labels)
-    done = harness("sweep", "--dataset", "data.npz", "--trials", "1", "--epochs", "1")
+    quick = ["--trials", "1", "--epochs", "1", "--set", "training.precision=float32"]
+    done = harness("sweep", "--dataset", "data.npz", *quick)
     assert "The data set is imbalanced (0: " in done.stderr
     assert "val_f1_macro" in done.stderr

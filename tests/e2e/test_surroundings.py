@@ -91,7 +91,7 @@ def test_the_users_settings_of_keras_change_nothing(tmp_path: Path) -> None:
     for (row,) in boards:
         del row["seconds"]
     assert boards[0] == boards[1]
-    harness("export", "--study", "changed", **changed)
+    harness("export", "--study", "changed", "--formats", "saved_model,onnx", **changed)
     assert harness("verify", "changed", **changed).stdout.count("  ok  ") == 7
 
 

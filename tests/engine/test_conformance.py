@@ -60,16 +60,31 @@ DOUBLES: dict[str, Callable[[int], Engine]] = {"inline": InlineEngine, "threads"
 """Engines that are not registered: segments run while they are polled, and workers that are threads."""
 
 
-@pytest.fixture(params=[*ENGINES, *DOUBLES])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param in DOUBLES:
-        made = DOUBLES[request.param](2)
-    else:
-        made = make_engine(EngineSettings(StudyPaths(tmp_path), 2), request.param)
-    made.start()
-    yield made
-    made.close()
-    made.close()
+@pytest.fixture(scope="module", params=[*ENGINES, *DOUBLES])
+def started(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Engine, list[EngineEvent]]]:
+    """An engine of two workers, and what it told until both were ready."""
+    folder = tmp_path_factory.mktemp("engine")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("HARNESS_CACHE", str(folder / "cache"))
+        if request.param in DOUBLES:
+            made = DOUBLES[request.param](2)
+        else:
+            made = make_engine(EngineSettings(StudyPaths(folder), 2), request.param)
+        made.start()
+    try:
+        yield made, wait_for(made, WorkerReady, count=2)
+    finally:
+        made.close()
+        made.close()
+
+
+@pytest.fixture
+def engine(started: tuple[Engine, list[EngineEvent]]) -> Engine:
+    """Two workers that are ready. Every test leaves them so, and gives its segments a study of its own."""
+    return started[0]
 
 
 def segment(dataset: Dataset, folder: Path, **changes: object) -> Segment:
@@ -132,13 +147,12 @@ def test_a_studys_processes_are_known_while_its_engine_runs(name: str, tmp_path:
     assert workers_of(study) == []
 
 
-def test_every_worker_says_that_it_is_ready(engine: Engine) -> None:
-    events = wait_for(engine, WorkerReady, count=2)
+def test_every_worker_says_that_it_is_ready(started: tuple[Engine, list[EngineEvent]]) -> None:
+    _, events = started
     assert {event.worker for event in events if isinstance(event, WorkerReady)} == {0, 1}
 
 
 def test_a_segment_reports_epochs_then_its_end(engine: Engine, dataset: Dataset, tmp_path: Path) -> None:
-    wait_for(engine, WorkerReady, count=2)
     engine.submit(1, segment(dataset, tmp_path))
     told = [event for event in reported(wait_for(engine, SegmentEnded), 1) if not isinstance(event, Pulse)]
     # The checkpoint of an epoch is durable before the next epoch is told. The last one is written while the
@@ -171,7 +185,6 @@ def test_a_trial_that_goes_on_where_it_paused_equals_one_in_one(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
     """On the same worker, which still holds it: no checkpoint is read."""
-    wait_for(engine, WorkerReady, count=2)
     engine.submit(0, segment(dataset, tmp_path, stop=4))
     whole = reported(wait_for(engine, SegmentEnded), 0)
     engine.submit(0, segment(dataset, tmp_path, trial=1))
@@ -187,7 +200,6 @@ def test_a_trial_that_goes_on_where_it_paused_equals_one_in_one(
 def test_a_damaged_checkpoint_is_named_and_an_earlier_state_used(
     engine: Engine, dataset: Dataset, tmp_path: Path, damaged: int
 ) -> None:
-    wait_for(engine, WorkerReady, count=2)
     engine.submit(0, segment(dataset, tmp_path, stop=4))
     whole = reported(wait_for(engine, SegmentEnded), 0)
     engine.submit(0, segment(dataset, tmp_path, trial=1))
@@ -213,7 +225,6 @@ def test_a_trial_in_two_segments_on_two_workers_equals_one_in_one(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
     """Also where the second begins in the middle of a cycle of the learning rate."""
-    wait_for(engine, WorkerReady, count=2)
     params = complete({"family": "cnn", "depth": 1, "width": 4, "schedule": "cycle_per_rung"})
     given = {"params": params, "cycles": (1, 4)}
     engine.submit(0, segment(dataset, tmp_path, stop=4, **given))
@@ -233,7 +244,6 @@ def test_a_trial_in_two_segments_on_two_workers_equals_one_in_one(
 def test_a_stopped_segment_ends_with_its_last_whole_epoch_and_goes_on_from_there(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
-    wait_for(engine, WorkerReady, count=2)
     engine.submit(0, segment(dataset, tmp_path, stop=5000, max_epochs=5000))
     engine.stop_segment(0)
     told = reported(wait_for(engine, SegmentEnded), 0)
@@ -255,7 +265,6 @@ def test_a_segment_may_follow_while_the_model_of_the_last_one_is_written(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
     """The two share a program; the first one's model is still that of its own weights."""
-    wait_for(engine, WorkerReady, count=2)
     engine.submit(0, segment(dataset, tmp_path, stop=4))
     events = wait_for(engine, TrainingEnded)
     engine.submit(0, segment(dataset, tmp_path, trial=1, seed=6, stop=4))
@@ -288,7 +297,6 @@ def weights_in(model: Path) -> list[npt.NDArray[np.float32]]:
 def test_a_failing_segment_is_reported_and_the_worker_goes_on(
     engine: Engine, dataset: Dataset, tmp_path: Path
 ) -> None:
-    wait_for(engine, WorkerReady, count=2)
     broken = complete({"family": "cnn", "depth": 1, "width": 4}) | {"family": "none such"}
     engine.submit(0, segment(dataset, tmp_path, params=broken))
     failure = reported(wait_for(engine, SegmentFailed), 0)[-1]
@@ -300,7 +308,6 @@ def test_a_failing_segment_is_reported_and_the_worker_goes_on(
 
 
 def test_divergence_is_told_as_such(engine: Engine, dataset: Dataset, tmp_path: Path) -> None:
-    wait_for(engine, WorkerReady, count=2)
     wild = complete({"family": "baseline", "optimizer": "sgd", "l2": 1.0})
     engine.submit(0, segment(dataset, tmp_path, params=wild | {"learning_rate": 1e20}))
     failure = reported(wait_for(engine, SegmentFailed), 0)[-1]
@@ -309,7 +316,6 @@ def test_divergence_is_told_as_such(engine: Engine, dataset: Dataset, tmp_path: 
 
 
 def test_a_restarted_worker_is_ready_again(engine: Engine) -> None:
-    wait_for(engine, WorkerReady, count=2)
     engine.restart(1)
     assert WorkerReady(1) in wait_for(engine, WorkerReady)
 

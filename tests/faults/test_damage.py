@@ -241,7 +241,8 @@ def test_damaged_prepared_data_is_made_again_and_a_changed_data_set_is_refused(t
     for number, file in enumerate(files):
         flip(file, seed=number)
         # A limit that is used up, but not the recorded one, with which there would be nothing to prepare.
-        with running("resume", "s", "--max-epochs-total", str(1 + number % 2)) as sweep:
+        limit = ["--max-epochs-total", str(1 + number % 2)]
+        with running("resume", "s", *limit, "--workers", "1") as sweep:
             assert sweep.wait() == 0, sweep.stderr
         if file.suffix != ".npz":  # the split is computed every time
             assert f"The prepared data in {prepared} was damaged ({file.name})" in sweep.stderr

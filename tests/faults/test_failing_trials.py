@@ -210,7 +210,7 @@ def test_where_every_trial_diverges_nothing_has_won() -> None:
     )
     assert "best_score" not in parent.data.metrics
     assert not [name for name in parent.data.tags if name.startswith("harness.best")]
-    done = harness("export", "--study", "s", code=None)
+    done = harness("export", "--study", "s", "--formats", "saved_model", code=None)
     assert done.returncode != 0
 
 

@@ -80,7 +80,7 @@ def epoch_gaps(study: str, after: float, before: float) -> list[float]:
 def test_a_server_that_is_down_at_the_start_and_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
     port, folder = free_port(), Path.cwd() / "server"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    trials = 60 if LONG else 40
+    trials = 60 if LONG else 28  # which take longer than two servers to start
     with running("sweep", tiny(), "--study", "s", "--trials", str(trials), "--epochs", "90") as sweep:
         until(seen("s", "segment_started"), sweep)
         with mlflow_server(port, folder):

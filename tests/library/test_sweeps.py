@@ -93,7 +93,7 @@ def test_a_script_from_experiment_to_export() -> None:
         "model = best.load()\n"
         "assert isinstance(model, __import__('keras').Model)\n"
         "assert model(numpy.zeros((2, 8, 8, 1), 'float32')).shape == (2, len(study.classes))\n"
-        "bundle = best.export('exports/night')\n"
+        "bundle = best.export('exports/night', formats=['saved_model'])\n"
         "assert bundle.folder == __import__('pathlib').Path('exports/night').absolute()\n"
     )
     assert done.returncode == 0, done.stderr
@@ -112,7 +112,8 @@ def test_a_script_without_a_guard_sweeps_a_folder_that_processes_decode() -> Non
     done = script(
         "import harness\n"
         "print('imported')\n"
-        "study = harness.sweep(harness.load('quickstart', trials=1, epochs=1, dataset='pets'), name='s')\n"
+        "more = {'dataset': 'pets', 'set': {'training.precision': 'float32'}}\n"
+        "study = harness.sweep(harness.load('quickstart', trials=1, epochs=1, **more), name='s')\n"
         "print(study.classes, __file__.endswith('script.py'))\n"
     )
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.cli import main
 from harness.errors import ExperimentError
@@ -119,8 +120,10 @@ def test_a_complete_study_is_verified_and_exported(
 ) -> None:
     unpack(archive, own_workplace)
     command("verify", "several")
-    bundle = Path(command("export", "--study", "several", "--out", "bundle").strip())
-    metadata = json.loads((bundle / "metadata.json").read_text(encoding="utf-8"))
+    bundle = Path(
+        command("export", "--study", "several", "--out", "bundle", "--formats", "saved_model").strip()
+    )
+    metadata = yaml.safe_load((bundle / "metadata.yaml").read_text(encoding="utf-8"))
     best = json.loads(command("leaderboard", "several", "--json"))[0]
     assert metadata["provenance"]["trial"] == best["trial"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,14 @@ class Unreliable:
             self.failures -= 1
             raise ConnectionError("postgresql://ann:secret@db/x is away")
         self.seen += [record.seq for record in records]
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Wait for what a tracker's thread does."""
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def record(seq: int) -> LogRecord:
@@ -104,17 +112,19 @@ def test_after_a_failure_few_records_are_written_together() -> None:
     """So that a slow server that has come back is not given up in the middle of a large batch."""
     sizes: list[int] = []
     away = [True]
+    failed: list[int] = []
 
     class Slow:
         def apply(self, records: Sequence[LogRecord]) -> None:
             if away[0]:
+                failed.append(len(records))
                 raise ConnectionError("away")
             sizes.append(len(records))
 
     background = BackgroundTracker(Slow, "the server")
     for seq in range(1000):
         background.feed(record(seq))
-    time.sleep(0.2)
+    until(lambda: len(failed) > 1)
     away[0] = False
     assert background.close(lambda: (20.0, 60.0)).caught_up
     assert sizes[0] < 50
@@ -158,6 +168,7 @@ def test_only_what_no_power_cut_can_take_away_is_told() -> None:
     assert not tracker.seen
     durable[0] = 4
     background.feed(record(7))
+    until(lambda: len(tracker.seen) >= 4)
     time.sleep(0.1)
     assert tracker.seen == [1, 2, 3, 4]
     assert background.close(lambda: (5, 5)).caught_up  # the rest will be done again, so nothing is missing
@@ -183,7 +194,7 @@ def test_a_power_cut_loses_records_that_no_view_has_heard_of(
     story = events(paths.folder / "model.keras")
     monkeypatch.setattr(os, "fsync", fsync)
 
-    def session(log: EventLog, told: Sequence[Any], durable: Sequence[type], until: int) -> None:
+    def session(log: EventLog, told: Sequence[Any], durable: Sequence[type], last: int) -> None:
         background = BackgroundTracker(
             lambda: MlflowTracker(tracking_uri(), "pets", paths),
             "MLflow",
@@ -194,16 +205,14 @@ def test_a_power_cut_loses_records_that_no_view_has_heard_of(
             background.feed(one)
         for event in told:
             background.feed(log.append(event, durable=isinstance(event, tuple(durable))))
-        deadline = time.monotonic() + 20
-        while read_cursor(paths.tracking_cursor).seq < until and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: read_cursor(paths.tracking_cursor).seq >= last)
         time.sleep(0.3)
-        assert read_cursor(paths.tracking_cursor).seq == until
+        assert read_cursor(paths.tracking_cursor).seq == last
         background.close(lambda: (5, 5))
 
     # Study and trials have begun, durably; then come two epochs that are not synced.
     log = EventLog(paths.log)
-    session(log, story[:7], (StudyStarted, TrialStarted), until=4)
+    session(log, story[:7], (StudyStarted, TrialStarted), last=4)
     assert len(read(paths.log)) == 7
     content = paths.log.read_bytes()[: synced[0]]
     log.close()
@@ -213,7 +222,7 @@ def test_a_power_cut_loses_records_that_no_view_has_heard_of(
     # The epochs are trained again: the same values at another time, under the numbers of the lost records.
     again = [replace(event, time=event.time + 100_000) for event in story[4:]]
     log = EventLog(paths.log)
-    session(log, again, (StudyEnded,), until=len(story))
+    session(log, again, (StudyEnded,), last=len(story))
     log.close()
     experiment = MlflowClient(tracking_uri()).get_experiment_by_name("pets")
     assert experiment is not None

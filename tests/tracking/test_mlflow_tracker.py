@@ -6,7 +6,6 @@ import getpass
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from harness.errors import StudyError
+from harness.errors import StudyError, UsageError
 from harness.paths import StudyPaths, sha256_of
 from harness.records import (
     ConfigurationRefused,
@@ -36,7 +35,10 @@ from harness.records import (
 from harness.tracking.mlflow_content import trial_run_name
 from harness.tracking.mlflow_origin import origin_of_run
 from harness.tracking.mlflow_reader import tracked_runs
+from harness.tracking.mlflow_registered import run_of_model
 from harness.tracking.mlflow_tracker import MlflowTracker
+from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
+from tests.conftest import keep_tables
 
 pytestmark = pytest.mark.slow
 
@@ -147,6 +149,11 @@ def ended(trial: int, state: Any, score: float | None, time: int, *, epoch: int 
     )
 
 
+@pytest.fixture(autouse=True)
+def tables(own_workplace: Path, mlflow_tables: Path) -> None:
+    keep_tables(mlflow_tables)
+
+
 @pytest.fixture
 def uri(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/mlflow.db"
@@ -167,8 +174,9 @@ def log(paths: StudyPaths) -> list[LogRecord]:
 
 
 @pytest.fixture
-def client(uri: str) -> Iterator[MlflowClient]:
-    yield MlflowClient(uri)
+def client(uri: str) -> MlflowClient:
+    ensure_store(uri, create_mlflow_tables)
+    return MlflowClient(uri)
 
 
 def experiment_of(client: MlflowClient) -> str:
@@ -354,6 +362,28 @@ def test_artifacts_hold_the_tables_and_the_traceback(
         origin_of_run(uri, runs[PARENT])
     with pytest.raises(StudyError, match="no run"):
         origin_of_run(uri, "0" * 32)
+
+
+def test_the_address_of_a_model_leads_to_its_run(
+    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+) -> None:
+    MlflowTracker(uri, "pets", paths).apply(log)
+    experiment = client.get_experiment_by_name("pets")
+    assert experiment is not None
+    runs = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment.experiment_id])}
+    (model,) = client.search_logged_models([experiment.experiment_id])
+    client.create_registered_model("pets")
+    client.create_model_version("pets", f"models:/{model.model_id}", model_id=model.model_id)
+    client.create_model_version("pets", f"models:/{model.model_id}", run_id=runs[FIRST])
+    client.set_registered_model_alias("pets", "champion", "1")
+    for address in ("pets@champion", "pets/1", "pets/2", model.model_id):
+        assert run_of_model(uri, f"models:/{address}") == runs[FIRST], address
+    for address in ("pets@challenger", "pets/3", "cats@champion", "m-0123"):
+        with pytest.raises(StudyError, match=f"MLflow has no model models:/{address} that"):
+            run_of_model(uri, f"models:/{address}")
+    for address in ("pets", "pets/latest", "", "pets@a/1"):
+        with pytest.raises(UsageError, match="write models:/NAME@ALIAS"):
+            run_of_model(uri, f"models:/{address}")
 
 
 @pytest.mark.parametrize("crash_after", [1, 4, 7, 9, 11, 15])

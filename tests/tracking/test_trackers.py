@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ def place(name: str) -> Iterator[Place]:
         os.chdir(before)
 
 
+@cache
 def undisturbed(kind: str) -> tuple[dict[Any, Any], Calls]:
     """What the store holds if nothing happens, and the calls that it took."""
     calls = Calls()

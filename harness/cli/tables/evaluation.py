@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.cli.tables.columns import Column, fits, print_columns
@@ -56,14 +57,16 @@ def print_evaluation(evaluation: Evaluation, test_set: str = "", judged: ImageBy
     ]
     support = Column(name="support", cells=[str(row["support"]) for row in evaluation.per_class], right=True)
     print_columns([first, *scores, support, *where], elsewhere="--json")
-    if len(classes) <= SMALL_CONFUSION:
-        _print_confusion(evaluation, classes)
+    print_confusion(evaluation.confusion, classes)
 
 
-def _print_confusion(evaluation: Evaluation, classes: list[str]) -> None:
+def print_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
+    """Print a confusion matrix unless there are many classes; its rows are true classes."""
+    if len(classes) > SMALL_CONFUSION:
+        return
     columns = [Column(name="true \\ predicted", cells=classes, least=LEAST_CLASS)]
     for index, name in enumerate(classes):
-        cells = [str(counts[index]) for counts in evaluation.confusion]
+        cells = [str(counts[index]) for counts in confusion]
         least = max(LEAST_NAME, *map(len, cells))
         columns.append(Column(name=name, cells=cells, right=True, least=least))
     if fits(columns):

@@ -6,28 +6,26 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.deploy.formats.format import ExportFormat, LoadedModel, ModelToExport
+from harness.deploy.formats.format import ExportFormat, ModelToExport
 from harness.paths.bundle import KERAS_MODEL
 from harness.records import Dataset
 
 if TYPE_CHECKING:
-    from harness.deploy.formats.format import Images, Probabilities
+    from harness.deploy.formats.format import Images
+    from harness.deploy.runtimes.answers import Answers
 
 
 def _write(model: ModelToExport, target: Path) -> None:
     shutil.copyfile(model.file, target)
 
 
-def _load(file: Path, _: Dataset) -> LoadedModel:
+def _answer(file: Path, _: Dataset, images: Images) -> Answers:
     from harness.deploy.loading import load_safely
+    from harness.deploy.predicting import predict_on_cpu
+    from harness.deploy.runtimes.answers import answers_here
 
     network = load_safely(file)
-
-    def predict(images: Images) -> Probabilities:
-        probabilities: Probabilities = network(images.astype("float32")).numpy()
-        return probabilities
-
-    return LoadedModel({"": predict})
+    return answers_here(lambda some: predict_on_cpu(network, some), images)
 
 
 def _usage(dataset: Dataset, _: tuple[str, ...]) -> str:
@@ -47,6 +45,7 @@ FORMAT = ExportFormat(
     title="Keras model",
     about="Stock Keras layers, from raw pixels 0…255 to probabilities.",
     write=_write,
-    load=_load,
+    answer=_answer,
     usage=_usage,
+    runtime=("keras", "tensorflow"),
 )

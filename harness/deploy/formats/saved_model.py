@@ -12,12 +12,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.deploy.formats.format import ExportFormat, FileReader, LoadedModel, ModelToExport
-from harness.deploy.formats.served import DECODED, FROM_FILES, predict, read_file
+from harness.deploy.formats.format import ExportFormat, FileReader, ModelToExport
+from harness.deploy.formats.served import DECODED, FROM_FILES, check_names, read_file
 from harness.paths.bundle import SAVED_MODEL
 from harness.records import Dataset
+
+if TYPE_CHECKING:
+    from harness.deploy.formats.format import Images
+    from harness.deploy.runtimes.answers import Answers
 
 PIXEL_TYPES = ("uint8", "int32", "int64", "float64")
 """Types of pixels that have signatures of their own; float32 has the default one."""
@@ -69,13 +73,20 @@ def _write(model: ModelToExport, target: Path) -> None:
         archive.write_out(str(target), verbose=False)
 
 
-def _load(folder: Path, dataset: Dataset) -> LoadedModel:
+def _answer(folder: Path, dataset: Dataset, images: Images) -> Answers:
+    from harness.deploy.runtimes.answers import answers_of
+
+    answers = answers_of("tensorflow_runtime", folder, images)
+    for outputs in answers.outputs.values():
+        check_names(outputs["class"], outputs["probabilities"], dataset.classes)
+    return answers
+
+
+def _reader(folder: Path, dataset: Dataset) -> FileReader:
     import tensorflow as tf
 
     served = tf.saved_model.load(str(folder)).signatures
-    types = {DEFAULT: "float32"} | {f"serving_{kind}": kind for kind in PIXEL_TYPES}
-    pixels = {entry: partial(predict, served[entry], kind, dataset.classes) for entry, kind in types.items()}
-    return LoadedModel(pixels, FileReader(FROM_FILES, partial(read_file, served, dataset.classes)))
+    return FileReader(FROM_FILES, partial(read_file, served, dataset.classes))
 
 
 def _usage(_: Dataset, read: tuple[str, ...]) -> str:
@@ -98,8 +109,10 @@ FORMAT = ExportFormat(
     title="SavedModel",
     about="TensorFlow, with signatures for pixels of any type and for the bytes of image files.",
     write=_write,
-    load=_load,
+    answer=_answer,
     usage=_usage,
+    reader=_reader,
+    runtime=("tensorflow",),
     entries={
         DEFAULT: "float32",
         **{f"serving_{kind}": kind for kind in PIXEL_TYPES},

@@ -1,4 +1,4 @@
-"""A SavedModel that was loaded: its signatures for pixels and for image files."""
+"""A SavedModel that was loaded: what its signature for image files sees, and whether its names are right."""
 
 from __future__ import annotations
 
@@ -9,27 +9,12 @@ from harness.deploy.formats.format import SeenFile
 from harness.errors import ExportError
 
 if TYPE_CHECKING:
-    from harness.deploy.formats.format import Images, Probabilities
+    import numpy.typing as npt
+
+    from harness.deploy.formats.format import Probabilities
 
 FROM_FILES = "serving_bytes"
 DECODED = "decode_bytes"
-
-
-def predict(signature: Any, kind: str, classes: tuple[str, ...], images: Images) -> Probabilities:
-    """The answer of a signature for pixels; raises ExportError if it contradicts itself.
-
-    Args:
-        signature: takes `image`.
-        kind: the type of pixels that it takes.
-        classes: names in the order of the outputs.
-        images: raw pixels, uint8 (N, H, W, C).
-    """
-    import tensorflow as tf
-
-    answer = signature(image=tf.constant(images.astype(kind)))
-    _check_names(answer, classes)
-    probabilities: Probabilities = answer["probabilities"].numpy()
-    return probabilities
 
 
 def read_file(served: Any, classes: tuple[str, ...], content: bytes) -> SeenFile | str:
@@ -42,16 +27,23 @@ def read_file(served: Any, classes: tuple[str, ...], content: bytes) -> SeenFile
     try:
         with without_stderr():  # decoders written in C say something about files that are cut off
             answer = served[FROM_FILES](image_bytes=contents)
+            pixels = served[DECODED](image_bytes=contents)["image"].numpy()[0]
     except tf.errors.OpError as error:
         found = re.search(r"\[image_bytes\[0\] (.*?)\]\n", str(error))
         return f"the file {found[1]}" if found else "the file is damaged."
-    _check_names(answer, classes)
-    pixels = served[DECODED](image_bytes=contents)["image"].numpy()[0]
-    return SeenFile(pixels, answer["probabilities"].numpy()[0])
+    probabilities = answer["probabilities"].numpy()
+    check_names(answer["class"].numpy(), probabilities, classes)
+    return SeenFile(pixels, probabilities[0])
 
 
-def _check_names(answer: Any, classes: tuple[str, ...]) -> None:
-    """Raises ExportError unless the class names that a signature gave fit its probabilities."""
-    named = [name.decode() for name in answer["class"].numpy()]
-    if named != [classes[index] for index in answer["probabilities"].numpy().argmax(axis=1)]:
+def check_names(named: npt.NDArray[Any], probabilities: Probabilities, classes: tuple[str, ...]) -> None:
+    """Raises ExportError unless the class names that a signature gave fit its probabilities.
+
+    Args:
+        named: UTF-8 bytes, (N,).
+        probabilities: float32 (N, K).
+        classes: names in the order of the outputs, K.
+    """
+    expected = [classes[index] for index in probabilities.argmax(axis=1)]
+    if [name.decode() for name in named] != expected:
         raise ExportError("The exported SavedModel gives class names that do not fit its probabilities.")

@@ -1,0 +1,1 @@
+"""Use finished models: open a bundle safely, classify images with it."""

@@ -1,0 +1,1 @@
+"""A bundle behind HTTP: TensorFlow Serving's REST interface, uploads, a page, limits."""

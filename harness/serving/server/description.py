@@ -1,0 +1,127 @@
+"""What the OpenAPI description says of bodies and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from harness.serving.server.rest import B64, FROM_FILES, FROM_PIXELS
+from harness.serving.server.uploads import FIELD, FORM
+
+
+class ErrorAnswer(BaseModel):
+    """What went wrong."""
+
+    error: str
+
+
+class Prediction(BaseModel):
+    """What the model says of an image."""
+
+    probabilities: list[float]
+    class_index: int
+    class_: str = Field(alias="class")
+
+
+class Outputs(BaseModel):
+    """The same of all images, by columns."""
+
+    probabilities: list[list[float]]
+    class_index: list[int]
+    class_: list[str] = Field(alias="class")
+
+
+class PredictAnswer(BaseModel):
+    """`predictions` for `instances`, `outputs` for `inputs`."""
+
+    predictions: list[Prediction] | None = None
+    outputs: Outputs | None = None
+
+
+class UploadAnswer(BaseModel):
+    """What the model says of each file."""
+
+    classes: list[str]
+    predictions: list[Prediction]
+
+
+class Anything(BaseModel, extra="allow"):
+    """As TensorFlow Serving has it."""
+
+
+class Health(BaseModel):
+    """How the server is."""
+
+    status: str
+
+
+REFUSALS = {
+    400: "The body is not what is expected; the sentence says where.",
+    401: "The token is missing or wrong.",
+    403: "The server was called by a name it does not know, or by another page.",
+    408: "The body took too long.",
+    413: "The body is too large, or has too many images.",
+    415: "The body is neither a form nor an image.",
+    429: "The server has too much to do; ask again after the seconds in Retry-After.",
+    503: "The model cannot answer.",
+}
+
+
+def responses(answer: type[BaseModel], *more: int) -> dict[int | str, dict[str, Any]]:
+    """The answers of a path.
+
+    Args:
+        answer: the one with status 200.
+        more: the statuses of refusals, beside those that any path may have.
+    """
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorAnswer, "description": REFUSALS[status]} for status in (401, 403, *more)
+    }
+    return {200: {"model": answer}, **refusals}
+
+
+def predict_body(image_shape: tuple[int, int, int], most_images: int) -> dict[str, Any]:
+    """What `:predict` takes, for FastAPI's `openapi_extra`."""
+    pixels: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 255}
+    for size in reversed(image_shape):
+        pixels = {"type": "array", "minItems": size, "maxItems": size, "items": pixels}
+    content = {
+        "type": "object",
+        "required": [B64],
+        "properties": {B64: {"type": "string", "contentEncoding": "base64"}},
+        "additionalProperties": False,
+    }
+    images = {
+        "anyOf": [
+            {"type": "array", "minItems": 1, "maxItems": most_images, "items": item}
+            for item in (pixels, content)
+        ]
+    }
+    signature = {"type": "string", "enum": [*FROM_PIXELS, FROM_FILES]}
+    forms = [
+        {
+            "type": "object",
+            "required": [key],
+            "properties": {key: images, "signature_name": signature},
+            "additionalProperties": False,
+        }
+        for key in ("instances", "inputs")
+    ]
+    return _body({"application/json": {"schema": {"anyOf": forms}}})
+
+
+def upload_body() -> dict[str, Any]:
+    """What `/predict` takes, for FastAPI's `openapi_extra`."""
+    file = {"type": "string", "format": "binary"}
+    form = {
+        "type": "object",
+        "required": [FIELD],
+        "properties": {FIELD: {"type": "array", "minItems": 1, "items": file}},
+        "additionalProperties": False,
+    }
+    return _body({FORM: {"schema": form}, "image/*": {"schema": file}})
+
+
+def _body(content: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,30 @@
+"""The model as a server runs it: one graph, traced once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.serving.server.batching import Model
+
+
+def compiled(network: Any, image_shape: tuple[int, int, int]) -> Model:
+    """A network as a function of raw pixels, which no number of images makes trace again.
+
+    Args:
+        network: the `keras.Model`, from raw pixels float32 (N, H, W, C) to probabilities (N, K).
+        image_shape: height, width, channels.
+    """
+    import tensorflow as tf
+
+    traced = tf.function(
+        lambda images: network(images, training=False), autograph=False
+    ).get_concrete_function(tf.TensorSpec((None, *image_shape), tf.float32))
+
+    def run(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        probabilities: npt.NDArray[np.float32] = traced(tf.constant(images)).numpy()
+        return probabilities
+
+    return run
