@@ -53,7 +53,8 @@ def test_a_plain_install_knows_the_built_in_experiments(tmp_path: Path) -> None:
 def test_the_compose_file_publishes_on_this_machine_only_and_has_no_password() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     services = yaml.safe_load(text)["services"]
-    assert set(services) == {"postgres", "mlflow"}
+    assert set(services) == {"postgres", "mlflow", "serving"}
+    assert [name for name, service in services.items() if "profiles" not in service] == ["postgres", "mlflow"]
     for service in services.values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
         assert "healthcheck" in service
