@@ -26,19 +26,19 @@ CHECKS = (
 
 
 def test_the_description_holds(server: Server) -> None:
-    examples, seconds = ("200", "240") if FULL else ("5", "10")
+    # The phase "coverage" tries every border of every value, which takes minutes.
+    phases, examples = ("examples,coverage,fuzzing", "100") if FULL else ("examples,fuzzing", "5")
     before = server.metric("harness_serve_requests_total")
     done = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json", "--no-color",
-         "--no-shrink", "--checks", ",".join(CHECKS), "--max-examples", examples, "--max-time", seconds,
-         "--seed", "1",
-         "--generation-database", "none", "--continue-on-failure"],
+         "--no-shrink", "--checks", ",".join(CHECKS), "--phases", phases, "--max-examples", examples,
+         "--seed", "1", "--generation-database", "none", "--continue-on-failure"],
         capture_output=True,
         text=True,
         timeout=500,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert server.metric("harness_serve_requests_total") > before + 50, done.stdout
+    assert server.metric("harness_serve_requests_total") > before + 20, done.stdout
     assert server.get("/health").status == 200
     assert 'status="500"' not in server.get("/metrics").content.decode()
