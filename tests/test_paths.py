@@ -16,11 +16,15 @@ FOREIGN = {
     "data/catalog.py": {"mnist.npz", "arrays.npz"},
     "data/not_data.py": {"thumbs.db", "ehthumbs.db"},
     "data/npz.py": {"*.npy"},
+    "deploy/converter.py": {"log.txt"},
+    "deploy/converting.py": {"training_images.npy"},
+    "deploy/runtimes/answers.py": {"images.npy", "answers.npz"},
     "model/backbones/own_model.py": {"config.json"},
     "model/keras_setup.py": {"keras.json"},
     "tracking/model_folder.py": {
         "model.keras", "keras_module.txt", "labels.txt", "requirements.txt",
     },
+    "tracking/mlflow_ensembles.py": {"members.json", "gain.json"},
     "tracking/mlflow_writer.py": {"failure/traceback.txt"},
     "tracking/sqlite_file.py": {"mlflow-*.db", "mlflow.db", ".*.lock", ".tmp-*-**"},
 }  # fmt: skip

@@ -12,7 +12,7 @@ from harness.study.state import StudyState
 def ensemble_sentence(state: StudyState, ensemble: EnsembleSaved) -> str:
     """What it is made of, its score beside that of the best trial alone, and its score on test images."""
     name, gain = state.objective.name, ensemble.gain
-    tested = test_score(state, ensemble)
+    tested = score_on_test_images(state, ensemble)
     on_test = "" if tested is None else f"; {column_of_test(state)} {tested:.4f}"
     return (
         f"ensemble {ensemble.number}, the mean of {members_in_words(ensemble)}: {name} {ensemble.score:.4f}, "
@@ -32,7 +32,7 @@ def gain_sentence(state: StudyState, ensemble: EnsembleSaved) -> str:
 def _held_out(state: StudyState, gain: Gain) -> str:
     interval = ""
     if gain.low is not None and gain.high is not None:
-        interval = f" ({_signed(state, gain.low)} to {_signed(state, gain.high)} at 95 %)"
+        interval = f" ({_number(state, gain.low)} to {_number(state, gain.high)} at 95 %)"
     return (
         f"{_signed(state, gain.held_out or 0.0)}{interval} where both are chosen by four fifths of these "
         f"images and compared on the others, {gain.only_ensemble} of which only the ensemble gets right and "
@@ -48,13 +48,21 @@ def _verdict(gain: Gain, images: str) -> str:
 
 def _signed(state: StudyState, difference: float) -> str:
     """A difference in favour of the ensemble, in points where the objective is a share."""
+    return f"{_number(state, difference)}{' points' if _is_share(state) else ''}"
+
+
+def _number(state: StudyState, difference: float) -> str:
+    """The same without the unit."""
+    shown = f"{100 * difference:+.1f}" if _is_share(state) else f"{difference:+.3g}"
+    return shown.replace("-", "−")
+
+
+def _is_share(state: StudyState) -> bool:
     metric = METRICS.get(state.objective.name.removeprefix(VALIDATION))
-    if metric is not None and metric.maximize:
-        return f"{100 * difference:+.1f} points".replace("-", "−")
-    return f"{difference:+.3g}".replace("-", "−")
+    return metric is not None and metric.maximize
 
 
-def test_score(state: StudyState, ensemble: EnsembleSaved) -> float | None:
+def score_on_test_images(state: StudyState, ensemble: EnsembleSaved) -> float | None:
     """The objective, or else the accuracy, on the test images; None if they were not opened for it."""
     opening = state.ensemble_openings.get(ensemble.number)
     if opening is None or opening.evaluation is None:

@@ -48,7 +48,7 @@ def metadata(
         "date": provenance.get("trained"),
         "license": source.licences,
         "task": "classify",
-        "architecture": params.get("model", params.get("family")),
+        "architecture": "ensemble" if "members" in provenance else params.get("model", params.get("family")),
         "num_classes": len(dataset.classes),
         "names": dict(enumerate(dataset.classes)),
         "imgsz": [height, width],

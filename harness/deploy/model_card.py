@@ -54,6 +54,7 @@ request and its answer in TensorFlow Serving's REST form. Check the files with `
         _use(dataset),
         "## Models\n",
         models,
+        *_members(source.provenance),
         _formats([one.figures for one in artefacts]),
         *usages,
         *files,
@@ -71,6 +72,8 @@ request and its answer in TensorFlow Serving's REST form. Check the files with `
 def _front_matter(source: TrainedModel, dataset: Dataset, artefacts: Sequence[Artefact]) -> str:
     """What the hub reads."""
     study, trial = source.provenance.get("study", dataset.name), source.provenance.get("trial", 0)
+    ensemble = source.provenance.get("ensemble")
+    which = f"trial-{trial}" if ensemble is None else f"ensemble-{ensemble}"
     tags = dict.fromkeys(["image-classification", *(one.format.extra or "keras" for one in artefacts)])
     results: list[dict[str, Any]] = [
         {
@@ -89,8 +92,21 @@ def _front_matter(source: TrainedModel, dataset: Dataset, artefacts: Sequence[Ar
         "tags": list(tags),
     }
     if results:
-        front["model-index"] = [{"name": f"{study}-trial-{trial}", "results": results}]
+        front["model-index"] = [{"name": f"{study}-{which}", "results": results}]
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n"
+
+
+def _members(provenance: dict[str, Any]) -> list[str]:
+    """Whose mean an ensemble is, and what that gains; nothing of a trial's model."""
+    if "members" not in provenance:
+        return []
+    members = ", ".join(f"trial {one['trial']} ({one['weight']:.0%})" for one in provenance["members"])
+    gain = provenance["gain"]
+    shown = "shown" if gain["low"] is not None and gain["low"] > 0 else "not shown"
+    return [
+        f"It is the mean of the probabilities of {len(provenance['members'])} networks, {members}, chosen by "
+        f"the\nvalidation images, which have {shown} it to be better than the best of them alone.\n"
+    ]
 
 
 def _use(dataset: Dataset) -> str:

@@ -23,7 +23,7 @@ NEAR = 1e-4
 """Largest difference of a probability that float32 may make."""
 FLOAT32 = Tolerance(difference=NEAR, agreement=1.0)
 FLOAT16 = Tolerance(agreement=0.995)
-INT8 = Tolerance(lost=0.02)
+INT8 = Tolerance(agreement=0.9, lost=0.02)
 IMAGES_ALLOWED = 2
 """Images that a quantised model may lose however few there are."""
 TIE = 2e-4

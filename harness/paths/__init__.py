@@ -21,11 +21,13 @@ from harness.paths.durable import (
 from harness.paths.places import (
     cache,
     calibration_file,
+    embeddings_file,
     holds_studies,
     home,
     optuna_storage,
     study_names,
     tracking_uri,
+    unpacked_bundle,
 )
 from harness.paths.room import give_up, is_full, when_there_is_room
 from harness.paths.sqlite import (
@@ -44,6 +46,7 @@ __all__ = [
     "StudyPaths",
     "cache",
     "calibration_file",
+    "embeddings_file",
     "fill_folder",
     "give_up",
     "holds_studies",
@@ -62,6 +65,7 @@ __all__ = [
     "temporary_beside",
     "tracking_uri",
     "unfinished_in",
+    "unpacked_bundle",
     "when_there_is_room",
     "write_file",
     "write_folder",

@@ -30,6 +30,16 @@ def calibration_file() -> Path:
     return cache() / "calibration.json"
 
 
+def embeddings_file(digest: str) -> Path:
+    """Embeddings of images by a network, kept by a digest of both."""
+    return cache() / "embeddings" / f"{digest}.npz"
+
+
+def unpacked_bundle(sha256: str) -> Path:
+    """What the archive of a bundle with this SHA-256 was unpacked to."""
+    return cache() / "bundles" / sha256
+
+
 def study_names() -> list[str]:
     """The studies under `home()`, newest activity last."""
     logs = (home() / STUDIES).glob(f"*/{EVENT_LOG}")

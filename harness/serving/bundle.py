@@ -12,7 +12,7 @@ from typing import Any
 from harness.data.archive import SUFFIXES, archive_stem, unpack
 from harness.deploy.checksums import verify_bundle
 from harness.errors import DataError, ExportError, ServingError
-from harness.paths import cache, sha256_of
+from harness.paths import sha256_of, unpacked_bundle
 from harness.paths.bundle import CHECKSUMS, KERAS_MODEL
 from harness.serving.metadata import (
     classes_of,
@@ -23,8 +23,6 @@ from harness.serving.metadata import (
 )
 from harness.serving.source import ModelSource
 
-UNPACKED = "bundles"
-"""The folder in the cache with what archives were unpacked to, by their SHA-256."""
 NAMED = 5
 """Files of a damaged bundle that are named."""
 
@@ -107,7 +105,7 @@ def _unpacked(archive: Path) -> Path:
             f"{archive} is neither the folder of a bundle nor an archive of one, such as a .zip."
         )
     try:
-        target = cache() / UNPACKED / sha256_of(archive)
+        target = unpacked_bundle(sha256_of(archive))
         if not target.is_dir():
             unpack(archive, target)
     except DataError as error:

@@ -12,9 +12,9 @@ import yaml
 from harness.data.decode import MAX_PIXELS
 from harness.errors import ServingError
 from harness.messages import shown
-from harness.paths.bundle import LABELS
+from harness.paths.bundle import LABELS, METADATA, OLD_METADATA
 
-METADATA_FILES = ("metadata.yaml", "metadata.json")
+METADATA_FILES = (METADATA, OLD_METADATA)
 """The present name, and that of earlier versions; both have the same keys."""
 CHANNELS = (1, 3)
 _SPREAD = re.compile(r"the values from (\S+) to (\S+) spread over 0 to 255")

@@ -14,14 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import DataError, ServingError
-from harness.paths import cache, make_folder, write_file
+from harness.paths import embeddings_file, make_folder, write_file
 from harness.serving.classify import batch_size
 from harness.serving.inputs import Input
 from harness.serving.layers import embedding_tensor
 from harness.serving.predictor import Images, Predictor
 
-EMBEDDINGS = "embeddings"
-"""The folder in the cache with the features of folders of images."""
 LARGE = 100_000
 """Images beyond which every search takes seconds, since each one is compared."""
 
@@ -86,7 +84,7 @@ def index_of(embedder: Embedder, inputs: Sequence[Input], seen: Callable[[int], 
             usable.append(path)
         except OSError as error:
             errors.append((path, f"The file cannot be read: {error.strerror or error}."))
-    target = cache() / EMBEDDINGS / f"{state.hexdigest()}.npz"
+    target = embeddings_file(state.hexdigest())
     kept = _kept(target, len(usable))
     if kept is None:
         found, reasons = _embedded(embedder, usable, seen)

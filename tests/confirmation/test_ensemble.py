@@ -100,6 +100,9 @@ def test_it_is_made_recorded_tested_tracked_and_exported(study: StudyPaths) -> N
     assert provenance["ensemble"] == 0
     members = [(one["trial"], one["model_sha256"]) for one in provenance["members"]]
     assert members == [(one.trial, one.model_sha256) for one in ensemble.members]
+    card = (bundle.folder / "README.md").read_text()
+    assert "name: s-ensemble-0" in card
+    assert "the mean of the probabilities of 3 networks" in card
 
     # What somebody deletes in MLflow stays away, and is made again if they wish.
     MlflowClient("sqlite:///mlflow.db").delete_run(run.info.run_id)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from harness.cli import main
-from harness.paths import cache
+from harness.paths import embeddings_file
 from harness.serving.bundle import open_bundle
 from harness.serving.inputs import inputs_of
 from harness.serving.predictor import Predictor, predictor
-from harness.serving.similar import EMBEDDINGS, Embedder, index_of, neighbours
+from harness.serving.similar import Embedder, index_of, neighbours
 from tests.serving.conftest import paint
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def test_the_query_itself_is_left_out(model: Predictor, photos: Path) -> None:
 
 
 def kept() -> list[Path]:
-    return sorted((cache() / EMBEDDINGS).glob("*.npz"))
+    return sorted(embeddings_file("*").parent.glob("*.npz"))
 
 
 def test_features_are_computed_once_until_something_changes(

@@ -365,8 +365,13 @@ def test_artifacts_hold_the_tables_and_the_traceback(
 
 
 def test_the_address_of_a_model_leads_to_its_run(
-    uri: str, paths: StudyPaths, log: list[LogRecord], client: MlflowClient
+    uri: str,
+    paths: StudyPaths,
+    log: list[LogRecord],
+    client: MlflowClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # by which MLflow's registry finds a logged model
     MlflowTracker(uri, "pets", paths).apply(log)
     experiment = client.get_experiment_by_name("pets")
     assert experiment is not None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+
+# TensorFlow imports Keras where it finds it, which a SavedModel must not need.
+sys.modules["keras"] = None  # type: ignore[assignment]
+import tensorflow as tf  # noqa: E402
 
 
 def open_model(folder: str) -> dict[str, Callable[[npt.NDArray[np.uint8]], dict[str, npt.NDArray[Any]]]]:

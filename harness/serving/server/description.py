@@ -61,7 +61,7 @@ REFUSALS = {
     401: "The token is missing or wrong.",
     403: "The server was called by a name it does not know, or by another page.",
     408: "The body took too long.",
-    413: "The body is too large, or has too many images.",
+    413: "The body is too large.",
     415: "The body is neither a form nor an image.",
     429: "The server has too much to do; ask again after the seconds in Retry-After.",
     503: "The model cannot answer.",
@@ -98,7 +98,7 @@ def predict_body(image_shape: tuple[int, int, int], most_images: int) -> dict[st
             for item in (pixels, content)
         ]
     }
-    signature = {"type": "string", "enum": [*FROM_PIXELS, FROM_FILES]}
+    signature = {"enum": [*FROM_PIXELS, FROM_FILES, "", None]}  # the last two: whichever fits
     forms = [
         {
             "type": "object",

@@ -72,7 +72,7 @@ def read_request(body: bytes, image_shape: tuple[int, int, int], most_images: in
         raise Refusal(400, f"{where!r} must be a list of images, at least one.")
     if len(values) > most_images:
         raise Refusal(
-            413, f"{where!r} has {len(values):,} images; at most {most_images:,} are taken at once."
+            400, f"{where!r} has {len(values):,} images; at most {most_images:,} are taken at once."
         )
     values = [_unnamed(value, f"{where}[{at}]") for at, value in enumerate(values)]
     if signature == FROM_FILES or (signature is None and isinstance(values[0], dict | str)):

@@ -179,7 +179,8 @@ def _run(gate: Gate, listening: socket.socket, settings: ServerSettings, ready: 
 
     limits = settings.limits
     # What clients do wrong is answered and counted; only what goes wrong here is told.
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    for name in ("uvicorn", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     config = uvicorn.Config(
         gate,
         http=patient_for(limits),

@@ -108,7 +108,7 @@ class _Form:
         if field_name != FIELD:
             raise Refusal(400, f"The form has a field {shown(field_name)}; only {FIELD!r} is known.")
         if len(self.files) == self.most_images:
-            raise Refusal(413, f"The form has more than {self.most_images:,} files, which are taken at once.")
+            raise Refusal(400, f"The form has more than {self.most_images:,} files, which are taken at once.")
         self.files.append(Upload(file_name, bytes(self.content)))
 
     def close(self) -> None:

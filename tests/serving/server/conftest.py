@@ -29,6 +29,8 @@ def server(colours: Path) -> Iterator[Server]:
     script = SERVE.format(bundle=str(colours), body_bytes=BODY_BYTES)
     with running("-c", script, TF_CPP_MIN_LOG_LEVEL="3") as started:
         yield started
+    # What clients do wrong is nothing to tell of.
+    assert started.said == ["loading colours …\n", "stopped\n"]
 
 
 @pytest.fixture(scope="session")
