@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from harness.errors import ExperimentError
@@ -262,13 +261,7 @@ def multiply_adds(params: Params, image_shape: tuple[int, ...]) -> float | None:
         None if nobody knows: of a plug-in, and of a family without an estimate.
     """
     family = FAMILIES.get(str(params["family"]))
-    if family is None or family.multiply_adds is None:
-        return None
-    *frames, height, width, channels = image_shape
-    reader = family.clips(params) if frames else None
-    if reader is not None:
-        return reader.multiply_adds(params, frames[0], (height, width, channels))
-    return math.prod(frames) * family.multiply_adds(params, (height, width, channels))
+    return family.work(params, image_shape) if family is not None else None
 
 
 ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -51,7 +51,6 @@ def accuracy(motions: Dataset, folder: Path, epochs: int, **params: bool | float
 def test_motion_is_told_by_the_order_of_frames_alone(motions: Dataset, tmp_path: Path) -> None:
     in_order = accuracy(motions, tmp_path / "rnn", 14, family="rnn", depth=1, learning_rate=3e-3)
     averaged = accuracy(motions, tmp_path / "cnn", 3, family="cnn", depth=2, width=8)
-    print(f"in order {in_order:.3f}, averaged {averaged:.3f}")
     assert in_order >= 0.9
     assert 0.35 < averaged < 0.65
 

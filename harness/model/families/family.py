@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -84,3 +85,19 @@ class Family:
     body: Body | None = None
     """What comes before `features`, which gets the body's features (N, F) instead of scaled pixels. None:
     all of the network is trained."""
+
+    def work(self, params: Params, image_shape: tuple[int, ...]) -> float | None:
+        """Roughly the multiply-adds of one image, or of one clip; None if nobody knows.
+
+        Args:
+            params: complete parameters.
+            image_shape: height, width, channels; of clips, before them the frames.
+        """
+        if self.multiply_adds is None:
+            return None
+        *frames, height, width, channels = image_shape
+        picture = height, width, channels
+        reader = self.clips(params) if frames else None
+        if reader is not None:
+            return reader.multiply_adds(params, frames[0], picture)
+        return math.prod(frames) * self.multiply_adds(params, picture)
