@@ -47,7 +47,7 @@ from harness.tracking.model_folder import write_model_folder
 
 HARNESS, MLFLOW, HOSTILE = "harness serve", "mlflow models serve", "harness serve, hostile clients too"
 ARMS = (HARNESS, MLFLOW, HOSTILE)
-START_SECONDS = 120.0
+START_SECONDS = 600.0
 WARM_UP_SECONDS = 3.0
 HOSTILE_SHARE = 0.1
 SLOW_SECONDS = 25.0

@@ -39,6 +39,9 @@ SAFETY = [
 """Headers of every answer: pages load nothing from elsewhere and are shown in no other page."""
 
 
+STOPPING = Refusal(503, "The server is being stopped; ask again later.", RETRY)
+
+
 class _GoneError(Exception):
     """The client went away while it was sending."""
 
@@ -118,6 +121,11 @@ class Gate:
                 await _refuse(refusal, receive, answer)
             except _GoneError:
                 return
+            except asyncio.CancelledError:
+                if status:
+                    raise
+                # The server stops and has waited long enough; this task ends here in any case.
+                await _refuse(STOPPING, receive, answer)
             finally:
                 if status:
                     path = scope["path"] if scope["path"] in self._paths else "other"

@@ -96,7 +96,7 @@ class Server:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(120)
+        return self.process.wait()
 
 
 def reply_on(connection: http.client.HTTPConnection) -> Reply:

@@ -23,7 +23,7 @@ def busy(server: Server, headers: dict[str, str], answered: list[Reply]) -> thre
     """A request that takes seconds to answer, whose answering has begun."""
     large = png(np.zeros((3000, 4000, 3), np.uint8))
     asking = threading.Thread(
-        target=lambda: answered.append(server.upload(*[("large.png", large)] * 20, **headers))
+        target=lambda: answered.append(server.upload(*[("large.png", large)] * 8, **headers))
     )
     asking.start()
     until = time.monotonic() + 60
@@ -72,7 +72,7 @@ def test_a_server_from_its_start_to_its_end(colours: Path) -> None:
             server.get("/health")
         asking.join(60)
         assert [one.status for one in answered] == [200]
-        assert len(answered[0].json["predictions"]) == 20
+        assert len(answered[0].json["predictions"]) == 8
         assert server.process.wait(30) == 0
     assert server.process.stdout is not None
     assert server.said[-1] == "stopped\n"
