@@ -173,7 +173,16 @@ def started(arm: str, bundle: OpenBundle, folder: Path) -> Iterator[tuple[subpro
 def as_mlflow_model(bundle: OpenBundle, folder: Path) -> None:
     """The bundle's network as `harness sweep` logs it to MLflow."""
     source = bundle.source
-    dataset = Dataset("", "", "", "", source.classes, source.image_shape, {}, {})
+    dataset = Dataset(
+        name="",
+        folder="",
+        split="",
+        digest="",
+        classes=source.classes,
+        image_shape=source.image_shape,
+        counts={},
+        class_counts={},
+    )
     saved = ModelSaved(
         trial=0,
         attempt=1,

@@ -39,27 +39,41 @@ async def ask(before: Gate, *parts: bytes) -> tuple[int, Any]:
     return sent[0]["status"], json.loads(content)
 
 
-async def echo(scope: Message, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
-    body = (await receive())["body"]
-    await asyncio.sleep(0.05)
-    await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.body", "body": json.dumps(len(body)).encode()})
+def echo(going: asyncio.Event) -> Callable[..., Any]:
+    """An application that answers with the length of the body, once it may."""
+
+    async def answer(scope: Message, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
+        body = (await receive())["body"]
+        await going.wait()
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": json.dumps(len(body)).encode()})
+
+    return answer
 
 
-async def never(scope: Message, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
-    await asyncio.Event().wait()
+async def at_once(before: Gate, going: asyncio.Event, *bodies: tuple[bytes, ...]) -> list[int]:
+    """The statuses of requests that come together, in order; those that are taken wait for the others."""
+    asking = [asyncio.create_task(ask(before, *parts)) for parts in bodies]
+    while before.requests + sum(task.done() for task in asking) < len(bodies):
+        await asyncio.sleep(0.01)
+    going.set()
+    return sorted(status for status, _ in await asyncio.gather(*asking))
 
 
 def test_a_body_in_parts_is_whole() -> None:
-    assert asyncio.run(ask(gate(echo, Limits()), b"abc", b"", b"de")) == (200, 5)
+    async def alone() -> tuple[int, Any]:
+        going = asyncio.Event()
+        going.set()
+        return await ask(gate(echo(going), Limits()), b"abc", b"", b"de")
+
+    assert asyncio.run(alone()) == (200, 5)
 
 
 def test_what_all_requests_hold_together_is_limited() -> None:
-    before = gate(echo, Limits(held_bytes=10))
-
     async def several() -> None:
-        answers = await asyncio.gather(*(ask(before, bytes(2), bytes(2)) for _ in range(4)))
-        assert sorted(status for status, _ in answers) == [200, 200, 429, 429]
+        going = asyncio.Event()
+        before = gate(echo(going), Limits(held_bytes=10))
+        assert await at_once(before, going, *[(bytes(2), bytes(2))] * 4) == [200, 200, 429, 429]
         assert before.held_bytes == before.requests == 0
         assert await ask(before, bytes(10)) == (200, 10)
 
@@ -68,27 +82,26 @@ def test_what_all_requests_hold_together_is_limited() -> None:
 
 def test_requests_at_once_are_limited_however_they_came() -> None:
     """Also where bodies began to come while there was room, and ended when there was none."""
-    before = gate(echo, Limits(requests=3))
 
     async def several() -> None:
-        answers = await asyncio.gather(*(ask(before, b"a") for _ in range(5)))
-        assert sorted(status for status, _ in answers) == [200, 200, 200, 429, 429]
+        going = asyncio.Event()
+        before = gate(echo(going), Limits(requests=3))
+        assert await at_once(before, going, *[(b"a",)] * 5) == [200, 200, 200, 429, 429]
         assert before.requests == before.held_bytes == 0
 
     asyncio.run(several())
 
 
 def test_who_is_not_answered_when_the_server_stops_is_told() -> None:
-    before = gate(never, Limits())
-
-    async def stopped() -> tuple[int, Any]:
+    async def stopped() -> None:
+        before = gate(echo(asyncio.Event()), Limits())
         asking = asyncio.create_task(ask(before, b"a"))
-        await asyncio.sleep(0.05)
-        assert before.requests == 1
+        while not before.requests:
+            await asyncio.sleep(0.01)
         asking.cancel()
-        return await asking
+        status, content = await asking
+        assert status == 503
+        assert "being stopped" in content["error"]
+        assert before.requests == before.held_bytes == 0
 
-    status, content = asyncio.run(stopped())
-    assert status == 503
-    assert "being stopped" in content["error"]
-    assert before.requests == before.held_bytes == 0
+    asyncio.run(stopped())
