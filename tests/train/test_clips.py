@@ -12,10 +12,10 @@ from harness.data.prepare import prepare
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
 from harness.model.preprocessing import PixelStatistics
+from harness.predictions import softmax
 from harness.records import Dataset, EpochEnded
 from harness.train.body import BATCH, FrozenBody
 from harness.train.features import features_of
-from harness.train.metrics import softmax
 from harness.train.program import Program
 from harness.train.pulses import unheard
 from tests.clips import draw_motions
