@@ -186,7 +186,7 @@ def _space(survey: Survey, chosen: _Features, means: Means, batch: int) -> list[
             "space.learning_rate",
             [
                 {"type": "float", "low": 5e-4, "high": 2e-2, "log": True, "when": {"optimizer": "adamw"}},
-                {"type": "float", "low": 1e-2, "high": 0.3, "log": True, "when": {"optimizer": "nesterov"}},
+                {"type": "float", "low": 2e-3, "high": 5e-2, "log": True, "when": {"optimizer": "nesterov"}},
             ],
             "A head may learn faster than a whole network.",
         ),
