@@ -27,6 +27,7 @@ from harness.tracking.registered import (
     SHA256,
     SPLIT_DIGEST,
     TEMPERATURE,
+    WHY,
     KerasModel,
     Version,
 )
@@ -102,7 +103,7 @@ def candidate_at(named: str | None) -> Candidate:
         case OpenBundle():
             return Candidate(source, _of_bundle(found))
         case Version():
-            return Candidate(source, found.tags, found)
+            return Candidate(source, {key: told for key, told in found.tags.items() if key != WHY}, found)
         case paths, state, trial:
             return Candidate(source, _of_trial(paths, state, trial))
 

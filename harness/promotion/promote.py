@@ -11,12 +11,10 @@ from harness.promotion.candidate import Candidate, candidate_at
 from harness.promotion.comparing import Comparison, compare
 from harness.promotion.history import CHAMPION, become_champion
 from harness.tracking.mlflow_registry import Registry
-from harness.tracking.registered import OPENINGS, SHA256, Version
+from harness.tracking.registered import OPENINGS, SHA256, WHY, Version
 
 Alias = Literal["challenger", "champion"]
 CHALLENGER: Alias = "challenger"
-WHY = "harness.champion_why"
-"""The tag of a version that says why it became champion."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from harness.tracking.mlflow_client import connect, every_experiment, known, sea
 from harness.tracking.mlflow_content import origin_tags
 from harness.tracking.mlflow_runs import ENSEMBLE, STUDY_ID, TRIAL
 from harness.tracking.model_folder import DESCRIPTION, KERAS_FILE, write_model_folder
-from harness.tracking.registered import SHA256, KerasModel, Version
+from harness.tracking.registered import DESCRIPTION_SHA256, SHA256, KerasModel, Version
 from harness.tracking.store_errors import explain
 from harness.tracking.stores import MLFLOW
 
@@ -98,6 +98,7 @@ class Registry:
                 target = Path(folder) / "model"
                 target.mkdir()
                 write_model_folder(target, model, run.info.run_id if run else None, logged)
+                digests = {SHA256: model.sha256, DESCRIPTION_SHA256: sha256_of(target / DESCRIPTION)}
                 client.log_model_artifacts(logged, str(target))
             client.finalize_logged_model(logged, "READY")
             with _default_store(self._uri):
@@ -105,7 +106,7 @@ class Registry:
                     name,
                     f"models:/{logged}",
                     run_id=run.info.run_id if run else None,
-                    tags={**tags, SHA256: model.sha256},
+                    tags={**tags, **digests},
                     model_id=logged,
                 )
             return _version(made)
@@ -133,16 +134,14 @@ class Registry:
                     )
                 )
 
-            described = _described(download(DESCRIPTION), version)
+            told = download(DESCRIPTION).read_bytes()
             content = b"" if there else download(f"data/{KERAS_FILE}").read_bytes()
+        _check(told, version, DESCRIPTION_SHA256, DESCRIPTION)
         if not there:
-            if hashlib.sha256(content).hexdigest() != sha256:
-                raise StudyError(
-                    f"The model of {version.address} is not the one that was registered: data/{KERAS_FILE} "
-                    "was changed (SHA-256). It is not used."
-                )
+            _check(content, version, SHA256, f"data/{KERAS_FILE}")
             make_folder(target.parent)
             write_file(target, lambda fresh: fresh.write_bytes(content))
+        described = _described(told, version)
         return KerasModel(
             target,
             sha256,
@@ -199,14 +198,23 @@ def _version(found: ModelVersion) -> Version:
     return Version(found.name, int(found.version), dict(found.tags), found.run_id or "")
 
 
-def _described(file: Path, version: Version) -> dict[str, Any]:
+def _check(content: bytes, version: Version, tag: str, name: str) -> None:
+    """Raise StudyError if a version's file is not the one whose SHA-256 a tag of it has."""
+    if hashlib.sha256(content).hexdigest() != version.tags.get(tag):
+        raise StudyError(
+            f"The model of {version.address} is not the one that was registered: {name} was changed "
+            "(SHA-256). It is not used."
+        )
+
+
+def _described(content: bytes, version: Version) -> dict[str, Any]:
     """What a version's folder says of its model; raises StudyError if it says nothing usable."""
     try:
-        described = yaml.safe_load(file.read_text(encoding="utf-8"))["metadata"]
+        described = yaml.safe_load(content)["metadata"]
         if isinstance(described["classes"], list) and isinstance(described["input_shape"], list):
             found: dict[str, Any] = described
             return found
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+    except (ValueError, TypeError, KeyError, yaml.YAMLError):
         pass
     raise StudyError(f"What {version.address} says of itself in {DESCRIPTION} cannot be read.")
 

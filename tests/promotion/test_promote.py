@@ -21,9 +21,8 @@ from tests.promotion.conftest import Command, answer, edited
 pytestmark = pytest.mark.slow
 
 
-def champion() -> str | None:
-    model = MlflowClient(tracking_uri()).get_registered_model("digits")
-    return model.aliases.get("champion")
+def champion() -> int:
+    return int(MlflowClient(tracking_uri()).get_registered_model("digits").aliases["champion"])
 
 
 def test_a_bundle_becomes_challenger_with_all_that_is_known_of_it(bundles: Path, command: Command) -> None:
@@ -60,10 +59,10 @@ def test_the_champion_is_whoever_is_shown_to_be_better(bundles: Path, command: C
     assert "There was no champion yet" in first.err
     assert "is the champion already" in command("promote", weak, "--alias", "champion").err
     assert command("promote", strong).out == "models:/digits/2\n"
-    assert champion() == "1"
+    assert champion() == 1
 
     better = answer(command("promote", "models:/digits@challenger", "--alias", "champion", "--json"))
-    assert (better["version"], better["before"], champion()) == (2, 1, "2")
+    assert (better["version"], better["before"], champion()) == (2, 1, 2)
     found = better["comparison"]
     arrays = load(prepare(DatasetConfig(), seed=0, progress=lambda *_: None, cache=cache()))
     images, labels = arrays.validation()
@@ -84,10 +83,10 @@ def test_the_champion_is_whoever_is_shown_to_be_better(bundles: Path, command: C
     assert worse.out == ""
     assert f"On {len(rows)} images that neither was trained on" in worse.err
     assert "not shown to be better than version 2" in worse.err
-    assert champion() == "2"
+    assert champion() == 2
     forced = command("promote", weak, "--alias", "champion", "--force")
     assert forced.out == "models:/digits/1\n"
-    assert champion() == "1"
+    assert champion() == 1
     tags = MlflowClient(tracking_uri()).get_model_version("digits", "1").tags
     assert tags["harness.champion_why"].startswith("Forced, not shown to be better than version 2. On ")
 
@@ -103,7 +102,7 @@ def test_champions_go_back_one_by_one(bundles: Path, command: Command) -> None:
     assert back.out == "models:/digits/1\n"
     assert back.err == "models:/digits/1 is the champion of digits again, in the place of version 2.\n"
     none = command("promote", "--rollback", str(bundles / "strong"))
-    assert (none.code, champion()) == (1, "1")
+    assert (none.code, champion()) == (1, 1)
     assert "No version of digits was champion before version 1, which stays champion." in none.err
 
     # What was cut off between two steps is finished by the same command.
@@ -116,7 +115,7 @@ def test_champions_go_back_one_by_one(bundles: Path, command: Command) -> None:
     assert command("promote", "--rollback", "--name", "digits").out == "models:/digits/2\n"
     client.delete_model_version("digits", "1")
     gone = command("promote", "--rollback", "--name", "digits")
-    assert (gone.code, champion()) == (1, "2")
+    assert (gone.code, champion()) == (1, 2)
     never = command("promote", "--rollback", "--name", "cats")
     assert never.code == 1
     assert "cats has no champion, and never had one" in never.err
@@ -167,6 +166,9 @@ def test_what_was_changed_is_not_used(bundles: Path, command: Command) -> None:
         assert changed.code == 1
         assert "data/model.keras was changed" in changed.err
     assert not in_cache.exists()
+    described = stored.parent.parent / "MLmodel"
+    described.write_text(described.read_text().replace("classes:", "classes_: []\n  classes:"))
+    assert "MLmodel was changed" in command("promote", "models:/digits/1").err
 
 
 @pytest.mark.parametrize(
