@@ -7,6 +7,7 @@
     ├── StudyError            1   a study does not exist, is in use, or its log is damaged
     ├── ExportError           1   a model could not be exported or did not match the trained one
     ├── ServingError          1   a bundle is damaged or cannot be used
+    ├── PromotionError        1   a model could not be promoted, or was not shown to be better
     ├── PretrainedError       1   a backbone is unknown, or its weights are missing or wrong
     ├── EngineError           1   workers could not be started or kept alive
     ├── StoreError            1   a tracking store or storage cannot work as it is set up
@@ -48,6 +49,10 @@ class ExportError(HarnessError):
 
 class ServingError(HarnessError):
     """A finished model is missing, was tampered with, or cannot be used."""
+
+
+class PromotionError(HarnessError):
+    """A model could not be promoted, or was not shown to be better than the champion."""
 
 
 class PretrainedError(HarnessError):

@@ -75,14 +75,17 @@ ALLOWED: dict[str, set[str]] = {
         "analysis", "confirmation", "data", "deploy", "errors", "machine", "messages", "paths", "study",
         "tracking",
     },
+    "promotion": {
+        "analysis", "confirmation", "data", "deploy", "errors", "paths", "serving", "study", "tracking",
+    },
     "library": {
         "analysis", "confirmation", "deploy", "ensembling", "errors", "experiment", "paths", "proposal",
         "records", "reproducing", "study", "sweeping",
     },
     "cli": {
         "analysis", "audit", "comparison", "confirmation", "data", "deploy", "engine", "ensembling", "errors",
-        "experiment", "machine", "messages", "paths", "proposal", "records", "reproducing", "serving",
-        "study", "sweeping", "tracking",
+        "experiment", "machine", "messages", "paths", "promotion", "proposal", "records", "reproducing",
+        "serving", "study", "sweeping", "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""

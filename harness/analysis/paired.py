@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from harness.analysis.bootstrap import LEVEL, Counts, Floats, resampled_means
+from harness.analysis.bootstrap import LEVEL, Counts, Floats, Interval, resampled_means, share_interval
 
 POWER = 0.8
 """How probable it is that as many images as are said to be needed do tell two trials apart."""
@@ -43,6 +43,40 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNe
         total += ways
         ways = ways * (differing - count) // (count + 1)
     return McNemar(only_first, only_second, min(1.0, 2 * total / 2**differing))
+
+
+def accuracy_difference(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Interval:
+    """Where the difference of two trials' accuracies lies, with a probability of 95 %.
+
+    Newcombe's interval of paired shares (1998, his method 10): Wilson's intervals of both accuracies, joined
+    with regard to how much the two err on the same images. Unlike a bootstrap it holds for few images, and
+    where the two differ on hardly any.
+
+    Args:
+        first: whether the first trial got each image right, (n,), n ≥ 1.
+        second: the same of the second trial.
+    """
+    images = len(first)
+    both, neither = int((first & second).sum()), int((~first & ~second).sum())
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    rights = both + only_first, both + only_second
+    one, other = (share_interval(hits, images) for hits in rights)
+    assert one is not None
+    assert other is not None
+    shares = rights[0] / images, rights[1] / images
+    margins = math.prod(hits * (images - hits) for hits in rights)
+    excess = both * neither - only_first * only_second
+    corrected = max(0.0, excess - images / 2) if excess > 0 else excess  # for continuity, as he does
+    phi = corrected / math.sqrt(margins) if margins else 0.0
+
+    def reach(up: float, down: float) -> float:
+        return math.sqrt(max(0.0, up * up - 2 * phi * up * down + down * down))
+
+    value = shares[0] - shares[1]
+    return Interval(
+        value - reach(shares[0] - one.low, other.high - shares[1]),
+        value + reach(one.high - shares[0], shares[1] - other.low),
+    )
 
 
 def images_needed(differences: Floats) -> int | None:

@@ -37,6 +37,7 @@ COMMANDS = (
     Command(SHIP, "harness.cli.ensemble"),
     Command(SHIP, "harness.cli.confirm"),
     Command(SHIP, "harness.cli.export"),
+    Command(SHIP, "harness.cli.promote"),
     Command(SHIP, "harness.cli.predict"),
     Command(SHIP, "harness.cli.explain"),
     Command(SHIP, "harness.cli.similar"),

@@ -12,7 +12,7 @@ from harness.cli.options import (
     JsonOption,
     OldStudyOption,
     OutOption,
-    StudyArgument,
+    TrialArgument,
     one_study,
 )
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    study: StudyArgument = None,
+    study: TrialArgument = None,
     trial: Annotated[
         int | None,
         typer.Option(
@@ -82,7 +82,7 @@ def export(
             )
         shown, source, usual = _ensemble(name, trial, run)
     else:
-        paths, state, chosen = _trial(name, trial) if run is None else _run(name, trial, run)
+        paths, state, chosen = _trial(name, trial, run, scaled=temperature_scaling)
         shown, source, usual = _model_of(paths, state, chosen)
         scaling = fitted_scaling(paths, chosen) if temperature_scaling else None
     typer.echo(f"exporting {shown} …", err=True)
@@ -131,29 +131,44 @@ def _formats(text: str | None) -> list[str] | None:
     return names
 
 
-def _trial(name: str | None, number: int | None) -> tuple[StudyPaths, StudyState, Trial]:
-    """A trial by its number, else what a confirmation has chosen, else the sweep's best."""
-    from harness.confirmation.champion import champion_of
-    from harness.paths import StudyPaths
-    from harness.study.choosing import choose_trial
-    from harness.study.opening import open_study
+def _trial(
+    name: str | None, number: int | None, run: str | None, *, scaled: bool
+) -> tuple[StudyPaths, StudyState, Trial]:
+    """The trial that is named, or that a run in MLflow shows.
 
-    paths, state = open_study(name)
-    champion = champion_of(state) if number is None else None
-    if champion is not None:  # what was confirmed, instead of what was luckiest in the sweep
-        state, number = champion.confirmation, champion.trial
-        paths = StudyPaths.of(state.name)
-    return paths, state, choose_trial(state, number)
-
-
-def _run(name: str | None, number: int | None, run: str) -> tuple[StudyPaths, StudyState, Trial]:
-    """The trial that a run in MLflow shows."""
+    Args:
+        name: the argument: a study, a run, or an address of a model in MLflow.
+        number: `--trial`.
+        run: `--run`.
+        scaled: whether the logits are to be divided by a temperature.
+    """
     from harness.errors import UsageError
+    from harness.serving.named_trial import named_trial
     from harness.tracking.origin import trial_of_run
 
-    if name is not None or number is not None:
-        raise UsageError("--run says which trial it is; leave STUDY and --trial out.")
-    return trial_of_run(run)
+    if run is not None:
+        if name is not None or number is not None:
+            raise UsageError("--run says which trial it is; leave STUDY and --trial out.")
+        return trial_of_run(run)
+    found = named_trial(name, number)
+    if name is not None and not scaled:
+        _refuse_unscaled(name)
+    return found
+
+
+def _refuse_unscaled(name: str) -> None:
+    """A version whose logits are divided by a temperature is not exported as another model in silence."""
+    from harness.errors import UsageError
+    from harness.paths import tracking_uri
+    from harness.tracking.mlflow_registered import SCHEME, version_at
+    from harness.tracking.registered import TEMPERATURE
+
+    version = version_at(tracking_uri(), name) if name.startswith(SCHEME) else None
+    if version is not None and TEMPERATURE in version.tags:
+        raise UsageError(
+            f"The logits of {name} are divided by a temperature ({version.tags[TEMPERATURE]}); add "
+            "--temperature-scaling to export it so, or name the study and --trial."
+        )
 
 
 def _model_of(paths: StudyPaths, state: StudyState, trial: Trial) -> Exported:

@@ -143,6 +143,13 @@ MaxEpochsOption = Annotated[
 StudyArgument = Annotated[
     str | None, typer.Argument(help="The study's name; by default the one last active.")
 ]
+TrialArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="A study's name, the id of a trial's run in MLflow, or a model there, such as "
+        "models:/pets@champion; by default the study last active."
+    ),
+]
 OfStudyOption = Annotated[
     str | None, typer.Option("--study", help="The study's name; by default the one last active.")
 ]
@@ -154,8 +161,8 @@ EnsembleOption = Annotated[
 ModelArgument = Annotated[
     str,
     typer.Argument(
-        help="A bundle (a folder, or a .zip of it), a study, whose best model is meant, or a model in "
-        "MLflow, such as models:/pets@champion."
+        help="A bundle (a folder, or a .zip of it); a study, whose best model is meant; the id of a trial's "
+        "run in MLflow, or a model there, such as models:/pets@champion."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

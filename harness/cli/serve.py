@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.cli.options import ModelArgument
+
 
 def serve(
-    bundle: Annotated[
-        Path, typer.Argument(help="The folder that `harness export` wrote, or an archive of it.")
-    ],
+    model: ModelArgument,
     host: Annotated[str, typer.Option(help="The address to bind to.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: a free one.")] = 8501,
     name: Annotated[str, typer.Option(help="The model's name in URLs.")] = "model",
@@ -39,7 +38,7 @@ def serve(
         ),
     ] = 2.0,
 ) -> None:
-    """Serve a bundle over HTTP: TensorFlow Serving's REST interface, uploads, and a page to drop pictures on.
+    """Serve a model over HTTP: TensorFlow Serving's REST interface, uploads, and a page to drop pictures on.
 
     The URL is printed once the server answers. With a token in HARNESS_SERVE_TOKEN, requests must send it.
     """
@@ -48,7 +47,7 @@ def serve(
 
     body_bytes = int(max_body * MEBIBYTE)
     settings = ServerSettings(
-        bundle=bundle,
+        model=model,
         host=host,
         port=port,
         name=name,

@@ -97,15 +97,27 @@ class Arrays:
 
 def load(dataset: Dataset) -> Arrays:
     """The arrays of a prepared data set; raises DataError if they are gone or damaged."""
-    folder = Path(dataset.folder)
+    return load_split(Path(dataset.folder), dataset.split)
+
+
+def load_split(folder: Path, split: str) -> Arrays:
+    """The arrays of one split of prepared data.
+
+    Args:
+        folder: of the prepared data.
+        split: the name of the split's file in it.
+
+    Raises:
+        DataError: they are gone or damaged.
+    """
     try:
-        with np.load(folder / dataset.split, allow_pickle=False) as stored:
+        with np.load(folder / split, allow_pickle=False) as stored:
             indices = {part: stored[part] for part in PARTS}
             # Files of earlier versions name a third pool, that of the test images.
             pools = dict(zip(PARTS, stored["pools"].tolist(), strict=False))
             folds = stored.get("folds")
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(gone(folder / dataset.split, error)) from error
+        raise DataError(gone(folder / split, error)) from error
     return Arrays(folder, indices, pools, folds)
 
 

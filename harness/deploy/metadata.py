@@ -62,7 +62,7 @@ def metadata(
         "output": {"kind": "probabilities", "classes": list(dataset.classes)},
         "dataset": {"name": dataset.name, "digest": dataset.digest, "counts": dataset.counts}
         | ({"split_digests": dataset.split_digests} if dataset.split_digests else {}),
-        "metrics": {one.split: _metrics(one) for one in source.evaluations},
+        "metrics": {one.split: figures_of(one) for one in source.evaluations},
         "formats": [asdict(one.figures) for one in artefacts],
         "parity": [asdict(parity) for one in artefacts for parity in one.parity],
         "requirements": versions,
@@ -109,7 +109,8 @@ def depth(dataset: Dataset) -> str:
     return f"in files of 16 bits a channel the values from {low:g} to {high:g} spread over 0 to 255"
 
 
-def _metrics(evaluation: Evaluation) -> dict[str, Any]:
+def figures_of(evaluation: Evaluation) -> dict[str, Any]:
+    """The metrics of a model on a split, the interval of its accuracy and its confusion matrix."""
     hits, images = hits_of(evaluation)
     interval = share_interval(hits, images)
     return {

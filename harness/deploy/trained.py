@@ -166,6 +166,7 @@ def _origin(state: StudyState) -> dict[str, Any]:
         "objective": {"metric": objective.name, "direction": objective.direction},
         "git_commit": study.git_commit,
         "versions": study.versions,
+        "test_openings": len(state.test_openings),
     }
 
 

@@ -21,6 +21,7 @@ from harness.paths.durable import (
 from harness.paths.places import (
     cache,
     calibration_file,
+    downloaded_model,
     embeddings_file,
     holds_studies,
     home,
@@ -46,6 +47,7 @@ __all__ = [
     "StudyPaths",
     "cache",
     "calibration_file",
+    "downloaded_model",
     "embeddings_file",
     "fill_folder",
     "give_up",

@@ -40,6 +40,11 @@ def unpacked_bundle(sha256: str) -> Path:
     return cache() / "bundles" / sha256
 
 
+def downloaded_model(sha256: str) -> Path:
+    """The `.keras` file with this SHA-256, as it was fetched from a registry."""
+    return cache() / "registered" / sha256 / "model.keras"
+
+
 def study_names() -> list[str]:
     """The studies under `home()`, newest activity last."""
     logs = (home() / STUDIES).glob(f"*/{EVENT_LOG}")

@@ -13,6 +13,7 @@ from harness.tracking.mlflow_content import origin_tags
 from harness.tracking.mlflow_runs import ENSEMBLE, STUDY_ID, TRIAL, ensemble_key, key_in_words
 from harness.tracking.mlflow_session import Session
 from harness.tracking.model_folder import write_model_folder
+from harness.tracking.registered import KerasModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -80,7 +81,9 @@ def _log(
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model"
         target.mkdir()
-        write_model_folder(target, study_folder / event.file, session.study.dataset, event, run, model_id)
+        dataset = session.study.dataset
+        model = KerasModel(study_folder / event.file, event.sha256, dataset.classes, dataset.example_shape)
+        write_model_folder(target, model, run, model_id)
         client.log_model_artifacts(model_id, str(target))
     client.finalize_logged_model(model_id, "READY")
     if outputs is None or model_id not in [known.model_id for known in outputs.model_outputs]:

@@ -7,9 +7,8 @@ from harness.tracking.mlflow_batches import Batches
 from harness.tracking.mlflow_runs import ensemble_key
 from harness.tracking.mlflow_session import Session
 from harness.tracking.mlflow_trial_runs import TrialRuns
+from harness.tracking.registered import OPENINGS
 
-OPENINGS = "harness.test_openings"
-"""The tag with the number of the study's models that were evaluated on its test images."""
 KIND = "harness.test_opened"
 """The tag of a trial's run that says how its test score came about."""
 

@@ -13,23 +13,26 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
-from harness.records import Dataset, EnsembleSaved, ModelSaved
+from harness.tracking.registered import KerasModel
 
 REQUIREMENTS = ("tensorflow", "keras", "mlflow", "numpy")
 CODE = "code"
+KERAS_FILE = "model.keras"
+"""In the folder `data`."""
+DESCRIPTION = "MLmodel"
 LOADER = "harness_pixels_model"
 """The name under which MLflow imports the loader."""
 
 
-def write_model_folder(
-    folder: Path,
-    keras_file: Path,
-    dataset: Dataset,
-    event: ModelSaved | EnsembleSaved,
-    run_id: str,
-    model_id: str,
-) -> None:
-    """Fill `folder`: input (N, H, W, C) raw pixels 0…255 of any number type, output float32 (N, K)."""
+def write_model_folder(folder: Path, model: KerasModel, run_id: str | None, model_id: str) -> None:
+    """Fill `folder`: input (N, H, W, C) raw pixels 0…255 of any number type, output float32 (N, K).
+
+    Args:
+        folder: empty.
+        model: whose file is copied.
+        run_id: of the run that has made it; None: it is in no run of this store.
+        model_id: by which MLflow knows it.
+    """
     import numpy as np
     import yaml
     from mlflow import pyfunc
@@ -38,11 +41,11 @@ def write_model_folder(
 
     data = folder / "data"
     data.mkdir(parents=True)
-    shutil.copyfile(keras_file, data / "model.keras")
+    shutil.copyfile(model.file, data / KERAS_FILE)
     (data / "keras_module.txt").write_text("keras")
     (folder / CODE).mkdir()
     shutil.copyfile(Path(__file__).with_name("pixels_model.py"), folder / CODE / f"{LOADER}.py")
-    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in dataset.classes), encoding="utf-8")
+    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in model.classes), encoding="utf-8")
 
     requirements = [f"{name}=={metadata.version(name)}" for name in REQUIREMENTS]
     (folder / "requirements.txt").write_text("\n".join(requirements) + "\n")
@@ -62,18 +65,19 @@ def write_model_folder(
         )
     )
 
-    model = Model(run_id=run_id, model_id=model_id)
-    model.signature = ModelSignature(
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(dataset.classes)))])
+    described = Model(run_id=run_id, model_id=model_id)
+    described.signature = ModelSignature(
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(model.classes)))])
     )
-    model.metadata = {
-        "classes": list(dataset.classes),
+    described.metadata = {
+        "classes": list(model.classes),
         "input": "raw pixels, 0 to 255, of any number type",
-        "input_shape": [-1, *dataset.example_shape],
+        "input_shape": [-1, *model.example_shape],
         "output": "probabilities in the order of classes",
-        "sha256": event.sha256,
+        "sha256": model.sha256,
+        **model.of_files,
     }
-    model.add_flavor(
+    described.add_flavor(
         "keras",
         data="data",
         keras_version=metadata.version("keras"),
@@ -81,7 +85,7 @@ def write_model_folder(
         save_exported_model=False,
     )
     pyfunc.add_to_model(
-        model, loader_module=LOADER, code=CODE, conda_env="conda.yaml", python_env="python_env.yaml"
+        described, loader_module=LOADER, code=CODE, conda_env="conda.yaml", python_env="python_env.yaml"
     )
-    model.model_size_bytes = event.size
-    model.save(str(folder / "MLmodel"))
+    described.model_size_bytes = model.file.stat().st_size
+    described.save(str(folder / DESCRIPTION))

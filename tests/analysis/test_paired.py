@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from harness.analysis.bootstrap import resamples
-from harness.analysis.paired import could_be_best, images_needed, mcnemar
+from harness.analysis.paired import accuracy_difference, could_be_best, images_needed, mcnemar
 
 
 def right(both: int, only_first: int, only_second: int, none: int) -> tuple[np.ndarray, np.ndarray]:
@@ -89,3 +89,33 @@ def test_a_twin_of_the_best_cannot_be_told_from_it() -> None:
     worse, best = drawn(rng, np.array([0.7, 0.9]), 1000)
     found = could_be_best(np.stack([best, worse, best]), resamples(1000, 0))
     assert found.tolist() == [True, False, True]
+
+
+def test_the_interval_of_a_difference_of_accuracies_as_published() -> None:
+    """Newcombe 1998, table of worked examples, method 10."""
+    assert np.round(interval_of(36, 12, 2, 0), 4).tolist() == [0.0569, 0.3404]
+    assert np.round(interval_of(0, 54, 0, 0), 4).tolist() == [0.9061, 1.0]
+
+
+@given(st.tuples(*[st.integers(0, 200)] * 4).filter(any))
+def test_the_interval_of_a_difference_is_the_same_seen_from_the_other_side(
+    counts: tuple[int, int, int, int],
+) -> None:
+    both, only_first, only_second, none = counts
+    low, high = interval_of(both, only_first, only_second, none)
+    assert interval_of(both, only_second, only_first, none) == pytest.approx((-high, -low))
+    assert -1 <= low <= (only_first - only_second) / sum(counts) <= high <= 1
+
+
+@pytest.mark.parametrize("shares", [(0.9, 0.06, 0.02, 0.02), (0.97, 0.02, 0.005, 0.005)])
+def test_the_interval_of_a_difference_covers_it(shares: tuple[float, float, float, float]) -> None:
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(1000):
+        low, high = interval_of(*rng.multinomial(300, shares))
+        covered += low <= shares[1] - shares[2] <= high
+    assert covered >= 930
+
+
+def interval_of(both: int, only_first: int, only_second: int, none: int) -> tuple[float, float]:
+    found = accuracy_difference(*right(both, only_first, only_second, none))
+    return found.low, found.high

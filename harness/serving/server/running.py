@@ -11,8 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import ServingError, UsageError
 from harness.machine import usable_cores
@@ -22,11 +21,11 @@ from harness.serving.server.limits import Limits
 if TYPE_CHECKING:
     import uvicorn
 
-    from harness.serving.bundle import OpenBundle
     from harness.serving.server.access import Access
     from harness.serving.server.gate import Gate
     from harness.serving.server.service import Service
     from harness.serving.server.telemetry import Telemetry
+    from harness.serving.source import ModelSource
 
 NEEDED = {
     "fastapi": "fastapi",
@@ -44,7 +43,8 @@ BACKLOG = 2048
 class ServerSettings:
     """What is served where."""
 
-    bundle: Path
+    model: str
+    """A bundle, a study, a run or a model in MLflow, as `harness.serving.opening.opened` takes it."""
     host: str = "127.0.0.1"
     port: int = 8501
     """0: a free one."""
@@ -58,7 +58,7 @@ class ServerSettings:
 
 
 def serve_bundle(settings: ServerSettings, ready: Callable[[str], None], tell: Callable[[str], None]) -> None:
-    """Serve a bundle until a signal comes; what is in flight then is answered.
+    """Serve a model until a signal comes; what is in flight then is answered.
 
     Args:
         settings: what is served where.
@@ -66,28 +66,30 @@ def serve_bundle(settings: ServerSettings, ready: Callable[[str], None], tell: C
         tell: called with sentences about what goes on.
 
     Raises:
-        ServingError: the bundle cannot be used, or the address is taken.
+        ServingError: the model cannot be used, or the address is taken.
+        StudyError: there is no such trial, or no such model in MLflow.
         UsageError: packages are missing, or the settings do not fit.
     """
     _check_packages()
     _check_name(settings.name)
-    from harness.serving.bundle import open_bundle
+    from harness.serving.opening import described_input, opened, source_of
     from harness.serving.server.access import TOKEN_VARIABLE, access_to, is_loopback
     from harness.serving.server.telemetry import Telemetry
 
     access = access_to(settings.host, settings.allowed_hosts)
     listening = bound_socket(settings.host, settings.port)
     with listening:
-        bundle = open_bundle(settings.bundle)
+        found = opened(settings.model)
+        source = source_of(found)
         if access.token_digest is None and not is_loopback(settings.host):
             tell(
                 f"warning: whoever can reach {settings.host} may use this server, as no token is asked for; "
                 f"set {TOKEN_VARIABLE}."
             )
-        tell(f"loading {bundle.source.name} …")
+        tell(f"loading {source.name} …")
         telemetry = Telemetry()
-        with _service(bundle, settings, telemetry) as service:
-            gate = _gate(service, bundle, settings, access, telemetry)
+        with _service(source, settings, telemetry) as service:
+            gate = _gate(service, described_input(found, source), settings, access, telemetry)
             _run(gate, listening, settings, lambda: ready(_url(settings.host, listening)))
             tell("stopped")
 
@@ -130,14 +132,14 @@ def _check_name(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _service(bundle: OpenBundle, settings: ServerSettings, telemetry: Telemetry) -> Iterator[Service]:
+def _service(source: ModelSource, settings: ServerSettings, telemetry: Telemetry) -> Iterator[Service]:
     """The loaded model with its threads; at the end they have ended."""
-    from harness.serving.predictor import predictor
+    from harness.serving.predictor import predictor_of
     from harness.serving.server.batching import SIZES, Batcher
     from harness.serving.server.program import compiled
     from harness.serving.server.service import Service
 
-    loaded = predictor(bundle)
+    loaded = predictor_of(source)
     height, width, channels = loaded.image_shape
     batcher = Batcher(
         compiled(loaded.network, loaded.image_shape),
@@ -159,13 +161,16 @@ def _service(bundle: OpenBundle, settings: ServerSettings, telemetry: Telemetry)
 
 
 def _gate(
-    service: Service, bundle: OpenBundle, settings: ServerSettings, access: Access, telemetry: Telemetry
+    service: Service,
+    described: dict[str, Any],
+    settings: ServerSettings,
+    access: Access,
+    telemetry: Telemetry,
 ) -> Gate:
     from harness.serving.server.app import make_app, paths_of
     from harness.serving.server.gate import Gate
 
-    described = bundle.metadata.get("input")
-    app = make_app(service, settings.name, described if isinstance(described, dict) else {}, telemetry)
+    app = make_app(service, settings.name, described, telemetry)
     gate = Gate(app, access, settings.limits, telemetry, paths_of(app))
     telemetry.watch("requests_in_flight", "Being answered.", lambda: gate.requests)
     telemetry.watch("held_bytes", "Of bodies that are being received or answered.", lambda: gate.held_bytes)

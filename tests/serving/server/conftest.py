@@ -14,12 +14,11 @@ from tests.serving.server.client import Server, running
 BODY_BYTES = 1_000_000
 SERVE = """
 import sys
-from pathlib import Path
 from harness.serving.server.limits import Limits
 from harness.serving.server.running import ServerSettings, serve_bundle
 
 limits = Limits(body_bytes={body_bytes}, body_seconds=2, head_seconds=2)
-settings = ServerSettings(Path({bundle!r}), port=0, allowed_hosts=("images.example",), limits=limits)
+settings = ServerSettings({bundle!r}, port=0, allowed_hosts=("images.example",), limits=limits)
 serve_bundle(settings, lambda url: print(url, flush=True), lambda text: print(text, file=sys.stderr))
 """
 

@@ -97,7 +97,7 @@ def test_a_tampered_bundle_is_not_served(sealed: Path, capsys: pytest.CaptureFix
 def test_there_is_no_bundle(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = said(capsys, "nowhere", "--port", "0")
     assert code == 1
-    assert "There is no bundle at nowhere" in text
+    assert "neither a bundle at nowhere nor a study" in text
 
 
 def test_the_port_is_taken(sealed: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""Models in MLflow's registry: registered, compared with the champion, made champion, taken back."""
