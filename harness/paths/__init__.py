@@ -29,7 +29,7 @@ from harness.paths.places import (
     tracking_uri,
     unpacked_bundle,
 )
-from harness.paths.room import give_up, is_full, when_there_is_room
+from harness.paths.room import give_up, is_full, lack_of_room, when_there_is_room
 from harness.paths.sqlite import (
     is_sqlite,
     sqlite_file,
@@ -53,6 +53,7 @@ __all__ = [
     "home",
     "is_full",
     "is_sqlite",
+    "lack_of_room",
     "make_folder",
     "optuna_storage",
     "sha256_of",
