@@ -223,7 +223,6 @@ def assert_ends_with(study: str, trials: int) -> None:
     assert status["complete"]
     assert sum(status["states"].values()) == trials
     assert statuses() == {"FINISHED": trials + 1}
-    harness("verify", study)
 
 
 def test_a_resumed_study_keeps_its_limits_until_it_is_told_otherwise() -> None:
