@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import ServingError
-from harness.paths import write_file
+from harness.paths import lack_of_room, write_file
 from harness.serving.embedding import Embeddings
 
 LINKS = 32
@@ -94,7 +94,7 @@ def graph_of(file: Path, images: int, read: Callable[[], Embeddings], seen: Call
     try:
         write_file(file, lambda temporary: faiss.write_index(graph, str(temporary)))
     except (RuntimeError, OSError) as error:  # faiss raises the first
-        reason = str(error).rsplit(": ", 1)[-1]
+        reason = lack_of_room(error) or str(error).rsplit(": ", 1)[-1]
         raise ServingError(
             f"The index of the images cannot be written to {file.parent} ({reason}). Make room there, or set "
             "HARNESS_CACHE to another place."

@@ -309,34 +309,31 @@ def test_under_an_export_there_is_no_half_bundle_and_a_repeat_makes_it() -> None
     command = ["export", "s", "--out", str(target), "--formats", "saved_model", "--zip"]
     with small_disk("tmpfs", target.parent) as disk:
         assert isinstance(disk, Tmpfs)
-        harness(*command, prefix=disk.prefix)
-        size = sum(
-            file.stat().st_size for file in disk.inside.joinpath("bundle").rglob("*") if file.is_file()
-        )
-        whole = (disk.inside / "bundle.zip").read_bytes()
-        again = [*command, "--replace"]
-        for room in (
-            0,
-            size // 2,
-            size + len(whole) // 2,
-        ):  # for no file, a part of the bundle, and the bundle
-            disk.fill(leave=room)
-            done = harness(*again, code=1, prefix=disk.prefix)
-            assert done.stderr.count("Error: ") == 1
-            assert "There is no room for the bundle" in done.stderr
-            assert "Make room, and the same command exports it." in done.stderr
-            assert sorted(file.name for file in disk.inside.iterdir()) == ["bundle", "bundle.zip", "filler"]
-            assert verify_bundle(disk.inside / "bundle") == [], "what was there before is as it was"
-            assert (disk.inside / "bundle.zip").read_bytes() == whole
-            disk.make_room()
-        shutil.rmtree(disk.inside / "bundle")
-        (disk.inside / "bundle.zip").unlink()
+        bundle, archive = disk.inside / "bundle", disk.inside / "bundle.zip"
         disk.fill()
-        harness(*command, code=1, prefix=disk.prefix)
+        _no_room_for_a_bundle(command, disk)
         assert [file.name for file in disk.inside.iterdir()] == ["filler"]
         disk.make_room()
         harness(*command, prefix=disk.prefix)
-        assert verify_bundle(disk.inside / "bundle") == []
+        size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file())
+        whole = archive.read_bytes()
+        for room in (
+            size // 2,
+            size + len(whole) // 2,
+        ):  # for a part of a bundle, and for one without archive
+            disk.fill(leave=room)
+            _no_room_for_a_bundle([*command, "--replace"], disk)
+            assert sorted(file.name for file in disk.inside.iterdir()) == ["bundle", "bundle.zip", "filler"]
+            assert verify_bundle(bundle) == [], "what was there before is as it was"
+            assert archive.read_bytes() == whole
+            disk.make_room()
+
+
+def _no_room_for_a_bundle(command: list[str], disk: Tmpfs) -> None:
+    done = harness(*command, code=1, prefix=disk.prefix)
+    assert done.stderr.count("Error: ") == 1
+    assert "There is no room for the bundle" in done.stderr
+    assert "Make room, and the same command exports it." in done.stderr
 
 
 def test_a_folder_that_cannot_be_made_for_want_of_room_is_waited_for(
