@@ -20,10 +20,17 @@ def is_full(error: OSError) -> bool:
 def lack_of_room(error: BaseException) -> str | None:
     """The system's words for it, if an error of whatever library tells that there is no room; else None.
 
-    TensorFlow, HDF5 and processes of their own pass on what the system has said in errors of their own.
+    TensorFlow, HDF5 and processes of their own pass on what the system has said in errors of their own, or
+    raise others while they clean up.
     """
-    said = str(error)
-    return next((words for words in map(os.strerror, FULL) if words in said), None)
+    cause: BaseException | None = error
+    while cause is not None:
+        said = str(cause)
+        for words in map(os.strerror, FULL):
+            if words in said:
+                return words
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def when_there_is_room(action: Callable[[], T], wait: Callable[[OSError], object]) -> T:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import ServingError
-from harness.paths import embeddings_file, make_folder, write_file
+from harness.paths import embeddings_file, graph_beside, make_folder, write_file
 from harness.serving.embedding import Embedder, Embeddings, embedded
 from harness.serving.inputs import Input
 from harness.serving.nearest import compared, followed, graph_of, graphs_are_kept
@@ -88,7 +88,7 @@ def index_of(embedder: Embedder, inputs: Sequence[Input], seen: Callable[[int], 
         make_folder(target.parent)
         written = reasons
         write_file(target, lambda file: _write(file, found, written))
-        _graph_beside(target).unlink(missing_ok=True)
+        graph_beside(target).unlink(missing_ok=True)
     else:
         seen(len(usable))
     errors += [(path, reason) for path, reason in zip(usable, reasons, strict=True) if reason]
@@ -123,7 +123,7 @@ def neighbours(
     images = len(index.files)
     most = min(number + 1, images)
     if images > large and graphs_are_kept():
-        graph = graph_of(_graph_beside(index.features), images, lambda: index.embeddings, seen)
+        graph = graph_of(graph_beside(index.features), images, lambda: index.embeddings, seen)
         places, similarities = followed(graph, query, most)
     else:
         places, similarities = compared(index.embeddings, query, most)
@@ -160,11 +160,6 @@ def _kept(path: Path, files: int) -> list[str] | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return reasons if len(reasons) == files else None
-
-
-def _graph_beside(features: Path) -> Path:
-    """The file that keeps the graph of some features, if one was made."""
-    return features.with_suffix(".faiss")
 
 
 def _same(one: Path, other: Path) -> bool:
