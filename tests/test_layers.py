@@ -64,12 +64,12 @@ ALLOWED: dict[str, set[str]] = {
         "study", "sweeping",
     },
     "ensembling": {
-        "analysis", "clock", "engine", "errors", "metrics", "paths", "predictions", "records", "seeds",
-        "study", "sweeping", "tracking",
+        "analysis", "clock", "errors", "metrics", "paths", "predictions", "records", "seeds", "study",
+        "sweeping",
     },
     "confirmation": {
-        "analysis", "clock", "comparison", "data", "deploy", "engine", "errors", "experiment", "metrics",
-        "paths", "records", "seeds", "study", "sweeping", "tracking",
+        "analysis", "clock", "comparison", "data", "deploy", "errors", "experiment", "metrics", "paths",
+        "records", "seeds", "study", "sweeping",
     },
     "serving": {
         "analysis", "confirmation", "data", "deploy", "errors", "machine", "messages", "paths", "study",

@@ -65,7 +65,8 @@ def _luck(noise: Noise) -> str:
         left_out = f"{noise.complete - compared:,} of {noise.complete:,} {every}"
         source += f"; {left_out}, without predictions or far behind, are not counted"
     if noise.pruned:
-        source += f"; the luck in not being pruned, as {noise.pruned} trials were, is not counted"
+        were = "1 trial was" if noise.pruned == 1 else f"{noise.pruned:,} trials were"
+        source += f"; the luck in not being pruned, as {were}, is not counted"
     return f"best of {compared}, {much} of it luck ({source})"
 
 

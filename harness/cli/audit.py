@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.files import check_folder_of, writing
 from harness.cli.options import JsonOption, OutOption, SetOption
 
 
@@ -45,22 +46,17 @@ def audit(
     from harness.audit.page import write_page
     from harness.cli.display import open_display
     from harness.cli.tables import print_audit, print_json
-    from harness.errors import HarnessError, UsageError
     from harness.proposal.chosen import dataset_of
     from harness.proposal.decision import experiment_name
 
-    if out is not None and not out.parent.is_dir():
-        raise UsageError(f"The folder {out.parent} does not exist. Choose another --out.")
+    if out is not None:
+        check_folder_of(out)
     config, seed = dataset_of(source, set_ or [])
     with open_display() as display:
         found = look(config, seed, suspects=suspects, progress=display.progress, tell=display.note)
     target = out or Path(f"{experiment_name(found.facts.name)}-audit.html")
-    try:
+    with writing(target):
         write_page(found, target)
-    except OSError as error:
-        raise HarnessError(
-            f"{target} cannot be written ({error.strerror}). Choose another place with --out."
-        ) from error
     if json_:
         print_json(described(found) | {"page": str(target)})
     else:

@@ -21,9 +21,10 @@ def explain(
     json_: JsonOption = False,
 ) -> None:
     """Show where in an image the model found its class (Grad-CAM), as a picture beside the image."""
+    from harness.cli.files import check_folder_of, content_of, reading, writing
     from harness.cli.tables import print_json
     from harness.data.sentences import as_text
-    from harness.errors import DataError, HarnessError, UsageError
+    from harness.errors import UsageError
     from harness.paths import write_file
     from harness.serving.explain import explain as find
     from harness.serving.explain import picture_of
@@ -31,29 +32,19 @@ def explain(
     from harness.serving.predictor import predictor_of
 
     target = out or Path(f"{image.stem}-explained.png")
-    if not target.parent.is_dir():
-        raise UsageError(f"The folder {target.parent} does not exist. Choose another --out.")
+    check_folder_of(target)
     if target.suffix.lower() != ".png":
         raise UsageError(f"The picture is a PNG; let the name of --out end in .png, unlike {target}.")
     source = model_at(model)
-    try:
-        content = image.read_bytes()
-    except OSError as error:
-        raise DataError(f"The image {image} cannot be read: {error.strerror}.") from error
+    content = content_of(image)
     loaded = predictor_of(source)
-    try:
+    with reading(image):
         found = find(loaded, content, class_)
         picture = picture_of(loaded, content, found.heat)
-    except DataError as error:
-        raise DataError(f"{image}: {error}") from error
     from PIL import Image
 
-    try:
+    with writing(target):
         write_file(target, lambda temporary: Image.fromarray(picture).save(temporary, "PNG"))
-    except OSError as error:
-        raise HarnessError(
-            f"{target} cannot be written ({error.strerror}). Choose another place with --out."
-        ) from error
     if json_:
         print_json(
             {

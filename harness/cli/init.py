@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import printable
+from harness.cli.files import check_folder_of, writing
 from harness.cli.options import JsonOption, OutOption, SetOption, TimeoutOption, seconds_of
 
 
@@ -32,7 +33,7 @@ def init(
     What --set dataset.KEY=VALUE and --timeout give is taken into account, and written down.
     """
     from harness.cli.tables import print_json
-    from harness.errors import HarnessError, UsageError
+    from harness.errors import UsageError
     from harness.experiment.load import load_text
     from harness.paths import write_text
     from harness.proposal.chosen import DATA, proposal_for
@@ -48,17 +49,12 @@ def init(
     target = out or Path(f"{proposal.name}.yaml")
     if os.path.lexists(target) and not force:
         raise UsageError(f"{target} is there already. Choose another --out, or give --force to overwrite it.")
-    if not target.parent.is_dir():
-        raise UsageError(f"The folder {target.parent} does not exist. Choose another --out.")
+    check_folder_of(target)
     named = quoted(str(target))
     text = as_yaml(proposal, [f"harness plan {named}", f"harness sweep {named}"])
     load_text(text, target)
-    try:
+    with writing(target):
         write_text(target, text)
-    except OSError as error:
-        raise HarnessError(
-            f"{target} cannot be written ({error.strerror}). Choose another place with --out."
-        ) from error
     if json_:
         print_json({"file": str(target)} | described(proposal))
         return

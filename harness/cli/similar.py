@@ -27,58 +27,64 @@ def similar(
     """
     from harness.cli import printable
     from harness.cli.display.rate import RateDisplay
+    from harness.cli.files import check_folder_of, content_of, reading, writing
     from harness.cli.tables import print_json, print_neighbours
     from harness.data.sentences import as_text
-    from harness.errors import DataError, HarnessError, UsageError
+    from harness.errors import UsageError
+    from harness.serving.embedding import Embedder
     from harness.serving.inputs import inputs_of
     from harness.serving.opening import model_at
     from harness.serving.predictor import predictor_of
-    from harness.serving.similar import LARGE, Embedder, index_of, neighbours
+    from harness.serving.similar import LARGE, index_of, neighbours
     from harness.serving.similar_page import write_page
 
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}. Name one with --in.")
     target = out or Path(f"{query.stem}-similar.html")
-    if not target.parent.is_dir():
-        raise UsageError(f"The folder {target.parent} does not exist. Choose another --out.")
+    check_folder_of(target)
     source = model_at(model)
-    try:
-        content = query.read_bytes()
-    except OSError as error:
-        raise DataError(f"The image {query} cannot be read: {error.strerror}.") from error
+    content = content_of(query)
     loaded = predictor_of(source)
-    try:
+    with reading(query):
         pixels = loaded.prepare(content)
-    except DataError as error:
-        raise DataError(f"{query}: {error}") from error
     embedder = Embedder(loaded)
     inputs = list(
         inputs_of([str(folder)], (), (), lambda note: typer.echo(printable(note), err=True), videos=False)
     )
-    if len(inputs) > LARGE:
-        typer.echo(f"{len(inputs):,} images are many: each is compared, so a search takes seconds.", err=True)
-    with RateDisplay(len(inputs), bar=True) as display:
-        index = index_of(embedder, inputs, display.images)
+    with RateDisplay(len(inputs), bar=True, doing="reading") as display:
+        index = index_of(embedder, inputs, display.images_of_files)
         for file, reason in index.errors:
             display.note(f"warning: {file}: {reason}")
-    found = neighbours(index, embedder(pixels[None])[0], top, leave_out=query)
-    try:
-        write_page(target, source, query, str(folder), len(index.files), found)
-    except OSError as error:
-        raise HarnessError(
-            f"{target} cannot be written ({error.strerror}). Choose another place with --out."
-        ) from error
+    if len(index.files) > LARGE:
+        typer.echo(f"{len(index.files):,} images are many: {_how_many_are_searched()}", err=True)
+    with RateDisplay(len(index.files), bar=len(index.files) > LARGE, doing="indexing") as display:
+        likest = neighbours(
+            index, embedder(pixels[None])[0], top, leave_out=query, seen=display.images_of_files
+        )
+    with writing(target):
+        write_page(target, source, query, str(folder), len(index.files), likest)
     if json_:
         print_json(
             {
                 "query": as_text(str(query)),
                 "images": len(index.files),
-                "found": [{"file": as_text(str(one.file)), "similarity": one.similarity} for one in found],
+                "found": [{"file": as_text(str(one.file)), "similarity": one.similarity} for one in likest],
                 "errors": [{"file": as_text(str(file)), "error": reason} for file, reason in index.errors],
                 "page": as_text(str(target)),
             }
         )
     else:
-        print_neighbours(found, target)
+        print_neighbours(likest, target)
     if index.errors:
         raise typer.Exit(1)
+
+
+def _how_many_are_searched() -> str:
+    from harness.serving.nearest import graphs_are_kept
+
+    if graphs_are_kept():
+        return "a graph of them is made once, which takes minutes, and kept for every later search."
+    return (
+        "each is compared, so that a search takes seconds. With faiss a graph of them is kept, which makes "
+        "it faster: pip install 'harness[similar]'"
+    )

@@ -17,6 +17,7 @@ get its name.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ from harness.deploy.temperature import TemperatureScaling, about_scaling, scaled
 from harness.deploy.trained import TrainedModel, check_file
 from harness.deploy.trying_files import files_parity
 from harness.errors import ExportError
-from harness.paths import fill_folder, sync_folder, temporary_beside
+from harness.paths import fill_folder, lack_of_room, sync_folder, temporary_beside
 from harness.paths.bundle import (
     EXPECTED_OUTPUT,
     KERAS_MODEL,
@@ -166,6 +167,8 @@ def _exported(source: TrainedModel, order: _Order) -> Bundle:
                 try:
                     artefacts.append(_tried(one, model, folder, yardstick))
                 except ExportError as error:
+                    if lack_of_room(error):  # then the format is not to blame
+                        raise
                     others = ",".join(other for other in choice.formats if other != name)
                     way_on = f" To export without it: --formats {others}" if others and name != ALWAYS else ""
                     raise ExportError(f"{error}{way_on}") from error
@@ -178,10 +181,19 @@ def _exported(source: TrainedModel, order: _Order) -> Bundle:
                 order.progress(f"packing {packed.name}")
                 write_archive(fresh, packed)
             _put_in_place(fresh, target)
-        except OSError as error:
-            raise ExportError(
-                f"The bundle could not be written to {target}: {error.strerror or error}."
-            ) from error
+        except Exception as error:
+            reason = lack_of_room(error)
+            if reason is not None:
+                raise ExportError(
+                    f"There is no room for the bundle beside {target}, or for what is only needed while it "
+                    f"is made, in {tempfile.gettempdir()}: {reason}. Nothing was exported, and nothing is "
+                    "left of it. Make room, and the same command exports it."
+                ) from error
+            if isinstance(error, OSError):
+                raise ExportError(
+                    f"The bundle could not be written to {target}: {error.strerror or error}."
+                ) from error
+            raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return Bundle(

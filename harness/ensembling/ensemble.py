@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,25 +15,15 @@ from typing import Any
 import numpy as np
 
 from harness.clock import now_ms
-from harness.engine import make_engine
-from harness.engine.kind import EngineSettings
 from harness.ensembling.gain import Choose, gain_of
 from harness.ensembling.library import Library, library_of
 from harness.ensembling.selection import Picks, averaged, best_in_equal_parts, forward_selection
 from harness.errors import EngineError, StudyError
-from harness.paths import StudyPaths, sha256_of, when_there_is_room
+from harness.paths import StudyPaths, sha256_of
 from harness.records import EnsembleKind, EnsembleSaved, Evaluation, Member, Question
 from harness.study.cleanup import remove_unrecorded_ensembles
-from harness.study.event_log import EventLog
-from harness.study.lock import study_lock
-from harness.study.state import StudyState, fold
-from harness.sweeping.plan import Stop
-from harness.sweeping.waiting import wait_for_room
-from harness.sweeping.workers import Workers
-from harness.tracking.cursor import rebuild_runs
-from harness.tracking.notes import told_once
-from harness.tracking.running import close_trackers, start_trackers
-from harness.tracking.tracker import TrackedStudy
+from harness.study.state import StudyState
+from harness.sweeping.locked_study import LockedStudy, locked_study
 
 MEMBERS = 5
 """Trials that an ensemble is made of at most, unless more are asked for."""
@@ -76,28 +65,15 @@ def make_ensemble(
         EngineError: no worker has answered.
         OSError: the log cannot be written.
     """
-    with ExitStack() as stack:
-        stack.enter_context(study_lock(paths))
-        log = stack.enter_context(closing(EventLog(paths.log)))
-        if log.repairs:
-            rebuild_runs(paths)
-        for sentence in log.repairs:
-            note(sentence)
-        state = fold(log.records)
-        if not state.has_begun:
-            raise StudyError("The study never began: its event log is empty.")
+    with locked_study(paths, note) as study:
+        state = study.state
         library = library_of(paths.folder, state)
         chosen = _chosen(library, state, members, top)
         found, is_new = _known(paths, state, chosen), False
         if found is None:
-            found, is_new = _written(paths, state, chosen), True
-            wait = wait_for_room(note, Stop())
-            record = when_there_is_room(partial(log.append, found, durable=True), wait)
-            state.apply(record)
-            log.records.append(record)
-        study = TrackedStudy(paths, state.experiment.name, note=told_once(note))
-        behind = close_trackers(start_trackers(study, log), lambda: False)
-        return Made(found, state, is_new, behind)
+            found, is_new = _written(study, chosen), True
+            study.write(found)
+        return Made(found, state, is_new, study.track())
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,23 +131,25 @@ def _known(paths: StudyPaths, state: StudyState, chosen: _Chosen) -> EnsembleSav
     return latest if file.is_file() and sha256_of(file) == latest.sha256 else None
 
 
-def _written(paths: StudyPaths, state: StudyState, chosen: _Chosen) -> EnsembleSaved:
+def _written(study: LockedStudy, chosen: _Chosen) -> EnsembleSaved:
     """Let a worker write the model; the event that tells of it."""
-    library, number = chosen.library, len(state.ensembles)
+    paths, state, library = study.paths, study.state, chosen.library
+    number = len(state.ensembles)
     gain = gain_of(library, chosen.picks, chosen.choose, state.started.seed)
     remove_unrecorded_ensembles(paths, state)
-    search = state.experiment.search
-    settings = EngineSettings(paths, 1, search.worker_memory, search.data_memory)
-    with closing(make_engine(settings)) as engine:
-        engine.start()
-        answer = Workers(engine, None).ask(_question(paths, state, number, chosen.members), ANSWER_SECONDS)
+    with study.worker() as workers:
+        answer = workers.ask(_question(paths, state, number, chosen.members), ANSWER_SECONDS)
     if answer is None:
         raise EngineError(
             f"The worker that was to average the models is gone; {paths.workers} may tell why. Nothing was "
             "written down; the same command tries again."
         )
     if answer.error is not None:
-        raise EngineError(f"The models could not be averaged. {answer.error}")
+        remove_unrecorded_ensembles(paths, state)
+        raise EngineError(
+            f"The models could not be averaged. {answer.error.rstrip('.')}. Nothing was written down; mend "
+            "that, and the same command tries again."
+        )
     said: dict[str, Any] = json.loads(answer.said)
     return EnsembleSaved(
         number=number,

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import StudyError
-from harness.library.progress import LOGGER
-from harness.library.trackers import warn_of_trackers
+from harness.library.models import exported, tested
 from harness.paths import StudyPaths
 from harness.records import EnsembleSaved, Evaluation, Gain
 from harness.study.opening import open_study
@@ -78,11 +76,10 @@ class EnsembleResult:
             replace: replace what is there.
             archive: write the bundle as a `.zip` file beside the folder, too.
         """
-        from harness.deploy.export import export_model
         from harness.deploy.trained import ensemble_bundle_folder
 
-        target = ensemble_bundle_folder(self._paths, self._ensemble) if folder is None else Path(folder)
-        return export_model(self._model(), target, formats=formats, replace=replace, archive=archive)
+        usual = ensemble_bundle_folder(self._paths, self._ensemble)
+        return exported(self._model(), folder, usual, formats=formats, replace=replace, archive=archive)
 
     def test(self) -> Evaluation:
         """Open the sealed test set for this ensemble, once: see `TrialResult.test`.
@@ -90,16 +87,12 @@ class EnsembleResult:
         Raises:
             HarnessError: as there; or another ensemble was made since, which is the study's now.
         """
-        from harness.confirmation.opening import open_test_set
-
         if open_study(self._paths.folder.name)[1].ensembles[-1].number != self.number:
             raise StudyError(
                 f"Ensemble {self.number} of {self._paths.folder.name} is not the latest one any more. Open "
                 "the study again."
             )
-        opened = open_test_set(self._paths, ensemble=True, note=LOGGER.info)
-        warn_of_trackers(opened.behind, self._paths)
-        return opened.evaluation
+        return tested(self._paths)
 
     def __repr__(self) -> str:
         trials = ", ".join(map(str, self.members))

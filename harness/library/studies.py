@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import HarnessError
 from harness.library.ensembles import EnsembleResult
+from harness.library.models import exported, tested
 from harness.library.progress import LOGGER
 from harness.library.trackers import warn_of_trackers
 from harness.paths import StudyPaths
@@ -119,19 +119,17 @@ class TrialResult:
                 temperature can be fitted, or an exported model does not predict what the trained one did.
                 Nothing is left behind.
         """
-        from harness.deploy.export import export_model
         from harness.deploy.temperature import fitted_scaling
         from harness.deploy.trained import bundle_folder
 
-        target = bundle_folder(self._paths, self._trial) if folder is None else Path(folder)
-        scaling = fitted_scaling(self._paths, self._trial) if temperature_scaling else None
-        return export_model(
+        return exported(
             self._model(),
-            target,
+            folder,
+            bundle_folder(self._paths, self._trial),
             formats=formats,
             replace=replace,
             archive=archive,
-            temperature=scaling,
+            temperature=fitted_scaling(self._paths, self._trial) if temperature_scaling else None,
         )
 
     def reproduce(self, *, tolerance: float = 1e-3) -> Reproduction:
@@ -173,11 +171,7 @@ class TrialResult:
             HarnessError: the trial is not complete, the study is running, its data set is gone or has no
                 test images, or no worker has answered.
         """
-        from harness.confirmation.opening import open_test_set
-
-        opened = open_test_set(self._paths, self.number, note=LOGGER.info)
-        warn_of_trackers(opened.behind, self._paths)
-        return opened.evaluation
+        return tested(self._paths, self.number)
 
     def __repr__(self) -> str:
         score = "" if self.score is None else f", {self.score:.4f}"

@@ -23,6 +23,7 @@ from harness.paths.places import (
     calibration_file,
     downloaded_model,
     embeddings_file,
+    graph_beside,
     holds_studies,
     home,
     optuna_storage,
@@ -30,7 +31,7 @@ from harness.paths.places import (
     tracking_uri,
     unpacked_bundle,
 )
-from harness.paths.room import give_up, is_full, when_there_is_room
+from harness.paths.room import give_up, is_full, lack_of_room, when_there_is_room
 from harness.paths.sqlite import (
     is_sqlite,
     sqlite_file,
@@ -51,10 +52,12 @@ __all__ = [
     "embeddings_file",
     "fill_folder",
     "give_up",
+    "graph_beside",
     "holds_studies",
     "home",
     "is_full",
     "is_sqlite",
+    "lack_of_room",
     "make_folder",
     "optuna_storage",
     "sha256_of",

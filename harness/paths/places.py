@@ -35,6 +35,11 @@ def embeddings_file(digest: str) -> Path:
     return cache() / "embeddings" / f"{digest}.npz"
 
 
+def graph_beside(embeddings: Path) -> Path:
+    """The graph of embeddings that is kept beside their file."""
+    return embeddings.with_suffix(".faiss")
+
+
 def unpacked_bundle(sha256: str) -> Path:
     """What the archive of a bundle with this SHA-256 was unpacked to."""
     return cache() / "bundles" / sha256

@@ -11,19 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from harness.errors import DataError, ServingError
-from harness.paths import embeddings_file, make_folder, write_file
-from harness.serving.classify import batch_size
+from harness.errors import ServingError
+from harness.paths import embeddings_file, graph_beside, make_folder, write_file
+from harness.serving.embedding import Embedder, Embeddings, embedded
 from harness.serving.inputs import Input
-from harness.serving.layers import embedding_tensor
-from harness.serving.predictor import Images, Predictor
+from harness.serving.nearest import compared, followed, graph_of, graphs_are_kept
+from harness.serving.predictor import Predictor
 
 LARGE = 100_000
-"""Images beyond which every search takes seconds, since each one is compared."""
-
-Embeddings = npt.NDArray[np.float32]
+"""Images beyond which a graph is made of them, if faiss is installed; else every search takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +28,28 @@ class Index:
     """The features of images."""
 
     files: tuple[Path, ...]
-    embeddings: Embeddings
-    """float32 (N, E), of length 1 each."""
+    features: Path
+    """The file in the cache that keeps them."""
     errors: tuple[tuple[Path, str], ...]
     """Files that could not be read, and why."""
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """float32 (N, E), of length 1 each, in the order of the files.
+
+        Raises:
+            ServingError: what is kept of them is damaged, and is removed.
+        """
+        try:
+            with np.load(self.features, allow_pickle=False) as stored:
+                found: Embeddings = stored["embeddings"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            self.features.unlink(missing_ok=True)
+            raise ServingError(
+                f"The features that were kept in {self.features} are damaged, and were removed. Type the "
+                "command again, which computes them anew."
+            ) from error
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +59,6 @@ class Neighbour:
     file: Path
     similarity: float
     """The cosine of the angle between the features, at most 1."""
-
-
-class Embedder:
-    """From pixels to features."""
-
-    def __init__(self, model: Predictor) -> None:
-        """`model`: whose network is used; raises ServingError if it has no features."""
-        import keras
-
-        self.model = model
-        self._network = keras.Model(model.network.input, embedding_tensor(model.network))
-
-    def __call__(self, images: Images) -> Embeddings:
-        """Features float32 (N, E), of length 1 each, of pixels uint8 (N, H, W, C)."""
-        found = self._network(images.astype(np.float32), training=False).numpy().astype(np.float32)
-        lengths = np.linalg.norm(found, axis=1, keepdims=True)
-        unit: Embeddings = found / np.maximum(lengths, np.finfo(np.float32).tiny)
-        return unit
 
 
 def index_of(embedder: Embedder, inputs: Sequence[Input], seen: Callable[[int], object]) -> Index:
@@ -85,23 +82,30 @@ def index_of(embedder: Embedder, inputs: Sequence[Input], seen: Callable[[int], 
         except OSError as error:
             errors.append((path, f"The file cannot be read: {error.strerror or error}."))
     target = embeddings_file(state.hexdigest())
-    kept = _kept(target, len(usable))
-    if kept is None:
-        found, reasons = _embedded(embedder, usable, seen)
+    reasons = _kept(target, len(usable))
+    if reasons is None:
+        found, reasons = embedded(embedder, usable, seen)
         make_folder(target.parent)
-        write_file(target, lambda file: _write(file, found, reasons))
+        written = reasons
+        write_file(target, lambda file: _write(file, found, written))
+        graph_beside(target).unlink(missing_ok=True)
     else:
-        found, reasons = kept
         seen(len(usable))
     errors += [(path, reason) for path, reason in zip(usable, reasons, strict=True) if reason]
     files = tuple(path for path, reason in zip(usable, reasons, strict=True) if not reason)
     if not files:
         raise ServingError(f"There is no image to compare with: {errors[0][0]}: {errors[0][1]}")
-    return Index(files, found, tuple(errors))
+    return Index(files, target, tuple(errors))
 
 
 def neighbours(
-    index: Index, query: Embeddings, number: int, leave_out: Path | None = None
+    index: Index,
+    query: Embeddings,
+    number: int,
+    leave_out: Path | None = None,
+    *,
+    large: int = LARGE,
+    seen: Callable[[int], object] = lambda _: None,
 ) -> list[Neighbour]:
     """The images most like a query, the likest first.
 
@@ -110,40 +114,25 @@ def neighbours(
         query: features of length 1, float32 (E,).
         number: how many are wanted; no more than there are.
         leave_out: the query's own file, which is not compared with itself.
-    """
-    from sklearn.neighbors import NearestNeighbors
+        large: more images than that are searched by a graph of them, if faiss is installed.
+        seen: told, again and again, how many more images were added to a graph that has to be made.
 
-    most = min(number + 1, len(index.files))
-    search = NearestNeighbors(n_neighbors=most, metric="cosine").fit(index.embeddings)
-    distances, places = search.kneighbors(query[None])
+    Raises:
+        ServingError: what is kept of the features is damaged, or the graph cannot be written.
+    """
+    images = len(index.files)
+    most = min(number + 1, images)
+    if images > large and graphs_are_kept():
+        graph = graph_of(graph_beside(index.features), images, lambda: index.embeddings, seen)
+        places, similarities = followed(graph, query, most)
+    else:
+        places, similarities = compared(index.embeddings, query, most)
     found = [
-        Neighbour(index.files[place], 1 - float(distance))
-        for distance, place in zip(distances[0], places[0], strict=True)
+        Neighbour(index.files[place], float(similarity))
+        for place, similarity in zip(places, similarities, strict=True)
         if leave_out is None or not _same(index.files[place], leave_out)
     ]
     return found[:number]
-
-
-def _embedded(
-    embedder: Embedder, files: Sequence[Path], seen: Callable[[int], object]
-) -> tuple[Embeddings, list[str]]:
-    """Features of the files that can be read, and for every file why it cannot be, empty if it can."""
-    size, reasons = batch_size(embedder.model.image_shape), []
-    parts: list[Embeddings] = []
-    for start in range(0, len(files), size):
-        pixels = []
-        for file in files[start : start + size]:
-            try:
-                pixels.append(embedder.model.prepare(file.read_bytes()))
-                reasons.append("")
-            except DataError as error:
-                reasons.append(str(error))
-            except OSError as error:
-                reasons.append(f"The file cannot be read: {error.strerror or error}.")
-        if pixels:
-            parts.append(embedder(np.stack(pixels)))
-        seen(len(files[start : start + size]))
-    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32), reasons
 
 
 def _settings(model: Predictor) -> str:
@@ -163,16 +152,14 @@ def _write(path: Path, embeddings: Embeddings, reasons: list[str]) -> None:
         np.savez(stream, embeddings=embeddings, reasons=np.str_(json.dumps(reasons)))
 
 
-def _kept(path: Path, files: int) -> tuple[Embeddings, list[str]] | None:
-    """What `_write` wrote for so many files; None if there is nothing, or it is damaged."""
+def _kept(path: Path, files: int) -> list[str] | None:
+    """The reasons that `_write` wrote for so many files; None if there is nothing, or it is damaged."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            embeddings, reasons = stored["embeddings"], json.loads(str(stored["reasons"]))
+            reasons: list[str] = json.loads(str(stored["reasons"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    if len(reasons) != files or len(embeddings) != reasons.count("") or embeddings.ndim != 2:
-        return None
-    return embeddings, reasons
+    return reasons if len(reasons) == files else None
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What a sweep does while a disk is full: say so, and wait until there is room."""
+"""What a sweep, or another command that adds to a study, does while a disk is full: say so, and wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TELL_AGAIN_SECONDS = 60.0
 
 
 def wait_for_room(
-    note: Callable[[str], None], stop: Stop, what: str = "the event log"
+    note: Callable[[str], None], stop: Stop, what: str = "the event log", who: str = "The sweep"
 ) -> Callable[[OSError], None]:
     """What to do when a write has failed because the disk is full.
 
@@ -23,6 +23,7 @@ def wait_for_room(
         note: told at once, and once a minute, what cannot be written.
         stop: ends the waiting.
         what: what cannot be written, in words.
+        who: who waits, in words that begin a sentence.
 
     Returns:
         A function that takes the error and returns when the write is to be tried again; it raises
@@ -39,7 +40,7 @@ def wait_for_room(
             ) from error
         if time.monotonic() - told > TELL_AGAIN_SECONDS:
             told = time.monotonic()
-            note(f"The sweep waits: {what} cannot be written ({error.strerror}). Make room and it goes on.")
+            note(f"{who} waits: {what} cannot be written ({error.strerror}). Make room and it goes on.")
         time.sleep(LOOK_SECONDS)
 
     return wait

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from harness.paths import StudyPaths
 from harness.records import EnsembleSaved
-from harness.tracking.mlflow_batches import Batches
 from harness.tracking.mlflow_content import dataset_input, ensemble_run_name, ensemble_tags
+from harness.tracking.mlflow_model_runs import ModelRuns
 from harness.tracking.mlflow_models import log_ensemble
 from harness.tracking.mlflow_runs import ensemble_key
-from harness.tracking.mlflow_session import Session
-from harness.tracking.mlflow_trial_runs import MOST_BYTES, TrialRuns
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 STEP = 0
 """Of the metrics of an ensemble, which was not trained."""
@@ -25,22 +18,11 @@ STEP = 0
 class Ensembles:
     """Writes what the event log says of ensembles whose runs nobody has deleted."""
 
-    def __init__(
-        self,
-        client: MlflowClient,
-        session: Session,
-        batches: Batches,
-        trials: TrialRuns,
-        paths: StudyPaths,
-        *,
-        restore_deleted: bool,
-    ) -> None:
-        self._client = client
-        self._session = session
-        self._batches = batches
-        self._trials = trials
-        self._paths = paths
-        self._restore_deleted = restore_deleted
+    def __init__(self, runs: ModelRuns) -> None:
+        self._runs = runs
+        self._client = runs.client
+        self._session = runs.session
+        self._batches = runs.batches
 
     def saved(self, seq: int, event: EnsembleSaved) -> None:
         """An ensemble was made: it has a finished run with all that is known of it."""
@@ -48,20 +30,15 @@ class Ensembles:
         if key in session.left_out:
             return
         if session.has(seq, key):
-            if not self._restore_deleted:
+            if not self._runs.restore_deleted:
                 if key not in session.runs:  # it was made once, and is not even in the bin any more
                     session.left_out.add(key)
                 return
-            if key in session.runs and self._trials.model_of(key) is not None:
+            if key in session.runs and self._runs.model_of(key) is not None:
                 return
             session.incomplete.add(key)
-        if key not in session.runs:
-            session.runs[key] = self._client.create_run(
-                session.experiment_id,
-                start_time=event.time,
-                run_name=ensemble_run_name(event),
-                tags=ensemble_tags(session.study, event, session.parent),
-            ).info.run_id
+        tags = ensemble_tags(session.study, event, session.parent)
+        self._runs.create_run(key, ensemble_run_name(event), tags, event.time)
         self._write(key, event)
 
     def _write(self, key: int, event: EnsembleSaved) -> None:
@@ -76,11 +53,9 @@ class Ensembles:
         )
         self._client.log_text(run, json.dumps(asdict(event.gain), indent=1), "gain.json")
         if key not in self._session.no_model:
-            log_ensemble(self._client, self._session, self._paths.folder, event)
-        predictions = self._paths.folder / event.predictions
-        if predictions.is_file() and predictions.stat().st_size <= MOST_BYTES:
-            self._client.log_artifact(run, str(predictions), "evaluation")
-        self._trials.evaluate(key, [event.evaluation], event.time, STEP)
-        self._batches.queue(run, {"score": event.score}, event.time, STEP, self._trials.model_of(key))
+            log_ensemble(self._client, self._session, self._runs.paths.folder, event)
+        self._runs.log_predictions(key, event.predictions)
+        self._runs.evaluate(key, [event.evaluation], event.time, STEP)
+        self._batches.queue(run, {"score": event.score}, event.time, STEP, self._runs.model_of(key))
         self._batches.flush()
         self._client.set_terminated(run, "FINISHED", event.time)

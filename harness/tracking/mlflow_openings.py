@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from harness.records import SegmentEnded, TestOpened
-from harness.tracking.mlflow_batches import Batches
+from harness.tracking.mlflow_model_runs import ModelRuns
 from harness.tracking.mlflow_runs import ensemble_key
-from harness.tracking.mlflow_session import Session
-from harness.tracking.mlflow_trial_runs import TrialRuns
 from harness.tracking.registered import OPENINGS
 
 KIND = "harness.test_opened"
@@ -19,10 +17,10 @@ CHAMPION = "harness.champion"
 class Openings:
     """Writes the test scores of trials, and how many of them there are."""
 
-    def __init__(self, session: Session, batches: Batches, trials: TrialRuns) -> None:
-        self._session = session
-        self._batches = batches
-        self._trials = trials
+    def __init__(self, runs: ModelRuns) -> None:
+        self._runs = runs
+        self._session = runs.session
+        self._batches = runs.batches
 
     def opened_by_training(self, event: SegmentEnded) -> None:
         """Count what `harness train` of earlier versions did; its runs show the test score already."""
@@ -35,7 +33,7 @@ class Openings:
         session.opened.add(key)
         if key not in session.left_out and not session.has(seq, key):
             if event.evaluation is not None:
-                self._trials.evaluate(key, [event.evaluation], event.time, event.epoch)
+                self._runs.evaluate(key, [event.evaluation], event.time, event.epoch)
             chosen = {CHAMPION: "true"} if event.how == "confirmed" else {}
             self._batches.send(session.runs[key], tags={KIND: event.how} | chosen)
         number = {OPENINGS: str(len(session.opened))}

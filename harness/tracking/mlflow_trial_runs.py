@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from harness.paths import StudyPaths
 from harness.records import (
     EpochEnded,
-    Evaluation,
     ModelMeasured,
     ModelSaved,
     SegmentStarted,
     TrialEnded,
     TrialStarted,
 )
-from harness.tracking.mlflow_batches import Batches
 from harness.tracking.mlflow_content import RUN_NAME, dataset_input, trial_run_name, trial_tags
-from harness.tracking.mlflow_models import existing_model, log_model
-from harness.tracking.mlflow_session import Session
-from harness.tracking.mlflow_tables import confusion_csv, per_class_csv
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-MOST_BYTES = 2**20
-"""Stored predictions that are copied to MLflow, too."""
+from harness.tracking.mlflow_model_runs import ModelRuns
+from harness.tracking.mlflow_models import log_model
 
 
 class TrialRuns:
     """Writes what the event log says of trials whose runs nobody has deleted."""
 
-    def __init__(
-        self,
-        client: MlflowClient,
-        session: Session,
-        batches: Batches,
-        paths: StudyPaths,
-        *,
-        restore_deleted: bool,
-    ) -> None:
-        self._client = client
-        self._session = session
-        self._batches = batches
-        self._paths = paths
-        self._restore_deleted = restore_deleted
+    def __init__(self, runs: ModelRuns) -> None:
+        self._runs = runs
+        self._client = runs.client
+        self._session = runs.session
+        self._batches = runs.batches
 
     def start(self, seq: int, event: TrialStarted) -> None:
         """A configuration was chosen: it has a run."""
@@ -54,17 +32,12 @@ class TrialRuns:
         if session.has(seq, number):
             if number in session.runs:
                 return
-            if not self._restore_deleted:  # it was made once, and is not even in the bin any more
+            if not self._runs.restore_deleted:  # it was made once, and is not even in the bin any more
                 session.left_out.add(number)
                 return
             session.incomplete.add(number)
-        if number not in session.runs:
-            session.runs[number] = self._client.create_run(
-                session.experiment_id,
-                start_time=event.time,
-                run_name=trial_run_name(number, event.params, None),
-                tags=trial_tags(session.study, event, session.parent),
-            ).info.run_id
+        tags = trial_tags(session.study, event, session.parent)
+        self._runs.create_run(number, trial_run_name(number, event.params, None), tags, event.time)
         run = session.runs[number]
         self._batches.send(run, params={name: str(value) for name, value in event.params.items()})
         self._client.log_inputs(run, [dataset_input(session.study.dataset)])
@@ -97,34 +70,11 @@ class TrialRuns:
         if event.trial in session.no_model:
             return
         if session.has(seq, event.trial):
-            if not self._restore_deleted or self.model_of(event.trial) is not None:
+            if not self._runs.restore_deleted or self._runs.model_of(event.trial) is not None:
                 return
             session.incomplete.add(event.trial)  # its metrics are linked to the model that is logged anew
-        log_model(self._client, session, self._paths.folder, event)
-        predictions = self._paths.folder / event.predictions
-        if event.predictions and predictions.is_file() and predictions.stat().st_size <= MOST_BYTES:
-            self._client.log_artifact(session.runs[event.trial], str(predictions), "evaluation")
-
-    def evaluate(self, trial: int, evaluations: Sequence[Evaluation], time: int, epoch: int) -> None:
-        """How the finished model classifies each split: metrics, which are the model's, and tables.
-
-        Args:
-            trial: whose model it is: a trial's, or by its key an ensemble's.
-            evaluations: one for each split.
-            time: milliseconds since 1970.
-            epoch: after which the model was saved.
-        """
-        run = self._session.runs[trial]
-        for evaluation in evaluations:
-            folder = f"evaluation/{evaluation.split}"
-            if evaluation.fold is None:
-                prefix = "test" if evaluation.split == "test" else "final_val"
-                named = {f"{prefix}_{name}": value for name, value in evaluation.metrics.items()}
-                self._batches.queue(run, named, time, epoch, self.model_of(trial))
-            else:  # its metrics are those of the fold's last epoch
-                folder += f"_fold_{evaluation.fold}"
-            self._client.log_text(run, per_class_csv(evaluation), f"{folder}_per_class.csv")
-            self._client.log_text(run, confusion_csv(evaluation), f"{folder}_confusion.csv")
+        log_model(self._client, session, self._runs.paths.folder, event)
+        self._runs.log_predictions(event.trial, event.predictions)
 
     def end(self, event: TrialEnded) -> None:
         """A trial has ended: its score, which is the model's, its state and the reason."""
@@ -136,7 +86,7 @@ class TrialRuns:
         if event.traceback:
             self._client.log_text(run, event.traceback, "failure/traceback.txt")
         if event.score is not None:
-            model_id = self.model_of(event.trial) if event.state == "complete" else None
+            model_id = self._runs.model_of(event.trial) if event.state == "complete" else None
             scores = {"score": event.score}
             if event.standard_error is not None:
                 scores["score_standard_error"] = event.standard_error
@@ -145,12 +95,3 @@ class TrialRuns:
                 tags[RUN_NAME] = trial_run_name(event.trial, params, event.score)
         self._batches.send(run, tags=tags)
         self._client.set_terminated(run, "FAILED" if event.state == "failed" else "FINISHED", event.time)
-
-    def model_of(self, trial: int) -> str | None:
-        """The id of a trial's model, or by its key of an ensemble's, if nobody has deleted it."""
-        session = self._session
-        if trial not in session.models and session.known:
-            found = existing_model(self._client, session, trial)
-            if found is not None:
-                session.models[trial] = found
-        return session.models.get(trial)

@@ -23,6 +23,7 @@ from harness.records import (
 )
 from harness.tracking.mlflow_batches import Batches
 from harness.tracking.mlflow_ensembles import Ensembles
+from harness.tracking.mlflow_model_runs import ModelRuns
 from harness.tracking.mlflow_openings import Openings
 from harness.tracking.mlflow_session import Session
 from harness.tracking.mlflow_study_run import StudyRun
@@ -43,11 +44,10 @@ class Writer:
         batches = Batches(client, session)
         self.flush = batches.flush
         self._study = StudyRun(client, session, batches, restore_deleted=restore_deleted)
-        self._trials = TrialRuns(client, session, batches, paths, restore_deleted=restore_deleted)
-        self._openings = Openings(session, batches, self._trials)
-        self._ensembles = Ensembles(
-            client, session, batches, self._trials, paths, restore_deleted=restore_deleted
-        )
+        self._runs = ModelRuns(client, session, batches, paths, restore_deleted)
+        self._trials = TrialRuns(self._runs)
+        self._openings = Openings(self._runs)
+        self._ensembles = Ensembles(self._runs)
 
     def write(self, record: LogRecord) -> None:
         """Write what one record says, unless MLflow has it already."""
@@ -84,4 +84,4 @@ class Writer:
             elif isinstance(event, ModelMeasured):
                 self._trials.measured(event)
             elif isinstance(event, SegmentEnded):
-                self._trials.evaluate(event.trial, event.evaluations, event.time, event.epoch)
+                self._runs.evaluate(event.trial, event.evaluations, event.time, event.epoch)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from harness.errors import HarnessError
+from harness.paths import lack_of_room
 from harness.records import Answer, Question
 
 QUESTIONS: dict[str, str] = {
@@ -35,4 +36,6 @@ def answer(question: Question) -> Answer:
     except HarnessError as error:
         return Answer(question=question.name, error=str(error))
     except Exception as error:  # noqa: BLE001 - the network may be the user's own
-        return Answer(question=question.name, error=f"{type(error).__name__}: {error}")
+        reason = lack_of_room(error)
+        said = f"{type(error).__name__}: {error}" if reason is None else f"The disk has no room: {reason}."
+        return Answer(question=question.name, error=said)

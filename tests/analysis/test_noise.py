@@ -96,6 +96,13 @@ def test_the_leaderboard_marks_them_and_says_how_many_images_would_do() -> None:
     assert "the luck in not being pruned, as 2 trials were, is not counted" in noise_sentences(found)[-1]
 
 
+def test_one_trial_that_was_pruned_is_told_as_one() -> None:
+    paths = write_study([*alike(3), drawn_predictions(WEAK, IMAGES, 9)], pruned=1)
+    assert (
+        "the luck in not being pruned, as 1 trial was, is not counted" in noise_sentences(judged(paths))[-1]
+    )
+
+
 def test_trials_without_predictions_of_their_own_are_not_counted() -> None:
     """One of an earlier version, one whose file is damaged, one of other images, one of another score."""
     others = drawn_predictions(STRONG, IMAGES, 7, labels_seed=1)

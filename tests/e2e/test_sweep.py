@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +24,22 @@ QUICK = [
     "--epochs", "3", "--set", "dataset.limit_train=300", "--set", "scheduler.min_epochs=1",
     "--set", "training.precision=float32",
 ]  # fmt: skip
+ENDLESS = """
+name: endless
+dataset: {source: digits}
+training: {epochs: 100000, precision: float32}
+scheduler: {kind: none}
+search: {sampler: random, workers: 1}
+space:
+  depth: 1
+  width: 8
+  dropout: {type: float, low: 0.0, high: 0.3}
+  optimizer: adam
+  learning_rate: 0.03
+  schedule: constant
+  batch_size: 16
+  patience: 1
+"""
 GUARDED = (
     "import sys\n"
     "from harness.cli import main\n"
@@ -33,7 +50,7 @@ GUARDED = (
 )
 
 
-def harness(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def harness(*arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [
             sys.executable,
@@ -46,7 +63,7 @@ def harness(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         timeout=400,
         check=False,
     )
-    assert done.returncode == code, done.stderr
+    assert code is None or done.returncode == code, done.stderr
     return done
 
 
@@ -159,17 +176,53 @@ def test_an_interrupted_sweep_says_how_to_go_on_and_ends_with_exactly_its_trials
     harness("verify", "cut")
 
 
-def test_a_time_limit_ends_a_sweep_that_can_be_resumed() -> None:
-    few = ["--workers", "1", *QUICK]
-    began = time.monotonic()
-    harness("sweep", "--trials", "1", "--study", "first", *few)
-    limit = math.ceil(2 * (time.monotonic() - began))  # so that it trains, however busy the machine
-    done = harness("sweep", "--trials", "500", "--timeout", str(limit), "--study", "timed", *few)
-    assert f"the time limit of {limit} s was reached" in done.stderr
-    status = json.loads(harness("status", "timed", "--json").stdout)
+def test_a_time_limit_reached_in_training_ends_a_sweep_that_can_be_resumed() -> None:
+    """In order nothing is refused for taking too long, so only the limit itself can end it."""
+    limit, begun = 8, 0
+    command = ["sweep", "--trials", "500", "--study", "timed", "--workers", "1", "--ordered", *QUICK]
+    while begun == 0:  # a busy machine may take all of a first limit to start
+        assert limit <= 512, "no limit was long enough to begin a trial"
+        done = harness(*command, "--timeout", str(limit), code=None)
+        assert f"the time limit of {limit} s was reached" in done.stderr
+        if done.returncode != 0:  # nor are trackers waited for by then
+            assert done.returncode == 4, done.stderr
+            assert "it is too slow. Finish it with: harness sync timed" in done.stderr
+            harness("sync", "timed")
+        assert f"harness resume timed --timeout {2 * limit}" in done.stderr
+        status = json.loads(harness("status", "timed", "--json").stdout)
+        assert not status["complete"]
+        assert "RUNNING" not in statuses()
+        begun, limit, command = sum(status["states"].values()), 2 * limit, ["resume", "timed"]
+    assert begun < 500
+    assert_ends_with("timed", begun + 1)
+
+
+def test_a_time_limit_into_which_nothing_more_fits_ends_a_sweep_that_can_be_resumed() -> None:
+    """Trials that stop early, of so many epochs that another one to its end fits into no such limit."""
+    Path("endless.yaml").write_text(ENDLESS, encoding="utf-8")
+    harness("sweep", "endless.yaml", "--trials", "1", "--study", "full")
+    limit = math.ceil(json.loads(harness("status", "full", "--json").stdout)["elapsed"]) + 600
+    done = harness("resume", "full", "--trials", "3", "--timeout", str(limit))
+    assert re.search(
+        r"nothing more can be trained to its end in the \d+ s that are left of the time limit", done.stderr
+    )
+    assert "was reached" not in done.stderr
+    assert f"harness resume full --timeout {2 * limit}" in done.stderr
+    status = json.loads(harness("status", "full", "--json").stdout)
     assert not status["complete"]
-    assert 0 < sum(status["states"].values()) < 500
-    assert "RUNNING" not in statuses()
+    assert status["states"] == {"complete": 1}
+    assert statuses() == {"FINISHED": 1, "KILLED": 1}
+    assert_ends_with("full", 3)
+
+
+def assert_ends_with(study: str, trials: int) -> None:
+    """Resumed without a time limit, the study ends with exactly so many trials."""
+    done = harness("resume", study, "--trials", str(trials), "--timeout", "none")
+    assert f"{study}: all {trials} trials have ended" in done.stderr
+    status = json.loads(harness("status", study, "--json").stdout)
+    assert status["complete"]
+    assert sum(status["states"].values()) == trials
+    assert statuses() == {"FINISHED": trials + 1}
 
 
 def test_a_resumed_study_keeps_its_limits_until_it_is_told_otherwise() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.deploy.checksums import verify_bundle
 from harness.paths import StudyPaths
 from tests.faults.support import LONG, Running, events, harness, proven, running, seen, tiny, until
 
@@ -46,12 +47,14 @@ class Tmpfs:
         """The folder as this process reaches it."""
         return Path(f"/proc/{self.keeper.pid}/root{self.folder}")
 
-    def fill(self, _: Running | None = None) -> None:
+    def fill(self, _: Running | None = None, *, leave: int = 0) -> None:
+        """Leave only so many bytes, in whole pages."""
         with (self.inside / "filler").open("ab", buffering=0) as filler:
             for size in (1 << 20, 4096, 1):
                 with suppress(OSError):
                     while True:
                         filler.write(b"x" * size)
+            filler.truncate(filler.tell() - leave)
 
     def make_room(self, _: Running | None = None) -> None:
         (self.inside / "filler").unlink()
@@ -247,6 +250,90 @@ def test_under_the_event_log_everything_waits_and_nothing_is_lost(way: str) -> N
     state = proven("s", 6)
     # No worker was taken for a hanging one.
     assert max(trial.attempts for trial in state.trials.values()) <= 2
+
+
+needs_mounts = pytest.mark.skipif(
+    WAYS[0] != "tmpfs",
+    reason="a user may not mount a file system here, and commands this short have no other",
+)
+
+
+@needs_mounts
+def test_under_an_ensemble_nothing_is_left_of_it_and_a_repeat_makes_it() -> None:
+    harness("sweep", tiny(), "--study", "s", "--trials", "3")
+    paths = StudyPaths.of("s")
+    before = paths.log.read_bytes()
+    command = ["ensemble", "s", "--top", "2"]
+    with small_disk("tmpfs", paths.folder / "ensembles") as disk:
+        assert isinstance(disk, Tmpfs)
+        for room in (0, 30_000):  # for no file, and for a part of the files
+            disk.fill(leave=room)
+            done = harness(*command, code=1, prefix=disk.prefix)
+            assert done.stderr.count("Error: ") == 1
+            assert "could not be averaged. The disk has no room: No space left on device." in done.stderr
+            assert "the same command tries again" in done.stderr
+            assert [file.name for file in disk.inside.rglob("*")] == ["filler"]
+            assert paths.log.read_bytes() == before
+            disk.make_room()
+        harness(*command, prefix=disk.prefix)
+        disk.keep()
+    assert [one.number for one in proven("s", 3).ensembles] == [0]
+
+
+@needs_mounts
+def test_under_the_log_an_ensemble_waits_to_be_written_down() -> None:
+    harness("sweep", tiny(), "--study", "s", "--trials", "3")
+    log = StudyPaths.of("s").log
+    with small_disk("tmpfs", Path.cwd() / "logs") as disk:
+        assert isinstance(disk, Tmpfs)
+        shutil.copy(log, disk.inside / "events.jsonl")
+        log.unlink()
+        log.symlink_to(disk.folder / "events.jsonl")
+        disk.fill()
+        before = log_of(disk)
+        with running("ensemble", "s", "--top", "2", prefix=disk.prefix) as made:
+            until(lambda: "The command waits: the event log cannot be written" in made.stderr, made)
+            assert log_of(disk) == before
+            disk.make_room()
+            assert made.wait() == 0, made.stderr
+        disk.keep()
+    log.unlink()
+    shutil.copy(Path("logs") / "events.jsonl", log)
+    assert len(proven("s", 3).ensembles) == 1
+
+
+@needs_mounts
+def test_under_an_export_there_is_no_half_bundle_and_a_repeat_makes_it() -> None:
+    harness("sweep", tiny(), "--study", "s", "--trials", "1")
+    target = Path.cwd() / "disk" / "bundle"
+    command = ["export", "s", "--out", str(target), "--formats", "saved_model", "--zip"]
+    with small_disk("tmpfs", target.parent) as disk:
+        assert isinstance(disk, Tmpfs)
+        bundle, archive = disk.inside / "bundle", disk.inside / "bundle.zip"
+        disk.fill()
+        _no_room_for_a_bundle(command, disk)
+        assert [file.name for file in disk.inside.iterdir()] == ["filler"]
+        disk.make_room()
+        harness(*command, prefix=disk.prefix)
+        size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file())
+        whole = archive.read_bytes()
+        for room in (
+            size // 2,
+            size + len(whole) // 2,
+        ):  # for a part of a bundle, and for one without archive
+            disk.fill(leave=room)
+            _no_room_for_a_bundle([*command, "--replace"], disk)
+            assert sorted(file.name for file in disk.inside.iterdir()) == ["bundle", "bundle.zip", "filler"]
+            assert verify_bundle(bundle) == [], "what was there before is as it was"
+            assert archive.read_bytes() == whole
+            disk.make_room()
+
+
+def _no_room_for_a_bundle(command: list[str], disk: Tmpfs) -> None:
+    done = harness(*command, code=1, prefix=disk.prefix)
+    assert done.stderr.count("Error: ") == 1
+    assert "There is no room for the bundle" in done.stderr
+    assert "Make room, and the same command exports it." in done.stderr
 
 
 def test_a_folder_that_cannot_be_made_for_want_of_room_is_waited_for(

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from harness.cli import main
+from harness.errors import ServingError
 from harness.paths import embeddings_file
 from harness.serving.bundle import open_bundle
+from harness.serving.embedding import Embedder
 from harness.serving.inputs import inputs_of
 from harness.serving.predictor import Predictor, predictor
-from harness.serving.similar import Embedder, index_of, neighbours
+from harness.serving.similar import Index, index_of, neighbours
 from tests.serving.conftest import paint
 
 pytestmark = pytest.mark.slow
@@ -97,6 +99,82 @@ def test_features_are_computed_once_until_something_changes(
     paint(photos / "one more.png", "red")
     assert len(index(model, photos).files) == 13
     assert len(kept()) == 3
+
+
+def test_features_that_were_damaged_since_are_removed_and_told(model: Predictor, photos: Path) -> None:
+    known = index(model, photos)
+    (file,) = kept()
+    file.write_bytes(b"no features")
+    with pytest.raises(ServingError, match=r"are damaged, and were removed. Type the command again"):
+        neighbours(known, np.eye(3, dtype=np.float32)[0], 5)
+    assert kept() == []
+    assert len(neighbours(index(model, photos), np.eye(3, dtype=np.float32)[0], 5)) == 5
+
+
+def drawn_index(images: int, features: int, seed: int) -> Index:
+    """Features in some heaps, as those of photographs are; no image belongs to them."""
+    rng = np.random.default_rng(seed)
+    heaps = rng.normal(size=(8, features))
+    drawn = heaps[rng.integers(0, 8, images)] + 0.5 * rng.normal(size=(images, features))
+    file = embeddings_file(f"drawn-{images}-{features}-{seed}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    np.savez(file, embeddings=unit.astype(np.float32))
+    return Index(tuple(Path(f"{number}.jpg") for number in range(images)), file, ())
+
+
+@pytest.mark.parametrize(("images", "features", "seed"), [(40, 3, 0), (600, 48, 1), (900, 320, 2)])
+def test_a_graph_of_the_features_leads_to_the_same_ten(images: int, features: int, seed: int) -> None:
+    pytest.importorskip("faiss", reason="needs harness[similar]")
+    known = drawn_index(images, features, seed)
+    made: list[int] = []
+    for query in known.embeddings[::37]:
+        each = neighbours(known, query, 10)
+        followed = neighbours(known, query, 10, large=images - 1, seen=made.append)
+        assert [one.file for one in followed] == [one.file for one in each]
+        np.testing.assert_allclose(
+            [one.similarity for one in followed], [one.similarity for one in each], atol=1e-5
+        )
+    assert sum(made) == images, "the graph is made once, and kept"
+    assert known.features.with_suffix(".faiss").is_file()
+
+
+def test_a_graph_is_made_anew_if_it_is_damaged_or_of_other_features(model: Predictor, photos: Path) -> None:
+    pytest.importorskip("faiss", reason="needs harness[similar]")
+    known = index(model, photos)
+    graph = known.features.with_suffix(".faiss")
+    query = known.embeddings[3]
+    expected = neighbours(known, query, 5)
+
+    def added() -> int:
+        made: list[int] = []
+        assert [one.file for one in neighbours(known, query, 5, large=5, seen=made.append)] == [
+            one.file for one in expected
+        ]
+        return sum(made)
+
+    assert (added(), added()) == (12, 0)
+    whole = graph.read_bytes()
+    for damaged in (whole[:200], b"", b"no graph"):
+        graph.write_bytes(damaged)
+        assert (added(), added()) == (12, 0)
+    other = drawn_index(30, 3, 0)
+    neighbours(other, query, 5, large=5)
+    graph.write_bytes(other.features.with_suffix(".faiss").read_bytes())
+    assert (added(), added()) == (12, 0)
+    known.features.unlink()
+    index(model, photos)  # features that were computed anew have no graph yet
+    assert not graph.exists()
+
+
+def test_without_faiss_each_image_is_compared(
+    model: Predictor, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = index(model, photos)
+    monkeypatch.setattr("harness.serving.nearest.find_spec", lambda _: None)
+    found = neighbours(known, known.embeddings[3], 5, large=5)
+    assert len(found) == 5
+    assert not known.features.with_suffix(".faiss").exists()
 
 
 def typed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

@@ -21,16 +21,22 @@ LINE_SECONDS = 5.0
 class RateDisplay:
     """Shows on standard error how many files are done, and how many images a second."""
 
-    def __init__(self, total: int | None, *, bar: bool) -> None:
-        """`total`: files that there are, None if that is not known; `bar`: whether one may be drawn."""
-        self._total = total
+    def __init__(self, total: int | None, *, bar: bool, doing: str = "classifying") -> None:
+        """Nothing is done yet.
+
+        Args:
+            total: files that there are; None if that is not known.
+            bar: whether one may be drawn.
+            doing: what is done with them, in a word.
+        """
+        self._total, self._doing = total, doing
         self._files = self._images = 0
         self._began = self._said = time.monotonic()
         console = Console(file=cast("IO[str]", LastingStream(sys.stderr)), highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         if bar and console.is_terminal and os.environ.get("TERM") != "dumb":
             self._bar = Progress(
-                TextColumn("classifying"),
+                TextColumn(doing),
                 BarColumn(bar_width=40),
                 TextColumn(
                     "{task.completed:.0f}" if total is None else "{task.completed:.0f}/{task.total:.0f}"
@@ -57,7 +63,7 @@ class RateDisplay:
             self._bar.stop()
 
     def images(self, number: int) -> None:
-        """So many more images or frames were classified."""
+        """So many more images or frames are done."""
         self._images += number
         self._draw()
 
@@ -65,6 +71,11 @@ class RateDisplay:
         """One more file is done."""
         self._files += 1
         self._draw()
+
+    def images_of_files(self, number: int) -> None:
+        """So many more files are done, each with one image."""
+        self._files += number
+        self.images(number)
 
     def note(self, sentence: str) -> None:
         """Print a sentence above the bar."""
@@ -87,4 +98,4 @@ class RateDisplay:
         elif time.monotonic() - self._said > LINE_SECONDS:
             self._said = time.monotonic()
             of = "" if self._total is None else f" of {self._total:,}"
-            self.note(f"classifying: {self._files:,}{of} files, {self._rate()}")
+            self.note(f"{self._doing}: {self._files:,}{of} files, {self._rate()}")
