@@ -42,6 +42,7 @@ def similar(
     if not target.parent.is_dir():
         raise UsageError(f"The folder {target.parent} does not exist. Choose another --out.")
     source = model_at(model)
+    source.refuse_clips("harness similar")
     try:
         content = query.read_bytes()
     except OSError as error:

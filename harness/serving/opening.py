@@ -75,4 +75,5 @@ def source_of(trained: TrainedModel, name: str) -> ModelSource:
         image_shape=dataset.image_shape,
         pixel_range=dataset.pixel_range,
         max_pixels=trained.max_pixels or MAX_PIXELS,
+        frames=dataset.frames,
     )

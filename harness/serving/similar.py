@@ -128,7 +128,7 @@ def _embedded(
     embedder: Embedder, files: Sequence[Path], seen: Callable[[int], object]
 ) -> tuple[Embeddings, list[str]]:
     """Features of the files that can be read, and for every file why it cannot be, empty if it can."""
-    size, reasons = batch_size(embedder.model.image_shape), []
+    size, reasons = batch_size(embedder.model.example_shape), []
     parts: list[Embeddings] = []
     for start in range(0, len(files), size):
         pixels = []
