@@ -49,8 +49,8 @@ def predict(
 ) -> None:
     """Classify images, videos or clips of any size and format, just as training has prepared them.
 
-    A model of images classifies the frames of a video one by one; a model of clips (dataset.frames) takes each
-    video or GIF as one, by frames that are spread evenly over its time.
+    A model of images classifies the frames of a video one by one; a model of clips (dataset.frames) takes
+    each video or GIF as one, by frames that are spread evenly over its time.
 
     Files that cannot be read are reported and do not stop the rest; the exit code is then 1. Where folders
     have the names of classes, the accuracy is told, too.

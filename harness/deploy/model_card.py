@@ -198,11 +198,12 @@ def _limits(evaluations: Sequence[Evaluation], noun: str) -> str:
     of_validation = (
         f"The test {noun}s were never looked at for this choice."
         if tested
-        else f"It was chosen by its score on the validation {noun}s, so that its figures on them are too good; "
-        f"it was not tried on\ntest {noun}s."
+        else f"It was chosen by its score on the validation {noun}s, so that its figures on them are too "
+        f"good; it was not tried on\ntest {noun}s."
     )
+    pictures = "Clips" if noun == "clip" else "Pictures"
     return f"""{of_validation}
-{"Clips" if noun == "clip" else "Pictures"} of another origin (camera, light, framing) than the data set's may be told apart worse. Probabilities
+{pictures} of another origin (camera, light, framing) than the data set's may be told apart worse. Probabilities
 say how sure the network is, which is not how often it is right.
 """
 

@@ -43,8 +43,8 @@ class ModelToExport:
     file: Path
     """The study's `.keras` file."""
     network: Any
-    """The `keras.Model` in it, from raw pixels float32 (N, H, W, C), or (N, T, H, W, C) of clips, 0 to 255, to
-    probabilities (N, K)."""
+    """The `keras.Model` in it, from raw pixels float32 (N, H, W, C), or (N, T, H, W, C) of clips, 0 to 255,
+    to probabilities (N, K)."""
     dataset: Dataset
     """Shape, classes and range of pixels."""
     max_pixels: int
@@ -101,14 +101,14 @@ class ExportFormat:
     write: Callable[[ModelToExport, Path], None]
     """Writes the file or folder at the path, which does not exist; raises ExportError if it cannot."""
     answer: Callable[[Path, Dataset, Images], Answers]
-    """Loads what `write` has written, as its users would, and has it predict raw pixels uint8 (N, H, W, C), or
-    (N, T, H, W, C) of clips; raises ExportError if that cannot be done, or if what the model says contradicts itself."""
+    """Loads what `write` has written, as its users would, and has it predict raw pixels uint8 (N, H, W, C),
+    or (N, T, H, W, C) of clips; raises ExportError if that cannot be done, or if what the model says contradicts itself."""
     usage: Callable[[Dataset, tuple[str, ...]], str]
     """The section of the bundle's README on how to use it, in Markdown, for a data set and the formats of
     image files that it was found to read."""
     reader: Callable[[Path, Dataset], FileReader] | None = None
-    """Loads what `write` has written, to read image files; None if the format takes none. Not used for models
-    of clips."""
+    """Loads what `write` has written, to read image files; None if the format takes none. Models of clips
+    take none in any format."""
     entries: Mapping[str, str] = field(default_factory=dict)
     """What each entry takes that is given pixels, by name, for programs that read the bundle's metadata; the
     usual one first."""

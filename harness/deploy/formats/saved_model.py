@@ -5,8 +5,8 @@
     serving_bytes(image_bytes)    string (N,), the bytes of image files of any size
     decode_bytes(image_bytes)     what the model sees of such files: `image`, uint8 (N, H, W, C)
 
-All but the last answer with `probabilities`, `class_index` and `class`. A model of clips takes (N, T, H, W, C),
-and has no signatures for files: TensorFlow's graphs have no decoder of videos.
+All but the last answer with `probabilities`, `class_index` and `class`. A model of clips takes
+(N, T, H, W, C), and has no signatures for files: TensorFlow's graphs have no decoder of videos.
 """
 
 from __future__ import annotations
@@ -103,8 +103,10 @@ def _reader(folder: Path, dataset: Dataset) -> FileReader:
 
 def _usage(dataset: Dataset, read: tuple[str, ...]) -> str:
     types = ", ".join(f"`serving_{kind}`" for kind in PIXEL_TYPES)
-    others = f"""`{DEFAULT}(image)` takes float32, or any numbers as a NumPy array or a list; tensors of other types have
-signatures of their own: {types}."""
+    others = (
+        f"`{DEFAULT}(image)` takes float32, or any numbers as a NumPy array or a list; tensors of other types "
+        f"have\nsignatures of their own: {types}."
+    )
     if dataset.frames:
         return f"""With TensorFlow, from arrays of {dataset.frames} frames a clip:
 
@@ -132,7 +134,7 @@ The signature `{DECODED}` answers with the pixels that the model sees of files. 
 FORMAT = ExportFormat(
     file=SAVED_MODEL,
     title="SavedModel",
-    about="TensorFlow, with signatures for pixels of any type and, in models of images, for the bytes of files.",
+    about="TensorFlow, with signatures for pixels of any type and, of images, for the bytes of files.",
     write=_write,
     answer=_answer,
     usage=_usage,
