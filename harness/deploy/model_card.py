@@ -203,8 +203,8 @@ def _limits(evaluations: Sequence[Evaluation], noun: str) -> str:
     )
     pictures = "Clips" if noun == "clip" else "Pictures"
     return f"""{of_validation}
-{pictures} of another origin (camera, light, framing) than the data set's may be told apart worse. Probabilities
-say how sure the network is, which is not how often it is right.
+{pictures} of another origin (camera, light, framing) than the data set's may be told apart worse.
+Probabilities say how sure the network is, which is not how often it is right.
 """
 
 

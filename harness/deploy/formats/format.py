@@ -102,7 +102,8 @@ class ExportFormat:
     """Writes the file or folder at the path, which does not exist; raises ExportError if it cannot."""
     answer: Callable[[Path, Dataset, Images], Answers]
     """Loads what `write` has written, as its users would, and has it predict raw pixels uint8 (N, H, W, C),
-    or (N, T, H, W, C) of clips; raises ExportError if that cannot be done, or if what the model says contradicts itself."""
+    or (N, T, H, W, C) of clips; raises ExportError if that cannot be done, or if what the model says
+    contradicts itself."""
     usage: Callable[[Dataset, tuple[str, ...]], str]
     """The section of the bundle's README on how to use it, in Markdown, for a data set and the formats of
     image files that it was found to read."""

@@ -104,8 +104,8 @@ def _reader(folder: Path, dataset: Dataset) -> FileReader:
 def _usage(dataset: Dataset, read: tuple[str, ...]) -> str:
     types = ", ".join(f"`serving_{kind}`" for kind in PIXEL_TYPES)
     others = (
-        f"`{DEFAULT}(image)` takes float32, or any numbers as a NumPy array or a list; tensors of other types "
-        f"have\nsignatures of their own: {types}."
+        f"`{DEFAULT}(image)` takes float32, or any numbers as a NumPy array or a list; tensors of other "
+        f"types have\nsignatures of their own: {types}."
     )
     if dataset.frames:
         return f"""With TensorFlow, from arrays of {dataset.frames} frames a clip:
