@@ -82,7 +82,7 @@ def read_request(body: bytes, example_shape: tuple[int, ...], most_images: int) 
         if noun == "clip":
             raise Refusal(
                 400,
-                f"{where!r} must be arrays of the frames of clips; the files of clips are classified where they "
+                f"{where!r} must be arrays of the frames of clips; files of clips are classified where they "
                 "are sent to /predict.",
             )
         contents = tuple(_content(value, f"{where}[{at}]") for at, value in enumerate(values))
