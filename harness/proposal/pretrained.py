@@ -78,7 +78,8 @@ def decide(survey: Survey, means: Means, division: Division, limit: float | None
             "training.epochs",
             epochs,
             f"Heads on features that are computed once: an epoch of {division.train:,} {survey.noun}s takes "
-            f"a fraction of a second, a full training is about {-(-division.train // batch) * epochs:,} steps.",
+            f"a fraction of a second, a full training is about "
+            f"{-(-division.train // batch) * epochs:,} steps.",
         ),
         *rungs(division, first, REDUCTION, f"{first}, {REDUCTION * first} and {epochs}"),
         Decision(
@@ -109,10 +110,9 @@ def _image_size(survey: Survey, size: tuple[int, int]) -> list[Decision]:
         Decision(
             "dataset.image_size",
             list(size),
-            f"Height and width to which {survey.pictures} are decoded, once: in the proportions of a typical one "
-            f"({survey.size[0]}×{survey.size[1]}), as large as the largest space.image_size needs, and no "
-            "larger "
-            "than they are.",
+            f"Height and width to which {survey.pictures} are decoded, once: in the proportions of a typical "
+            f"one ({survey.size[0]}×{survey.size[1]}), as large as the largest space.image_size needs, and no "
+            "larger than they are.",
         )
     ]
 
@@ -161,9 +161,9 @@ def _space(survey: Survey, chosen: _Features, means: Means, batch: int) -> list[
         Decision(
             "space.family",
             "pretrained",
-            f"{survey.images:,} {_what(survey)} of about {survey.size[0]}×{survey.size[1]} pixels: too few to "
-            "learn from alone what pictures look like, and large enough for a network that has learned it from "
-            "others.",
+            f"{survey.images:,} {_what(survey)} of about {survey.size[0]}×{survey.size[1]} pixels: too few "
+            "to learn from alone what pictures look like, and large enough for a network that has learned it "
+            "from others.",
         ),
         Decision(
             "space.backbone",

@@ -175,8 +175,8 @@ def _image_size(survey: Survey, chosen: _Affordable) -> list[Decision]:
     reason = (
         f"The {survey.noun}s' own height and width ({own})."
         if chosen.size == survey.size
-        else f"Height and width to which {survey.pictures} are decoded, once: in the proportions of a typical one "
-        f"({own}); larger ones would cost more than they are likely to bring."
+        else f"Height and width to which {survey.pictures} are decoded, once: in the proportions of a "
+        f"typical one ({own}); larger ones would cost more than they are likely to bring."
     )
     return [Decision("dataset.image_size", list(chosen.size), reason)]
 
