@@ -111,8 +111,8 @@ def _image_size(survey: Survey, size: tuple[int, int]) -> list[Decision]:
             "dataset.image_size",
             list(size),
             f"Height and width to which {survey.pictures} are decoded, once: in the proportions of a typical "
-            f"one ({survey.size[0]}×{survey.size[1]}), as large as the largest space.image_size needs, and no "
-            "larger than they are.",
+            f"one ({survey.size[0]}×{survey.size[1]}), as large as the largest space.image_size needs, and "
+            "no larger than they are.",
         )
     ]
 
