@@ -57,13 +57,13 @@ def audit(
         tell: told sentences about what is about to be done.
 
     Raises:
-        DataError: there is nothing that could be looked at.
+        DataError: there is nothing that could be looked at, or mislabelled clips are to be looked for.
     """
-    if config.frames and suspects:
-        raise DataError("Wrong labels are looked for among images; these are clips, so leave --suspects out.")
     facts = examine(config, seed, progress)
     notes, wanted = [*facts.said], dict(CHECKS)
-    if config.frames:
+    if facts.frames:
+        if suspects:
+            raise DataError("Wrong labels are looked for among images; leave --suspects out, for clips.")
         left_out = [name for name, check in CHECKS.items() if check.images_only]
         wanted = {name: check for name, check in CHECKS.items() if name not in left_out}
         notes.append(

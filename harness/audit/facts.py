@@ -81,9 +81,14 @@ class Facts:
         return tuple(map(int, next(iter(self.arrays.values())).shape[1:]))
 
     @property
+    def frames(self) -> int:
+        """Frames of a clip; 0 if these are images."""
+        return self.example_shape[0] if len(self.example_shape) > 3 else 0
+
+    @property
     def noun(self) -> str:
         """What one of its files is called: `image` or `clip`."""
-        return "clip" if self.config.frames else "image"
+        return "clip" if self.frames else "image"
 
     def pixels(self, number: int) -> Images:
         """An image as a sweep sees it, uint8 (H, W, C), or a clip, (T, H, W, C)."""

@@ -73,7 +73,7 @@ def division_decisions(survey: Survey, division: Division) -> list[Decision]:
                 "dataset.folds",
                 division.folds,
                 f"A validation split would have only about {validated}, each of them "
-                f" {100 / max(1, division.validation):.1f} points of accuracy. So trials are trained "
+                f"{100 / max(1, division.validation):.1f} points of accuracy. So trials are trained "
                 f"{division.folds} times, validated on another part each time, and compared by the mean; the "
                 f"best is then trained on all of these {survey.noun}s.{rare}",
             )

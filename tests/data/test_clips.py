@@ -273,7 +273,7 @@ def test_an_audit_of_clips_names_what_is_broken_twice_or_blank() -> None:
     assert "28 clips, 2 classes, seen as 3×6×5×1 (frames×height×width×channels)" in Path(
         "audit.html"
     ).read_text(encoding="utf-8")
-    with pytest.raises(DataError, match="leave --suspects out"):
+    with pytest.raises(DataError, match="leave --suspects out, for clips"):
         audit(config(folder), 0, suspects=True, progress=lambda *_: None, tell=lambda _: None)
 
 
