@@ -167,9 +167,10 @@ def _of_arrays(source: ArraySource, config: DatasetConfig) -> Survey:
     labels = Counter(arrays.pools["train"][1].tolist())
     check_classes(arrays.name, arrays.classes, labels, set(arrays.pools))
     _, height, width, channels = arrays.pools["train"][0].shape
-    given = config.model_dump(exclude_unset=True, exclude={"frames"})  # which says nothing of arrays
+    if config.frames is not None:  # which says nothing of arrays
+        config = DatasetConfig.model_validate(config.model_dump(exclude_unset=True, exclude={"frames"}))
     return Survey(
-        config=DatasetConfig.model_validate(given),
+        config=config,
         name=source.name,
         counts={pool: len(arrays.pools[pool][1]) for pool in POOLS if pool in arrays.pools},
         class_counts={name: labels[label] for label, name in enumerate(arrays.classes)},

@@ -1,4 +1,4 @@
-"""Clips by the commands a user types: swept, verified, reproduced, confirmed, predicted, exported; audited."""
+"""Clips by the commands a user types: looked at, swept, verified, confirmed, exported, classified."""
 
 from __future__ import annotations
 
