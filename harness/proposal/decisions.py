@@ -15,8 +15,9 @@ MANY_PICTURES = 20_000
 """From so many on, a network learns from the pictures alone what they look like."""
 INSTALL = "pip install 'harness[pretrained]'"
 _RECOGNISED = (
-    "These are clips and no images: of each, {} frames are taken, evenly over its time. More show quicker "
-    "movements, and cost more."
+    "These are clips, videos or animations, and no other images: of each, {} frames are taken, evenly over "
+    "its time. More show quicker movements, and cost more. Animations count as their first pictures with --set "
+    "dataset.frames=null."
 )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from statistics import median_low
 
 from harness.data.class_checks import check_classes
+from harness.data.file_kinds import SEVERAL, kind_of_file
+from harness.data.not_data import CLIPS
 from harness.data.sentences import as_text, counted
 from harness.data.source import POOLS, ArraySource, ImageFiles, Source
 from harness.data.sources import find_source
@@ -102,7 +104,8 @@ def survey(config: DatasetConfig) -> Survey:
     """Look at a data set: count, and read the headers of some of its images.
 
     An archive is unpacked to the cache, and a data set that is known by name downloaded, as a sweep does it.
-    Where there are clips and no images, it is taken as a data set of clips.
+    Where there are videos and no images, or nothing but animations, it is taken as a data set of clips,
+    unless the user has said what it is.
 
     Args:
         config: the `dataset` section of an experiment.
@@ -111,13 +114,26 @@ def survey(config: DatasetConfig) -> Survey:
         DataError: it is missing or broken, or cannot be trained on.
     """
     unpacked = Store(cache()).unpacked
+    if "frames" in config.model_fields_set:
+        return _of(find_source(config, unpacked), config)
     try:
         source = find_source(config, unpacked)
+        are_clips = isinstance(source, ImageFiles) and _are_animations(source)
     except ClipsFoundError:
-        config = config.model_copy(update={"frames": FRAMES})
-        found = _of(find_source(config, unpacked), config)
-        return replace(found, recognised=True)
-    return _of(source, config)
+        are_clips = True
+    if not are_clips:
+        return _of(source, config)
+    config = config.model_copy(update={"frames": FRAMES})
+    return replace(_of(find_source(config, unpacked), config), recognised=True)
+
+
+def _are_animations(source: ImageFiles) -> bool:
+    """Whether all images are animated GIFs, as far as some of them tell."""
+    if not all(file.path.suffix.lower() in CLIPS for file in source.files):
+        return False
+    some = source.files[:: -(-len(source.files) // CLIPS_SAMPLE)]
+    kinds = [kind_of_file(file.path) for file in some]
+    return all(SEVERAL in kind for kind in kinds if kind) and any(kinds)
 
 
 def _of(source: Source, config: DatasetConfig) -> Survey:

@@ -282,11 +282,18 @@ def test_a_folder_of_clips_is_recognised() -> None:
     found = survey(DatasetConfig(source=str(folder)))
     assert (found.recognised, found.frames, found.noun) == (True, FRAMES, "clip")
     assert (found.size, found.channels, found.images) == ((6, 5), 1, 24)
-    said = survey(config(folder))
-    assert (said.recognised, said.frames) == (False, 3)
-    Image.fromarray(ramp(1)).save(folder / "cat" / "picture.png")
-    with pytest.raises(DataError, match="has only the class 'cat'"):  # what is mixed is not guessed
-        survey(DatasetConfig(source=str(folder)))
+    for frames in (3, None):  # whoever says what they are is believed
+        said = survey(config(folder, frames=frames))
+        assert (said.recognised, said.frames) == (False, frames or 0)
+    Image.fromarray(ramp(1)).save(folder / "cat" / "picture.png")  # what is mixed is not guessed
+    assert survey(DatasetConfig(source=str(folder))).noun == "image"
+    for name in ("a", "b"):
+        for number in (1, 2):
+            write_video(Path("films", name, f"{number}.mp4"), grey(10, 20, size=(32, 48)))
+    films = survey(DatasetConfig(source="films"))
+    assert (films.recognised, films.noun, films.size, films.channels) == (True, "clip", (32, 48), 3)
+    with pytest.raises(DataError, match=r"no images in .*films, but 4 clips"):
+        survey(config("films", frames=None))
 
 
 def test_a_preview_counts_clips() -> None:

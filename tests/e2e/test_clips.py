@@ -56,7 +56,10 @@ def test_a_folder_of_clips_is_enough() -> None:
     draw_motions(Path("motions"), 20, frames=5, side=12)
     said = harness("init", "motions").stderr
     assert "found  motions: 40 clips in 2 classes of 20, grey, 12×12 pixels" in said
-    assert "dataset.frames 8: These are clips and no images: of each, 8 frames are taken" in said
+    assert (
+        "dataset.frames 8: These are clips, videos or animations, and no other images: of each, 8 frames"
+        in said
+    )
     assert load("motions.yaml").dataset.frames == 8
     assert "40 train clips, 2 classes" in harness("plan", "motions").stdout
     audited = harness("audit", "motions").stdout
