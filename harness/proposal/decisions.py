@@ -16,8 +16,8 @@ MANY_PICTURES = 20_000
 INSTALL = "pip install 'harness[pretrained]'"
 _RECOGNISED = (
     "These are clips, videos or animations, and no other images: of each, {} frames are taken, evenly over "
-    "its time. More show quicker movements, and cost more. Animations count as their first pictures with --set "
-    "dataset.frames=null."
+    "its time. More show quicker movements, and cost more. Animations count as their first pictures with "
+    "--set dataset.frames=null."
 )
 
 
