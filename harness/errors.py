@@ -39,6 +39,10 @@ class DataError(HarnessError):
     """A data set is missing, broken or unusable."""
 
 
+class ClipsFoundError(DataError):
+    """There are clips where images are looked for."""
+
+
 class StudyError(HarnessError):
     """A study does not exist, is in use by another process, or its log is damaged."""
 

@@ -135,7 +135,10 @@ def built_in_sets() -> str:
 
 def checks() -> str:
     """Every check of a data set."""
-    return table(("check", "what it looks for"), ((f"`{name}`", one.about) for name, one in CHECKS.items()))
+    return table(
+        ("check", "what it looks for", "of clips"),
+        ((f"`{name}`", one.about, "" if one.images_only else "✓") for name, one in CHECKS.items()),
+    )
 
 
 def formats() -> str:

@@ -72,4 +72,4 @@ def _similar(facts: Facts, known: ImageFeatures, progress: Progress) -> tuple[li
     return pairs, total <= MOST_PAIRS
 
 
-CHECK = Check(about="near-duplicates by features of a pretrained network", find=_find)
+CHECK = Check(about="near-duplicates by features of a pretrained network", find=_find, images_only=True)

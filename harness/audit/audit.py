@@ -46,7 +46,7 @@ def audit(
     progress: Progress,
     tell: Callable[[str], object],
 ) -> Audit:
-    """Look at every image, and say what may be wrong.
+    """Look at every image or clip, and say what may be wrong.
 
     Args:
         config: the `dataset` section of an experiment.
@@ -57,21 +57,25 @@ def audit(
         tell: told sentences about what is about to be done.
 
     Raises:
-        DataError: there is nothing that could be looked at.
+        DataError: there is nothing that could be looked at, or mislabelled clips are to be looked for.
     """
-    if config.frames is not None:
-        raise DataError(
-            "Images are audited, and dataset.frames says that these are clips, which are not yet. Clips that "
-            "are there twice or cannot be read are named when a sweep prepares them."
-        )
     facts = examine(config, seed, progress)
     notes, wanted = [*facts.said], dict(CHECKS)
-    if suspects is None and len(known_images(facts)) * len(facts.classes) > FEW:
+    if facts.frames:
+        if suspects:
+            raise DataError("Wrong labels are looked for among images; leave --suspects out, for clips.")
+        left_out = [name for name, check in CHECKS.items() if check.images_only]
+        wanted = {name: check for name, check in CHECKS.items() if name not in left_out}
+        notes.append(
+            "What is called an image below is a clip. Left out, for these are checks of images alone: "
+            f"{', '.join(left_out)}."
+        )
+    elif suspects is None and len(known_images(facts)) * len(facts.classes) > FEW:
         notes.append("Wrong labels were not looked for, since that takes minutes here: --suspects does it.")
         suspects = False
     if suspects is False:
-        del wanted[SUSPECT]
-    else:
+        wanted.pop(SUSPECT, None)
+    elif SUSPECT in wanted:
         notes += compute_features(facts, patient=bool(suspects), progress=progress, tell=tell)
     found = {name: check.find(facts, progress) for name, check in wanted.items()}
     in_order = sorted(

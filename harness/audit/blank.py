@@ -80,7 +80,7 @@ def _whole_classes(facts: Facts, found: dict[int, float]) -> list[str]:
 def _remark(facts: Facts, number: int, deviates: float) -> str:
     if deviates > 0:
         return f"its pixels deviate by {deviates:.1f} of 255"
-    colour = ", ".join(map(str, facts.pixels(number)[0, 0].tolist()))
+    colour = ", ".join(map(str, facts.pixels(number).reshape(-1, facts.image_shape[2])[0].tolist()))
     return f"every pixel is {colour}"
 
 

@@ -18,6 +18,7 @@ def described(audit: Audit) -> dict[str, Any]:
         "name": facts.name,
         "images": len(facts.images),
         "image_shape": list(facts.image_shape),
+        "frames": facts.frames or None,
         "digest": facts.dataset.digest if facts.dataset else None,
         "splits": facts.dataset.counts if facts.dataset else None,
         "classes": {name: dict(counts) for name, counts in facts.counts().items()},

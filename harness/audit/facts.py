@@ -1,4 +1,4 @@
-"""What is known of a data set and of each of its images; all checks judge by it."""
+"""What is known of a data set and of each of its images, or clips; all checks judge by it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Facts:
     classes: tuple[str, ...]
     images: tuple[ImageFacts, ...]
     arrays: dict[Pool, Images]
-    """Pixels as a sweep sees them, by pool: uint8 (N, H, W, C), memory-mapped."""
+    """Pixels as a sweep sees them, by pool, memory-mapped: uint8 (N, H, W, C), of clips (N, T, H, W, C)."""
     dataset: Dataset | None
     """The prepared data set that a sweep would train on; None if it would refuse."""
     refused: str = ""
@@ -71,12 +71,27 @@ class Facts:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width, channels of the arrays."""
-        height, width, channels = next(iter(self.arrays.values())).shape[1:]
-        return int(height), int(width), int(channels)
+        """Height, width, channels of an image, or of a clip's frame."""
+        height, width, channels = self.example_shape[-3:]
+        return height, width, channels
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Height, width, channels of an image; of a clip, before them the frames."""
+        return tuple(map(int, next(iter(self.arrays.values())).shape[1:]))
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip; 0 if these are images."""
+        return self.example_shape[0] if len(self.example_shape) > 3 else 0
+
+    @property
+    def noun(self) -> str:
+        """What one of its files is called: `image` or `clip`."""
+        return "clip" if self.frames else "image"
 
     def pixels(self, number: int) -> Images:
-        """An image as a sweep sees it, uint8 (H, W, C)."""
+        """An image as a sweep sees it, uint8 (H, W, C), or a clip, (T, H, W, C)."""
         image = self.images[number]
         found: Images = self.arrays[image.pool][image.row]
         return found

@@ -22,3 +22,5 @@ class Check:
     about: str
     """What it looks for, a phrase within a sentence."""
     find: Find
+    images_only: bool = False
+    """Whether it is left out where the data set is one of clips."""

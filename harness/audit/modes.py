@@ -86,4 +86,6 @@ def _finding(facts: Facts, mode: _Mode, numbers: list[int]) -> Finding | None:
     )
 
 
-CHECK = Check(about="unusual kinds of images (CMYK, 16 bits, palette, alpha, animated)", find=_find)
+CHECK = Check(
+    about="unusual kinds of images (CMYK, 16 bits, palette, alpha, animated)", find=_find, images_only=True
+)

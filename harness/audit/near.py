@@ -35,4 +35,4 @@ def _find(facts: Facts, progress: Progress) -> list[Finding]:
     )
 
 
-CHECK = Check(about="near-duplicates by perceptual hash", find=_find)
+CHECK = Check(about="near-duplicates by perceptual hash", find=_find, images_only=True)

@@ -32,4 +32,4 @@ def _find(facts: Facts, _: Progress) -> list[Finding]:
     ]
 
 
-CHECK = Check(about="photographs that EXIF turns", find=_find)
+CHECK = Check(about="photographs that EXIF turns", find=_find, images_only=True)

@@ -48,7 +48,7 @@ def write_page(audit: Audit, target: Path) -> None:
     parts = [part for part in ("train", "validation", "test") if any(one[part] for one in counts.values())]
     page = environment.get_template("page.html.jinja").render(
         facts=facts,
-        shape="×".join(map(str, facts.image_shape)),
+        shape="×".join(map(str, facts.example_shape)),
         parts=parts,
         classes=[(name, [counts[name][part] for part in parts]) for name in facts.classes[:CLASSES]],
         more_classes=max(0, len(facts.classes) - CLASSES),

@@ -43,4 +43,4 @@ def _find(facts: Facts, _: Progress) -> list[Finding]:
     ]
 
 
-CHECK = Check(about="suffixes that do not match the content", find=_find)
+CHECK = Check(about="suffixes that do not match the content", find=_find, images_only=True)

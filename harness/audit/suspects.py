@@ -72,4 +72,4 @@ def _suspects(facts: Facts, progress: Progress) -> Finding | None:
     )
 
 
-CHECK = Check(about="labels that predictions contradict", find=_find)
+CHECK = Check(about="labels that predictions contradict", find=_find, images_only=True)

@@ -17,10 +17,15 @@ QUALITY = 80
 
 
 def data_uri(facts: Facts, number: int) -> str:
-    """An image as a sweep sees it, upright and in its own proportions, as a `data:` URI of a few KiB."""
+    """An image as a sweep sees it, or the frame in the middle of a clip, as a `data:` URI of a few KiB.
+
+    It is upright and in its own proportions.
+    """
     from PIL import Image
 
     pixels = np.asarray(facts.pixels(number))
+    if pixels.ndim > 3:
+        pixels = pixels[len(pixels) // 2]
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     height, width = facts.images[number].size
     scale = SIDE / max(height, width, 1)

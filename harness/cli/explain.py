@@ -36,6 +36,7 @@ def explain(
     if target.suffix.lower() != ".png":
         raise UsageError(f"The picture is a PNG; let the name of --out end in .png, unlike {target}.")
     source = model_at(model)
+    source.refuse_clips("harness explain")
     content = content_of(image)
     loaded = predictor_of(source)
     with reading(image):

@@ -43,6 +43,7 @@ def similar(
     target = out or Path(f"{query.stem}-similar.html")
     check_folder_of(target)
     source = model_at(model)
+    source.refuse_clips("harness similar")
     content = content_of(query)
     loaded = predictor_of(source)
     with reading(query):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.containers import container_of
 from harness.data.decode import (
     MAX_PIXELS,
     Header,
@@ -198,7 +199,11 @@ def _times(content: bytes, max_pixels: int) -> tuple[Fraction, Fraction]:
 
 @contextmanager
 def _video(content: bytes, max_pixels: int) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    kind = _container(content)
+    if not content:
+        raise UnreadableError("it is empty")
+    kind = container_of(content)
+    if kind is None:
+        raise UnreadableError(f"it is none of {CONTAINERS}, or damaged")
     try:
         import av
     except ImportError as error:
@@ -212,19 +217,6 @@ def _video(content: bytes, max_pixels: int) -> Iterator[tuple[av.container.Input
         stream = container.streams.video[0]
         refuse_larger((stream.width, stream.height), max_pixels)
         yield container, stream
-
-
-def _container(content: bytes) -> str:
-    """FFmpeg's name for what a file's first bytes say it is; raises UnreadableError."""
-    if not content:
-        raise UnreadableError("it is empty")
-    if content[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        return "mov"
-    if content.startswith(b"\x1aE\xdf\xa3"):
-        return "matroska"
-    if content.startswith(b"RIFF") and content[8:12] == b"AVI ":
-        return "avi"
-    raise UnreadableError(f"it is none of {CONTAINERS}, or damaged")
 
 
 def _quarters(frame: av.VideoFrame) -> int:

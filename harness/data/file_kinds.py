@@ -26,6 +26,8 @@ COLOURS = {
     "LAB": "Lab",
 }
 """Words for the modes of Pillow; pictures in colour need none."""
+SEVERAL = "several pictures"
+"""The word for animations, and for files of several pages."""
 WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 
 
@@ -52,7 +54,7 @@ def kind_of(image: Image.Image, *, deep: bool) -> str:
     if orientation in (2, 3, 4, 5, 6, 7, 8):
         words.append(f"turned (EXIF {orientation})")
     if getattr(image, "n_frames", 1) > 1:
-        words.append("several pictures")
+        words.append(SEVERAL)
     return ", ".join(words)
 
 

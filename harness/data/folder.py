@@ -16,7 +16,7 @@ from harness.data.sentences import counted, listed
 from harness.data.source import ImageFiles
 from harness.data.split_folders import find_classes
 from harness.data.tree import Folder, Tree, read_tree
-from harness.errors import DataError
+from harness.errors import ClipsFoundError, DataError
 from harness.experiment.dataset_config import DatasetConfig
 
 
@@ -50,7 +50,8 @@ def scan_folder(root: Path, config: DatasetConfig) -> ImageFiles:
 
 
 def _refuse_other_kind(tree: Tree, config: DatasetConfig) -> None:
-    """Raise DataError where there are clips and images are looked for, or images and clips are."""
+    """Raise ClipsFoundError where images are looked for and there are clips, DataError where clips are and
+    there are images."""
     if tree.root.images or tree.root.tables:
         return
     other = IMAGES if config.frames else CLIPS
@@ -62,7 +63,7 @@ def _refuse_other_kind(tree: Tree, config: DatasetConfig) -> None:
             "clips."
         )
     if found:
-        raise DataError(
+        raise ClipsFoundError(
             f"There are no images in {tree.root.path}, but {counted(len(found), 'clip')}, for example "
             f"{found[0]}. To classify clips, say by how many frames of each: --set dataset.frames=8"
         )

@@ -111,15 +111,10 @@ def export_model(
 
     Raises:
         UsageError: there is no such format.
-        ExportError: it is a model of clips, `target` exists and `replace` is false, the model file is not the
-            recorded one, a format that was named cannot be had, or an artefact does not predict what the
-            trained model did. Nothing is left behind.
+        ExportError: `target` exists and `replace` is false, the model file is not the recorded one, a format
+            that was named cannot be had, or an artefact does not predict what the trained model did. Nothing
+            is left behind.
     """
-    if source.dataset.frames:
-        raise ExportError(
-            "Models of clips are not exported yet. The study keeps the model, which takes clips of "
-            f"{source.dataset.frames} frames, in {source.file}."
-        )
     target = target.absolute()
     packed = target.with_name(f"{target.name}.zip") if archive else None
     for place in (target, packed):

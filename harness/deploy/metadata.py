@@ -39,10 +39,11 @@ def metadata(
     """
     dataset, provenance = model.dataset, source.provenance
     height, width, channels = dataset.image_shape
+    kind = "A clip" if dataset.frames else "An image"
     params = provenance.get("params", {})
     return {
         "format": FORMAT,
-        "description": f"An image classifier of {len(dataset.classes)} classes",
+        "description": f"{kind} classifier of {len(dataset.classes)} classes",
         "author": "harness",
         "version": harness.__version__,
         "date": provenance.get("trained"),
@@ -82,11 +83,28 @@ def _input(dataset: Dataset, max_pixels: int, artefacts: Sequence[Artefact]) -> 
         "note": "raw pixels; scaling is inside the model",
         "pixel_range": list(dataset.pixel_range) if dataset.pixel_range else None,
         "max_pixels": max_pixels,
-        "signatures": {entry: takes for one in artefacts for entry, takes in one.format.entries.items()},
+        "signatures": {
+            entry: takes
+            for one in artefacts
+            for entries in (one.format.entries, {} if dataset.frames else one.format.file_entries)
+            for entry, takes in entries.items()
+        },
     }
+    if dataset.frames:
+        described |= _frames(dataset)
     for files in [one.files for one in artefacts if one.files][:1]:
         described["files"] = _files(dataset, files)
     return described
+
+
+def _frames(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "frames": dataset.frames,
+        "layout": ["batch", "frames", "height", "width", "channels"],
+        "sampling": f"the frames that are seen in the middle of each of {dataset.frames} equal parts of a "
+        "clip's time",
+        "bytes": "no signature takes the bytes of files: there is no serving_bytes for clips",
+    }
 
 
 def _files(dataset: Dataset, files: FilesParity) -> dict[str, Any]:

@@ -27,13 +27,12 @@ def model_card(source: TrainedModel, dataset: Dataset, artefacts: Sequence[Artef
         dataset: its data set, as it is described.
         artefacts: the models in the bundle.
     """
-    height, width, channels = dataset.image_shape
     some = ", ".join(dataset.classes[:SHOWN_CLASSES])
     more = " …" if len(dataset.classes) > SHOWN_CLASSES else ""
-    head = f"""# An image classifier
+    head = f"""# {"A clip" if dataset.frames else "An image"} classifier
 
 Classes: {some}{more}
-Input: {height}×{width} pixels, {channels} channel{"s" * (channels > 1)}, values 0 to 255.
+Input: {_input(dataset)}, values 0 to 255.
 Output: probabilities.
 """
     models = "".join(f"- `{one.format.file}`: {one.format.about}\n" for one in artefacts)
@@ -50,23 +49,42 @@ request and its answer in TensorFlow Serving's REST form. Check the files with `
     parts = [
         _front_matter(source, dataset, artefacts),
         head,
+        *_about_frames(dataset),
         "## Intended use\n",
         _use(dataset),
         "## Models\n",
         models,
         *_members(source.provenance),
-        _formats([one.figures for one in artefacts]),
+        _formats([one.figures for one in artefacts], dataset.noun),
         *usages,
         *files,
         *notes,
         "## Data\n",
         _data(source, dataset),
-        *(_evaluation(one) for one in source.evaluations),
+        *(_evaluation(one, dataset.noun) for one in source.evaluations),
         "## Limits\n",
-        _limits(source.evaluations),
+        _limits(source.evaluations, dataset.noun),
         tail,
     ]
     return "\n".join(parts)
+
+
+def _input(dataset: Dataset) -> str:
+    """What the model is given, in words."""
+    height, width, channels = dataset.image_shape
+    pixels = f"{height}×{width} pixels, {channels} channel{'s' * (channels > 1)}"
+    return f"clips of {dataset.frames} frames of {pixels}" if dataset.frames else pixels
+
+
+def _about_frames(dataset: Dataset) -> list[str]:
+    """Which frames of a clip the model is to be given; nothing for images."""
+    if not dataset.frames:
+        return []
+    return [
+        f"Of each clip it takes {dataset.frames} frames, the ones that are seen in the middle of each of "
+        f"{dataset.frames} equal parts of the clip's\ntime. `harness predict` and `harness serve` take them "
+        "from files; the models here are given arrays of them.\n"
+    ]
 
 
 def _front_matter(source: TrainedModel, dataset: Dataset, artefacts: Sequence[Artefact]) -> str:
@@ -74,11 +92,16 @@ def _front_matter(source: TrainedModel, dataset: Dataset, artefacts: Sequence[Ar
     study, trial = source.provenance.get("study", dataset.name), source.provenance.get("trial", 0)
     ensemble = source.provenance.get("ensemble")
     which = f"trial-{trial}" if ensemble is None else f"ensemble-{ensemble}"
-    tags = dict.fromkeys(["image-classification", *(one.format.extra or "keras" for one in artefacts)])
+    task = "video-classification" if dataset.frames else "image-classification"
+    tags = dict.fromkeys([task, *(one.format.extra or "keras" for one in artefacts)])
     results: list[dict[str, Any]] = [
         {
-            "task": {"type": "image-classification"},
-            "dataset": {"name": dataset.name, "type": "imagefolder", "split": one.split},
+            "task": {"type": task},
+            "dataset": {
+                "name": dataset.name,
+                "type": "videofolder" if dataset.frames else "imagefolder",
+                "split": one.split,
+            },
             "metrics": [
                 {"type": "accuracy", "name": f"{one.split} accuracy", "value": one.metrics["accuracy"]}
             ],
@@ -88,7 +111,7 @@ def _front_matter(source: TrainedModel, dataset: Dataset, artefacts: Sequence[Ar
     ]
     front: dict[str, Any] = {
         "library_name": "keras",
-        "pipeline_tag": "image-classification",
+        "pipeline_tag": task,
         "tags": list(tags),
     }
     if results:
@@ -110,16 +133,17 @@ def _members(provenance: dict[str, Any]) -> list[str]:
 
 
 def _use(dataset: Dataset) -> str:
-    return f"""To tell {len(dataset.classes)} classes of pictures apart, of the kind that the data set
-{dataset.name} has. Every picture gets one of these classes, also one that shows none of them.
+    noun = "clip" if dataset.frames else "picture"
+    return f"""To tell {len(dataset.classes)} classes of {noun}s apart, of the kind that the data set
+{dataset.name} has. Every {noun} gets one of these classes, also one that shows none of them.
 """
 
 
-def _formats(lines: Sequence[Figures]) -> str:
+def _formats(lines: Sequence[Figures], noun: str) -> str:
     """The table of the formats, as they were tried."""
     head = (
         "| file | size | largest difference | same class | accuracy | lost "
-        "| one image, p95 | 32 images, p95 |\n"
+        f"| one {noun}, p95 | 32 {noun}s, p95 |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
     )
     rows = [
@@ -130,7 +154,7 @@ def _formats(lines: Sequence[Figures]) -> str:
         for one in lines
     ]
     return f"""{head}{"".join(rows)}
-Each was loaded with its own runtime and compared with the trained model, on images that are not for testing.
+Each was loaded with its own runtime and compared with the trained model, on {noun}s that are not for testing.
 Times are medians and 95th percentiles on the processor of the machine that exported it.
 """
 
@@ -142,12 +166,12 @@ def _share(share: float | None) -> str:
 def _data(source: TrainedModel, dataset: Dataset) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in dataset.counts.items() if count)
     licences = ", ".join(f"{what}: {licence}" for what, licence in source.licences.items())
-    return f"""{dataset.name}: {counts} images. SHA-256: `{dataset.digest}`.
+    return f"""{dataset.name}: {counts} {dataset.noun}s. SHA-256: `{dataset.digest}`.
 {f"Licences as far as they are known: {licences}." if licences else ""}
 """
 
 
-def _evaluation(evaluation: Evaluation) -> str:
+def _evaluation(evaluation: Evaluation, noun: str) -> str:
     """The figures of one split, with the interval of the accuracy and the confusion matrix."""
     hits, images = hits_of(evaluation)
     interval = share_interval(hits, images)
@@ -157,7 +181,7 @@ def _evaluation(evaluation: Evaluation) -> str:
         for name, value in evaluation.metrics.items()
     )
     return (
-        f"## On the {images:,} {evaluation.split} images\n\n{figures}\n"
+        f"## On the {images:,} {evaluation.split} {noun}s\n\n{figures}\n"
         f"{_confusion(evaluation) if len(evaluation.per_class) <= SHOWN_CLASSES else ''}"
     )
 
@@ -169,17 +193,18 @@ def _confusion(evaluation: Evaluation) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _limits(evaluations: Sequence[Evaluation]) -> str:
+def _limits(evaluations: Sequence[Evaluation], noun: str) -> str:
     tested = any(one.split == "test" for one in evaluations)
     of_validation = (
-        "The test images were never looked at for this choice."
+        f"The test {noun}s were never looked at for this choice."
         if tested
-        else "It was chosen by its score on the validation images, so that its figures on them are too good; "
-        "it was not tried on\ntest images."
+        else f"It was chosen by its score on the validation {noun}s, so that its figures on them are too "
+        f"good; it was not tried on\ntest {noun}s."
     )
+    pictures = "Clips" if noun == "clip" else "Pictures"
     return f"""{of_validation}
-Pictures of another origin (camera, light, framing) than the data set's may be told apart worse. Probabilities
-say how sure the network is, which is not how often it is right.
+{pictures} of another origin (camera, light, framing) than the data set's may be told apart worse.
+Probabilities say how sure the network is, which is not how often it is right.
 """
 
 

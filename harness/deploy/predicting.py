@@ -16,7 +16,7 @@ BATCH = 32
 
 
 def predict(network: Any, images: Images) -> Probabilities:
-    """The probabilities float32 (N, K) for images uint8 (N, H, W, C), on a GPU if there is one."""
+    """The probabilities float32 (N, K) for images or clips uint8 (N, …), on a GPU if there is one."""
     import numpy as np
 
     parts = [

@@ -61,13 +61,13 @@ def files_parity(
         originals: files of the data set, if they are known.
 
     Returns:
-        How it did; None if it takes no image files.
+        How it did; None if it takes no image files, as no model of clips does.
 
     Raises:
         ExportError: it predicts something else than the model does for the decoded pixels, reads what is no
             image, or refuses what it should read.
     """
-    if exported.reader is None:
+    if exported.reader is None or model.dataset.frames:
         return None
     reader = exported.reader(place, model.dataset)
     attempt = _Attempt(exported.title, reader.read, model.dataset, model.max_pixels)

@@ -79,7 +79,7 @@ class Candidate:
             source.file,
             source.sha256,
             source.classes,
-            source.image_shape,
+            source.example_shape,
             {
                 "pixel_range": list(source.pixel_range) if source.pixel_range else None,
                 "max_pixels": source.max_pixels,

@@ -77,7 +77,7 @@ def compare(challenger: Candidate, champion: Candidate, tell: Callable[[str], No
             f"{one.name} and {other.name} do not answer the same question: their classes differ "
             f"({len(one.classes)} and {len(other.classes)}, in their order)."
         )
-    if one.image_shape != other.image_shape:
+    if one.example_shape != other.example_shape:
         raise PromotionError(
             f"{one.name} takes images of {_size(one)} and {other.name} of {_size(other)}, so there are no "
             "images that both were validated with."
@@ -103,7 +103,7 @@ def compare(challenger: Candidate, champion: Candidate, tell: Callable[[str], No
 
 
 def _size(source: ModelSource) -> str:
-    return "×".join(map(str, source.image_shape))
+    return "×".join(map(str, source.example_shape))
 
 
 def _held_out(candidate: Candidate) -> HeldOut:

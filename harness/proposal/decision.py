@@ -17,6 +17,17 @@ LARGEST_SIDE = 1024
 """Pixels of a side that `dataset.image_size` allows at most."""
 
 
+BY_ORDER = (
+    "Whether it is the order of the frames that tells the classes apart is not to be seen from the files, so "
+    "networks that read it are tried beside the mean over the frames."
+)
+"""Why both ways to classify clips are searched."""
+NO_MIRRORS = (
+    "Mirrored clips are left out: where the direction of a movement decides the class, they mean another one."
+)
+"""Why clips are not mirrored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One key of the experiment file."""

@@ -30,8 +30,8 @@ def found(survey: Survey) -> str:
         (low, narrow), (high, wide) = survey.smallest, survey.largest
         sizes = f"about {sizes} (from {low} to {high} high, {narrow} to {wide} wide)"
     text = (
-        f"{counted(survey.images, 'image')} in {len(survey.class_counts):,} classes of {each}"
-        f"{' training images' if len(survey.counts) > 1 else ''}, {colour}, {sizes}"
+        f"{counted(survey.images, survey.noun)} in {len(survey.class_counts):,} classes of {each}"
+        f"{f' training {survey.noun}s' if len(survey.counts) > 1 else ''}, {colour}, {sizes}"
     )
     if len(survey.counts) > 1:
         text += ", divided into " + ", ".join(f"{count:,} {pool}" for pool, count in survey.counts.items())

@@ -65,16 +65,17 @@ def division_decisions(survey: Survey, division: Division) -> list[Decision]:
     said = survey.config.model_fields_set
     share = "A tenth is enough of so many" if survey.counts["train"] >= MANY else "The usual share"
     name, fewest = survey.fewest
-    rare = f" The rarest class, {name}, has {counted(fewest, 'image')}." if fewest < 10 * FEW else ""
+    validated = counted(division.validation, survey.noun)
+    rare = f" The rarest class, {name}, has {counted(fewest, survey.noun)}." if fewest < 10 * FEW else ""
     if division.folds and "folds" not in said:
         found.append(
             Decision(
                 "dataset.folds",
                 division.folds,
-                f"A validation split would have only about {counted(division.validation, 'image')}, each of "
-                f"them {100 / max(1, division.validation):.1f} points of accuracy. So trials are trained "
+                f"A validation split would have only about {validated}, each of them "
+                f"{100 / max(1, division.validation):.1f} points of accuracy. So trials are trained "
                 f"{division.folds} times, validated on another part each time, and compared by the mean; the "
-                f"best is then trained on all of these images.{rare}",
+                f"best is then trained on all of these {survey.noun}s.{rare}",
             )
         )
     elif "validation" not in survey.counts and "validation_fraction" not in said and not division.folds:
@@ -82,7 +83,7 @@ def division_decisions(survey: Survey, division: Division) -> list[Decision]:
             Decision(
                 "dataset.validation_fraction",
                 division.validation_fraction,
-                f"{share}: about {counted(division.validation, 'image')} that trials are compared by. The "
+                f"{share}: about {validated} that trials are compared by. The "
                 f"data set brings no validation split of its own.{rare}",
             )
         )
@@ -92,8 +93,8 @@ def division_decisions(survey: Survey, division: Division) -> list[Decision]:
             Decision(
                 "dataset.test_fraction",
                 division.test_fraction,
-                f"{share}: about {counted(held, 'image')}, sealed until the end. The data set brings no test "
-                "split of its own.",
+                f"{share}: about {counted(held, survey.noun)}, sealed until the end. The data set brings no "
+                "test split of its own.",
             )
         )
     return found
@@ -133,15 +134,15 @@ def objective(survey: Survey) -> Decision:
         return Decision(
             "objectives",
             [{"metric": "val_f1_macro"}],
-            f"Classes differ much in size ({common}: {counted(most, 'image')}, {rare}: {fewest:,}), so that "
-            "accuracy would reward ignoring the rare ones; macro F1 counts every class alike.",
+            f"Classes differ much in size ({common}: {counted(most, survey.noun)}, {rare}: {fewest:,}), so "
+            "that accuracy would reward ignoring the rare ones; macro F1 counts every class alike.",
         )
     return Decision(
         "objectives",
         [{"metric": "val_accuracy"}],
-        f"Classes are of about the same size ({fewest:,} to {counted(most, 'image')})."
+        f"Classes are of about the same size ({fewest:,} to {counted(most, survey.noun)})."
         if most > fewest
-        else f"All classes have {counted(most, 'image')}.",
+        else f"All classes have {counted(most, survey.noun)}.",
     )
 
 
@@ -184,6 +185,6 @@ def warnings(survey: Survey) -> list[str]:
         return []
     name, fewest = survey.fewest
     return [
-        f"{counted(len(few), 'class has', 'classes have')} fewer than {FEW} training images ({name}: "
-        f"{fewest}): what is measured of so few says little. Add images if you can."
+        f"{counted(len(few), 'class has', 'classes have')} fewer than {FEW} training {survey.noun}s "
+        f"({name}: {fewest}): what is measured of so few says little. Add {survey.noun}s if you can."
     ]

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.proposal.decision import LARGEST_SIDE, SHORTEST_SIDE, Decision, fitted, in_words, start_of
+from harness.model.families.pretrained import AVERAGED
+from harness.proposal.decision import (
+    BY_ORDER,
+    LARGEST_SIDE,
+    NO_MIRRORS,
+    SHORTEST_SIDE,
+    Decision,
+    fitted,
+    in_words,
+    start_of,
+)
 from harness.proposal.frame import Division, balance, rungs, timeout
 from harness.proposal.means import Means, PricedBackbone
 from harness.proposal.survey import Survey
@@ -67,8 +77,9 @@ def decide(survey: Survey, means: Means, division: Division, limit: float | None
         Decision(
             "training.epochs",
             epochs,
-            f"Heads on features that are computed once: an epoch of {division.train:,} images takes a "
-            f"fraction of a second, a full training is about {-(-division.train // batch) * epochs:,} steps.",
+            f"Heads on features that are computed once: an epoch of {division.train:,} {survey.noun}s takes "
+            f"a fraction of a second, a full training is about "
+            f"{-(-division.train // batch) * epochs:,} steps.",
         ),
         *rungs(division, first, REDUCTION, f"{first}, {REDUCTION * first} and {epochs}"),
         Decision(
@@ -99,10 +110,9 @@ def _image_size(survey: Survey, size: tuple[int, int]) -> list[Decision]:
         Decision(
             "dataset.image_size",
             list(size),
-            f"Height and width to which images are decoded, once: in the proportions of a typical one "
-            f"({survey.size[0]}×{survey.size[1]}), as large as the largest space.image_size needs, and no "
-            "larger "
-            "than they are.",
+            f"Height and width to which {survey.pictures} are decoded, once: in the proportions of a typical "
+            f"one ({survey.size[0]}×{survey.size[1]}), as large as the largest space.image_size needs, and "
+            "no larger than they are.",
         )
     ]
 
@@ -119,7 +129,7 @@ def _affordable(survey: Survey, means: Means, division: Division, limit: float) 
     """As many backbones, sides and views as can be computed in a share of the time limit, the best first."""
 
     def priced(backbones: tuple[PricedBackbone, ...], sides: tuple[int, ...], views: int) -> _Features:
-        images = division.train * views + division.validation
+        images = (division.train * views + division.validation) * max(1, survey.frames)
         work = sum(
             images * one.cost((max(SHORTEST_SIDE, size[0]), max(SHORTEST_SIDE, size[1])))
             for one, side in itertools.product(backbones, sides)
@@ -137,7 +147,8 @@ def _affordable(survey: Survey, means: Means, division: Division, limit: float) 
     firsts = [priced((cheapest,), (side,), 1) for side in reversed(SIDES) if side <= USUAL]
     found = next(filter(fits, firsts), firsts[-1])
     found = larger(found, priced(found.backbones, (*found.sides, SIDES[-1]), 1))
-    found = larger(found, priced(found.backbones, found.sides, 2))
+    if not survey.frames:  # clips are not mirrored
+        found = larger(found, priced(found.backbones, found.sides, 2))
     for one in reversed(means.backbones[1:]):
         found = larger(found, priced((*found.backbones, one), found.sides, found.views))
     return found
@@ -150,9 +161,9 @@ def _space(survey: Survey, chosen: _Features, means: Means, batch: int) -> list[
         Decision(
             "space.family",
             "pretrained",
-            f"{survey.images:,} pictures of about {survey.size[0]}×{survey.size[1]} pixels: too few to learn "
-            "from alone what pictures look like, and large enough for a network that has learned it from "
-            "others.",
+            f"{survey.images:,} {_what(survey)} of about {survey.size[0]}×{survey.size[1]} pixels: too few "
+            "to learn from alone what pictures look like, and large enough for a network that has learned it "
+            "from others.",
         ),
         Decision(
             "space.backbone",
@@ -170,11 +181,9 @@ def _space(survey: Survey, chosen: _Features, means: Means, batch: int) -> list[
         Decision(
             "space.views",
             _one_or_many(list(range(1, chosen.views + 1))),
-            "2: mirrored images are trained on too. Whether they mean the same (flowers do, letters do not) "
-            "is not to be seen from the files, so both are tried."
-            if chosen.views > 1
-            else "Mirrored images too (views: 2) would take about twice as long to compute.",
+            NO_MIRRORS if survey.frames else _about_views(chosen.views),
         ),
+        *([Decision("space.order", [AVERAGED, "gru"], BY_ORDER)] if survey.frames else []),
         Decision(
             "space.head_width", [0, 256], "0: the classes directly on the features, or a layer between."
         ),
@@ -203,6 +212,19 @@ def _space(survey: Survey, chosen: _Features, means: Means, batch: int) -> list[
     ]
 
 
+def _about_views(most: int) -> str:
+    if most == 1:
+        return "Mirrored images too (views: 2) would take about twice as long to compute."
+    return (
+        "2: mirrored images are trained on too. Whether they mean the same (flowers do, letters do not) "
+        "is not to be seen from the files, so both are tried."
+    )
+
+
+def _what(survey: Survey) -> str:
+    return f"clips of {survey.frames} frames" if survey.frames else "pictures"
+
+
 def _one_or_many(values: Sequence[Any]) -> Any:
     return list(values) if len(values) > 1 else values[0]
 
@@ -213,6 +235,7 @@ def _starts(space: Sequence[Decision], chosen: _Features) -> list[dict[str, Any]
         "backbone": chosen.backbones[0].name,
         "image_size": chosen.sides[0],
         "views": 1,
+        "order": AVERAGED,
         "head_width": 0,
         "dropout": 0.0,
         "label_smoothing": 0.0,
@@ -224,6 +247,7 @@ def _starts(space: Sequence[Decision], chosen: _Features) -> list[dict[str, Any]
     better = plain | {
         "image_size": chosen.sides[-1],
         "views": chosen.views,
+        "order": "gru",
         "dropout": 0.2,
         "label_smoothing": 0.1,
     }

@@ -9,7 +9,15 @@ from typing import Any
 
 from harness.experiment.parameters import complete, multiply_adds
 from harness.model.families.parameters import MAX_FILTERS
-from harness.proposal.decision import LARGEST_SIDE, Decision, fitted, in_words, start_of
+from harness.proposal.decision import (
+    BY_ORDER,
+    LARGEST_SIDE,
+    NO_MIRRORS,
+    Decision,
+    fitted,
+    in_words,
+    start_of,
+)
 from harness.proposal.frame import Division, balance, rungs, timeout
 from harness.proposal.means import Means
 from harness.proposal.survey import Survey
@@ -45,14 +53,18 @@ class _Ranges:
     convs: tuple[int, int]
     residual: tuple[int, ...]
     """Widths of residual networks; empty: none."""
+    recurrent: tuple[int, ...] = ()
+    """Widths of recurrent networks over the frames of clips; empty: none."""
 
-    def dearest(self, image_shape: tuple[int, int, int]) -> float:
-        """Multiply-adds of one image in the largest network."""
+    def dearest(self, image_shape: tuple[int, ...]) -> float:
+        """Multiply-adds of one image, or of a clip, in the largest network."""
         largest: list[Params] = [
             {"family": "cnn", "depth": self.depth[1], "width": self.width[-1], "convs": self.convs[1]},
         ]
         if self.residual:
             largest.append({"family": "resnet", "depth": 1, "width": self.residual[-1]})
+        if self.recurrent:
+            largest.append({"family": "rnn", "depth": RECURRENT_LAYERS[1], "width": self.recurrent[-1]})
         return max(multiply_adds(complete(params), image_shape) or 0.0 for params in largest)
 
 
@@ -62,6 +74,13 @@ RANGES = (
     _Ranges((2, 4), (8, 16), (1, 1), ()),
 )
 """The largest first."""
+RANGES_OF_CLIPS = (
+    _Ranges((2, 4), (16, 24), (1, 1), (), (32, 64)),
+    _Ranges((2, 3), (8, 16), (1, 1), (), (16, 32)),
+)
+"""The same for clips, each of whose frames goes through a network."""
+RECURRENT_LAYERS = (1, 2)
+"""Least and most layers of a recurrent network over frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +117,7 @@ def decide(survey: Survey, means: Means, division: Division, limit: float | None
             f"{_full(division)} of the dearest configuration takes about {in_words(chosen.seconds)} of one "
             f"worker ({speed}).",
         ),
-        *_epoch_images(division, chosen),
+        *_epoch_images(survey, division, chosen),
         *rungs(division, FIRST_RUNG, REDUCTION, f"1, 3, 9 and {EPOCHS}"),
         Decision("search.trials", TRIALS),
         timeout(TIMEOUT, limit),
@@ -118,9 +137,10 @@ def _affordable(survey: Survey, means: Means, division: Division, limit: float) 
         [max(own)] if given is not None or max(own) <= SIDES[-1] else [min(side, max(own)) for side in SIDES]
     )
     found = None
-    for most, ranges, side in itertools.product(EPOCH_IMAGES, RANGES, dict.fromkeys(sides)):
+    every = RANGES_OF_CLIPS if survey.frames else RANGES
+    for most, ranges, side in itertools.product(EPOCH_IMAGES, every, dict.fromkeys(sides)):
         size, images = fitted(own, _longest(own, side)), min(division.train, most)
-        work = PASSES * EPOCHS * images * ranges.dearest((*size, survey.channels)) * division.trainings
+        work = PASSES * EPOCHS * images * ranges.dearest(survey.example_shape(size)) * division.trainings
         found = _Affordable(ranges, size, images, work / means.training)
         if found.seconds <= SHARE * limit:
             return found
@@ -153,37 +173,46 @@ def _image_size(survey: Survey, chosen: _Affordable) -> list[Decision]:
         return []
     own = f"{survey.size[0]}×{survey.size[1]}"
     reason = (
-        f"The images' own height and width ({own})."
+        f"The {survey.noun}s' own height and width ({own})."
         if chosen.size == survey.size
-        else "Height and width to which images are decoded, once: in the proportions of a typical one "
-        f"({own}); larger ones would cost more than they are likely to bring."
+        else f"Height and width to which {survey.pictures} are decoded, once: in the proportions of a "
+        f"typical one ({own}); larger ones would cost more than they are likely to bring."
     )
     return [Decision("dataset.image_size", list(chosen.size), reason)]
 
 
-def _epoch_images(division: Division, chosen: _Affordable) -> list[Decision]:
+def _epoch_images(survey: Survey, division: Division, chosen: _Affordable) -> list[Decision]:
     if chosen.epoch_images >= division.train:
         return []
     return [
         Decision(
             "training.epoch_images",
             chosen.epoch_images,
-            f"So many of the {division.train:,} images make an epoch, and the next one goes on with others: "
-            "trials are compared earlier.",
+            f"So many of the {division.train:,} {survey.noun}s make an epoch, and the next one goes on with "
+            "others: trials are compared earlier.",
         )
     ]
 
 
 def _space(survey: Survey, division: Division, chosen: _Affordable, why: str) -> list[Decision]:
     ranges, small = chosen.ranges, division.train < SMALL
-    families = ["cnn", "resnet"] if ranges.residual else ["cnn"]
-    only_cnn = {"when": {"family": "cnn"}} if ranges.residual else {}
+    families = ["cnn"]
+    if ranges.residual:
+        families.append("resnet")
+    if ranges.recurrent:
+        families.insert(0, "rnn")
+        why = f"{why} {BY_ORDER}"
+    only_cnn = {"when": {"family": "cnn"}} if len(families) > 1 else {}
     depth: Any = {"type": "int", "low": ranges.depth[0], "high": ranges.depth[1], **only_cnn}
     width: Any = {"type": "categorical", "choices": list(ranges.width), **only_cnn}
     if ranges.residual:
         only_resnet = {"when": {"family": "resnet"}}
         depth = [depth, {"type": "constant", "value": 1, **only_resnet}]
         width = [width, {"type": "categorical", "choices": list(ranges.residual), **only_resnet}]
+    if ranges.recurrent:
+        only_rnn, (least, most) = {"when": {"family": "rnn"}}, RECURRENT_LAYERS
+        depth = [depth, {"type": "int", "low": least, "high": most, **only_rnn}]
+        width = [width, {"type": "categorical", "choices": list(ranges.recurrent), **only_rnn}]
     found = [
         Decision("space.family", families if len(families) > 1 else "cnn", why),
         Decision("space.depth", depth),
@@ -198,12 +227,7 @@ def _space(survey: Survey, division: Division, chosen: _Affordable, why: str) ->
         *found,
         Decision("space.dropout", {"type": "float", "low": 0.0, "high": 0.5 if small else 0.2}),
         Decision("space.label_smoothing", [0.0, 0.1]),
-        Decision(
-            "space.augmentation",
-            ["shift", "flip_shift", "trivial"],
-            "Whether mirrored images mean the same (flowers do, letters do not) is not to be seen from the "
-            "files, so shifts are tried without mirroring (shift) and with it (flip_shift).",
-        ),
+        _augmentation(survey),
         Decision("space.augmentation_strength", {"type": "float", "low": 0.2, "high": 0.8}),
         *balance(survey),
         Decision("space.optimizer", ["adamw", "nesterov"]),
@@ -219,6 +243,17 @@ def _space(survey: Survey, division: Division, chosen: _Affordable, why: str) ->
         Decision("space.schedule", "cycle_per_rung"),
         Decision("space.batch_size", SMALL_BATCHES if small else BATCHES),
     ]
+
+
+def _augmentation(survey: Survey) -> Decision:
+    if survey.frames:
+        return Decision("space.augmentation", "shift", f"All frames of a clip alike. {NO_MIRRORS}")
+    return Decision(
+        "space.augmentation",
+        ["shift", "flip_shift", "trivial"],
+        "Whether mirrored images mean the same (flowers do, letters do not) is not to be seen from the "
+        "files, so shifts are tried without mirroring (shift) and with it (flip_shift).",
+    )
 
 
 def _starts(space: list[Decision], ranges: _Ranges, *, small: bool) -> list[dict[str, Any]]:
@@ -238,6 +273,9 @@ def _starts(space: list[Decision], ranges: _Ranges, *, small: bool) -> list[dict
         "weight_decay": 1e-2,
         "batch_size": SMALL_BATCHES[0] if small else BATCHES[0],
     }
+    if ranges.recurrent:
+        by_order = common | {"family": "rnn", "depth": RECURRENT_LAYERS[0], "width": ranges.recurrent[0]}
+        return [start_of(space, by_order), start_of(space, common)]
     larger = common | {
         "depth": min(4, ranges.depth[1]),
         "width": ranges.width[1],

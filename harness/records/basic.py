@@ -64,6 +64,11 @@ class Dataset:
         """What a network is given of an image: height, width, channels; of clips, before them the frames."""
         return (self.frames, *self.image_shape) if self.frames else self.image_shape
 
+    @property
+    def noun(self) -> str:
+        """What one of its examples is called: `image` or `clip`."""
+        return "clip" if self.frames else "image"
+
     def described(self) -> str:
         """What its images are, in words: `images of 8×8×1`, `clips of 8 frames of 96×96×3`."""
         size = "×".join(map(str, self.image_shape))

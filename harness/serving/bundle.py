@@ -16,6 +16,7 @@ from harness.paths import sha256_of, unpacked_bundle
 from harness.paths.bundle import CHECKSUMS, KERAS_MODEL
 from harness.serving.metadata import (
     classes_of,
+    frames_of,
     image_shape_of,
     max_pixels_of,
     pixel_range_of,
@@ -44,7 +45,7 @@ class OpenBundle:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width, channels (1 or 3) of the images that the model takes."""
+        """Height, width, channels (1 or 3) of the images or frames that the model takes."""
         return self.source.image_shape
 
 
@@ -85,7 +86,7 @@ def open_bundle(place: Path) -> OpenBundle:
     metadata = read_metadata(folder)
     model = folder / KERAS_MODEL
     if not model.is_file():
-        raise ServingError(f"The bundle {place} has no {KERAS_MODEL}, by which images are classified.")
+        raise ServingError(f"The bundle {place} has no {KERAS_MODEL}, by which files are classified.")
     source = ModelSource(
         name=archive_stem(place) if place.is_file() else folder.name,
         file=model,
@@ -94,6 +95,7 @@ def open_bundle(place: Path) -> OpenBundle:
         image_shape=image_shape_of(folder, metadata),
         pixel_range=pixel_range_of(folder, metadata),
         max_pixels=max_pixels_of(metadata),
+        frames=frames_of(folder, metadata),
     )
     return OpenBundle(folder, metadata, source)
 

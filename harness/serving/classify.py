@@ -10,13 +10,14 @@ from itertools import islice
 
 import numpy as np
 
+from harness.data.containers import HEAD, container_of
 from harness.errors import DataError
 from harness.machine import usable_cores
 from harness.serving.inputs import Input
 from harness.serving.predictor import Images, Predictor, Probabilities
 from harness.serving.results import Result, best_of
 from harness.serving.timeline import frame_results, segments_of
-from harness.serving.video import HEAD, container_of, read_video
+from harness.serving.video import read_video
 
 BATCH_VALUES = 16 * 2**20
 """Numbers that the pixels of a batch may have; as float32 they are 64 MiB."""
@@ -24,7 +25,7 @@ LARGEST_BATCH = 256
 MOST_READERS = 4
 """Files that are decoded at a time: each may need some hundred MiB meanwhile."""
 MAX_BYTES = 2**30
-"""Larger files are no images."""
+"""Larger files are no images or clips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A file that was read: either its pixels, or its kind of video, or what is wrong with it."""
+    """A file that was read: either its pixels, or its container as a video of which frames are classified one
+    by one, or what is wrong with it."""
 
     given: Input
     pixels: Images | None = None
@@ -63,10 +65,10 @@ def classify(
         model: by which.
         inputs: the files; taken as they are needed.
         wanted: what of each.
-        seen: told, again and again, how many more images and frames were classified.
+        seen: told, again and again, how many more images, clips and frames of videos were classified.
     """
     waiting: list[Future[_Read]] = []
-    size, files = batch_size(model.image_shape), iter(inputs)
+    size, files = batch_size(model.example_shape), iter(inputs)
     readers = ThreadPoolExecutor(min(usable_cores(), MOST_READERS))
     try:
         while batch := list(islice(files, size)):
@@ -78,9 +80,9 @@ def classify(
         readers.shutdown(cancel_futures=True)  # whoever interrupts does not wait for a batch
 
 
-def batch_size(image_shape: tuple[int, int, int]) -> int:
-    """Images of this height, width and channels that are classified at a time."""
-    return max(1, min(LARGEST_BATCH, BATCH_VALUES // math.prod(image_shape)))
+def batch_size(example_shape: tuple[int, ...]) -> int:
+    """Images or clips of this shape that are classified at a time."""
+    return max(1, min(LARGEST_BATCH, BATCH_VALUES // math.prod(example_shape)))
 
 
 def _read(model: Predictor, given: Input) -> _Read:
@@ -89,11 +91,12 @@ def _read(model: Predictor, given: Input) -> _Read:
     try:
         with given.path.open("rb") as file:
             head = file.read(HEAD)
-            if kind := container_of(head):
+            if not model.source.frames and (kind := container_of(head)):
                 return _Read(given, video=kind)
             content = head + file.read(MAX_BYTES)
         if len(content) > MAX_BYTES:
-            raise DataError(f"The file has more than {MAX_BYTES:,} bytes, so it is no image that is read.")
+            noun = model.source.noun
+            raise DataError(f"The file has more than {MAX_BYTES:,} bytes, so it is no {noun} that is read.")
         return _Read(given, pixels=model.prepare(content))
     except DataError as error:
         return _Read(given, error=str(error))
@@ -119,7 +122,13 @@ def _answers(
 
 def _result(model: Predictor, given: Input, probabilities: Probabilities, wanted: Wanted) -> Result:
     guesses = best_of(probabilities, model.classes, wanted.top)
-    return Result(given.name, guesses, unsure=guesses[0].probability < wanted.threshold, label=given.label)
+    return Result(
+        given.name,
+        guesses,
+        unsure=guesses[0].probability < wanted.threshold,
+        kind=model.source.noun,
+        label=given.label,
+    )
 
 
 def _of_video(
@@ -141,7 +150,7 @@ def _of_video(
         waiting.append(model.prepare(content))
         numbers.append(number)
         seconds.append(at)
-        if len(waiting) == batch_size(model.image_shape):
+        if len(waiting) == batch_size(model.example_shape):
             answer()
 
     error, end = "", 0.0
@@ -162,6 +171,7 @@ def _of_video(
         given.name,
         guesses,
         unsure=guesses[0].probability < wanted.threshold,
+        kind="video",
         label=given.label,
         error=error,
         frames=tuple(frames),

@@ -44,7 +44,7 @@ def embedded(
         files: of images.
         seen: told, again and again, how many more files were looked at.
     """
-    size, reasons = batch_size(embedder.model.image_shape), []
+    size, reasons = batch_size(embedder.model.example_shape), []
     parts: list[Embeddings] = []
     for start in range(0, len(files), size):
         pixels = []

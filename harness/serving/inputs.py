@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.not_data import PICTURES_WANTED, WantedFiles
 from harness.data.sentences import as_text
 from harness.data.tree import images_below, read_tree
 from harness.errors import DataError
@@ -38,6 +39,7 @@ def inputs_of(
     classes: Collection[str],
     tell: Callable[[str], object] = lambda _: None,
     *,
+    wanted: WantedFiles = PICTURES_WANTED,
     videos: bool = True,
 ) -> Iterator[Input]:
     """Every file that is meant, in the order given, those of a folder sorted by their paths.
@@ -47,9 +49,10 @@ def inputs_of(
         lines: paths, one a line; read as they come.
         classes: names that make a folder within a given one say the class of what lies in it.
         tell: told what was passed over in folders, in sentences.
-        videos: whether those in folders are meant, too.
+        wanted: which files in folders are meant.
+        videos: whether videos in folders are meant, too, where pictures are.
     """
-    look = _Look(frozenset(classes), VIDEOS if videos else frozenset(), tell)
+    look = _Look(frozenset(classes), wanted, VIDEOS if videos else frozenset(), tell)
     for text in given:
         if text == STANDARD_INPUT:
             for line in lines:
@@ -70,6 +73,7 @@ class _Look:
     """How folders are looked at; see `inputs_of`."""
 
     classes: frozenset[str]
+    wanted: WantedFiles
     videos: frozenset[str]
     tell: Callable[[str], object]
 
@@ -94,7 +98,7 @@ def _at(path: Path, look: _Look) -> Iterator[Input]:
 
 def _in_folder(root: Path, look: _Look) -> Iterator[Input]:
     try:
-        tree = read_tree(root)
+        tree = read_tree(root, wanted=look.wanted)
     except DataError as error:
         yield Input(root, error=str(error))
         return
@@ -104,7 +108,7 @@ def _in_folder(root: Path, look: _Look) -> Iterator[Input]:
     for sentence in tree.sentences():
         look.tell(f"{root}: {sentence}")
     if not found:
-        yield Input(root, error="There are no images in this folder.")
+        yield Input(root, error=f"There are no {look.wanted.noun}s in this folder.")
     for path in sorted(found):
         above = path.relative_to(root).parts[:-1]
         yield Input(path, next((name for name in above if name in look.classes), None))

@@ -62,7 +62,7 @@ def classes_of(folder: Path, metadata: dict[str, Any]) -> tuple[str, ...]:
 
 
 def image_shape_of(folder: Path, metadata: dict[str, Any]) -> tuple[int, int, int]:
-    """Height, width and channels of the images that the model takes; raises ServingError."""
+    """Height, width and channels of the images or frames that the model takes; raises ServingError."""
     described = _input(metadata)
     height, width, channels = (described.get(key) for key in ("height", "width", "channels"))
     for value in (height, width, channels):
@@ -98,6 +98,16 @@ def pixel_range_of(folder: Path, metadata: dict[str, Any]) -> tuple[float, float
             f"The metadata of the bundle {folder} have {shown(said)} for the range of pixels, which is none."
         ) from error
     return low, high
+
+
+def frames_of(folder: Path, metadata: dict[str, Any]) -> int:
+    """Frames that the model takes of a clip, 0 if it takes images; raises ServingError."""
+    said = _input(metadata).get("frames")
+    if said is None:
+        return 0
+    if type(said) is not int or said < 1:
+        raise ServingError(f"The metadata of the bundle {folder} have {shown(said)} frames of a clip.")
+    return said
 
 
 def max_pixels_of(metadata: dict[str, Any]) -> int:

@@ -61,7 +61,7 @@ def followed(graph: Any, query: Embeddings, number: int) -> Found:
     """
     import faiss
 
-    wide = faiss.SearchParametersHNSW(efSearch=max(CANDIDATES, 2 * number))
+    wide: Any = faiss.SearchParametersHNSW(efSearch=max(CANDIDATES, 2 * number))
     squares, places = graph.search(np.ascontiguousarray(query[None]), number, params=wide)
     reached = places[0] >= 0
     return places[0][reached], 1 - squares[0][reached] / 2  # of vectors of length 1

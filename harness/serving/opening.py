@@ -100,6 +100,7 @@ def described_input(found: OpenBundle | Version | NamedTrial, source: ModelSourc
         "note": "raw pixels; scaling is inside the model",
         "pixel_range": list(source.pixel_range) if source.pixel_range else None,
         "max_pixels": source.max_pixels,
+        **({"frames": source.frames} if source.frames else {}),
     }
 
 
@@ -116,13 +117,15 @@ def _of_trained(trained: TrainedModel, name: str) -> ModelSource:
         image_shape=dataset.image_shape,
         pixel_range=dataset.pixel_range,
         max_pixels=trained.max_pixels or MAX_PIXELS,
+        frames=dataset.frames,
     )
 
 
 def _of_version(version: Version, model: KerasModel) -> ModelSource:
     spread, most = model.of_files.get("pixel_range"), model.of_files.get("max_pixels")
     try:
-        height, width, channels = model.example_shape
+        *clip, height, width, channels = model.example_shape
+        (frames,) = clip or (0,)
         low_high = (float(spread[0]), float(spread[1])) if spread is not None else None
     except (TypeError, ValueError, IndexError) as error:
         raise ServingError(f"{version.address} does not say which images it takes.") from error
@@ -132,6 +135,7 @@ def _of_version(version: Version, model: KerasModel) -> ModelSource:
         sha256=model.sha256,
         classes=model.classes,
         image_shape=(height, width, channels),
+        frames=frames,
         pixel_range=low_high,
         max_pixels=most if type(most) is int and most > 0 else MAX_PIXELS,
     )

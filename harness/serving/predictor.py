@@ -1,4 +1,4 @@
-"""A loaded model: from the bytes of image files to pixels, and from pixels to probabilities."""
+"""A loaded model: from the bytes of files to pixels, and from pixels to probabilities."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.clips import decode_clip
 from harness.data.decode import FloatsError, UnreadableError, decode
 from harness.deploy.loading import load_safely
 from harness.errors import DataError, ExportError, ServingError
@@ -22,13 +23,14 @@ Probabilities = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """Classifies images; threads may share one."""
+    """Classifies images or clips; threads may share one."""
 
     source: ModelSource
     network: Any
-    """The `keras.Model`, from raw pixels float32 (N, H, W, C), 0 to 255, to probabilities (N, K)."""
+    """The `keras.Model`, from raw pixels float32 (N, H, W, C), 0 to 255, to probabilities (N, K); one of
+    clips takes (N, T, H, W, C)."""
     run: Callable[[Any], Any]
-    """The network as a graph: takes uint8 (N, H, W, C), returns a tensor float32 (N, K)."""
+    """The network as a graph: takes the same as uint8, returns a tensor float32 (N, K)."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -36,22 +38,25 @@ class Predictor:
         return self.source.classes
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width, channels (1 or 3)."""
-        return self.source.image_shape
+    def example_shape(self) -> tuple[int, ...]:
+        """Height, width, channels (1 or 3) of an image; of a clip, before them the frames."""
+        return self.source.example_shape
 
     def prepare(self, content: bytes) -> Images:
-        """The pixels uint8 (H, W, C) that training would have seen of an image file.
+        """The pixels uint8 that training would have seen of a file: (H, W, C), or (T, H, W, C) of a clip.
 
         Args:
             content: the file's bytes, whatever its format, size and colours.
 
         Raises:
-            DataError: it is no image that is read; the sentence says why.
+            DataError: it is no image, or no clip, that is read; the sentence says why. Or it is a video, and
+                PyAV is not installed.
         """
-        height, width, channels = self.image_shape
         known = self.source
+        height, width, channels = known.image_shape
         try:
+            if known.frames:
+                return decode_clip(content, known.frames, (height, width), channels, known.max_pixels).pixels
             return decode(content, (height, width), channels, known.pixel_range, known.max_pixels).pixels
         except FloatsError as error:
             raise DataError(
@@ -59,18 +64,18 @@ class Predictor:
                 "on images of whole ones. Convert it to 8 bits a channel."
             ) from error
         except UnreadableError as error:
-            raise DataError(f"The image cannot be read: {error}.") from error
+            raise DataError(f"The {known.noun} cannot be read: {error}.") from error
 
     def predict(self, images: Images) -> Probabilities:
-        """The class probabilities float32 (N, K) of raw pixels uint8 (N, H, W, C), as `prepare` makes them.
+        """The class probabilities float32 (N, K) of raw pixels uint8 (N, …), as `prepare` makes them.
 
         Raises:
             ServingError: the array has another shape or type.
         """
-        if images.ndim != 4 or images.shape[1:] != self.image_shape or images.dtype != np.uint8:
+        if images.shape[1:] != self.example_shape or images.dtype != np.uint8:
             raise ServingError(
                 f"{self.source.name} takes pixels uint8 of the shape (N, "
-                f"{', '.join(map(str, self.image_shape))}), not {images.dtype} {images.shape}."
+                f"{', '.join(map(str, self.example_shape))}), not {images.dtype} {images.shape}."
             )
         if not len(images):
             return np.zeros((0, len(self.classes)), np.float32)
@@ -99,19 +104,19 @@ def predictor_of(source: ModelSource) -> Predictor:
     except ExportError as error:
         raise ServingError(str(error)) from error
     shapes = getattr(network, "input_shape", None), getattr(network, "output_shape", None)
-    if shapes != ((None, *source.image_shape), (None, len(source.classes))):
+    if shapes != ((None, *source.example_shape), (None, len(source.classes))):
         raise ServingError(
-            f"The model file {source.file} does not make {len(source.classes)} classes of images "
-            f"{source.image_shape}, as is said beside it: its shapes are {shapes[0]} and {shapes[1]}."
+            f"The model file {source.file} does not make {len(source.classes)} classes of {source.noun}s "
+            f"{source.example_shape}, as is said beside it: its shapes are {shapes[0]} and {shapes[1]}."
         )
-    return Predictor(source, network, _graph(network, source.image_shape))
+    return Predictor(source, network, _graph(network, source.example_shape))
 
 
-def _graph(network: Any, image_shape: tuple[int, int, int]) -> Callable[[Any], Any]:
-    """The network, traced once for any number of images: several times faster than layer by layer."""
+def _graph(network: Any, example_shape: tuple[int, ...]) -> Callable[[Any], Any]:
+    """The network, traced once for any number of examples: several times faster than layer by layer."""
     import tensorflow as tf
 
     traced: Callable[[Any], Any] = tf.function(
         lambda images: network(tf.cast(images, tf.float32), training=False), autograph=False
-    ).get_concrete_function(tf.TensorSpec((None, *image_shape), tf.uint8))
+    ).get_concrete_function(tf.TensorSpec((None, *example_shape), tf.uint8))
     return lambda images: traced(tf.constant(images))

@@ -55,6 +55,8 @@ class Result:
     be classified."""
     unsure: bool = False
     """Whether the best one is below the threshold."""
+    kind: str = "image"
+    """What the file was taken for: `image`, `video` or `clip`."""
     label: str | None = None
     """The class by the folder that the file lies in; None if that is not known."""
     error: str = ""

@@ -11,20 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.foreign import what_it_is
 from harness.errors import DataError
-
-HEAD = 4096
-"""Bytes of a file that say what it is."""
-
-
-def container_of(head: bytes) -> str | None:
-    """FFmpeg's name for the kind of video that a file's first bytes show; None if they show none."""
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        return "avi"
-    if what_it_is(head) != "it is a video":
-        return None
-    return "mov" if head[4:8] == b"ftyp" else "matroska"
 
 
 def read_video(
@@ -34,7 +21,7 @@ def read_video(
 
     Args:
         path: the file.
-        kind: FFmpeg's name for what it is.
+        kind: FFmpeg's name for its container, as `harness.data.containers` finds it.
         every: 1 for all frames, 2 for every other one, and so on.
         max_pixels: a video of larger frames is refused.
         take: is given the frame's number from 0, the seconds at which it appears, and the bytes of a PPM file

@@ -102,9 +102,8 @@ def _audit_in_short(
     found = brief(dataset)
     if not state.has_begun:
         refuse_nothing_to_see(found)
-    if dataset.frames:  # clips are not audited, and what is wrong with their files was told
-        return
-    sentence = found.sentence(f"harness audit {shlex.quote(experiment.dataset.source)}")
+    frames = f" --set dataset.frames={dataset.frames}" if dataset.frames else ""
+    sentence = found.sentence(f"harness audit {shlex.quote(experiment.dataset.source)}{frames}")
     if sentence is not None:
         tell(sentence)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness.audit.audit import audit
+from harness.audit.page import write_page
 from harness.data.arrays import load
 from harness.data.clips import decode_clip
 from harness.data.decode import UnreadableError, decode
@@ -22,7 +23,7 @@ from harness.data.preview import preview
 from harness.data.sealed import open_sealed
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
-from harness.proposal.survey import survey
+from harness.proposal.survey import FRAMES, survey
 from harness.records import Dataset
 from tests.clips import CODECS, grey, turn, write_gif, write_video
 
@@ -241,12 +242,58 @@ def test_clips_stay_together_by_groups() -> None:
     assert not own[0] & own[1]
 
 
-def test_what_does_not_do_clips_yet_says_so() -> None:
+def test_an_audit_of_clips_names_what_is_broken_twice_or_blank() -> None:
     folder = draw_pets()
-    with pytest.raises(DataError, match="No experiment is proposed for clips yet"):
-        survey(config(folder))
-    with pytest.raises(DataError, match="these are clips"):
-        audit(config(folder), 0, suspects=False, progress=lambda *_: None, tell=lambda _: None)
+    twice = (folder / "cat" / "3.gif").read_bytes()
+    (folder / "dog" / "again.gif").write_bytes(twice)
+    (folder / "dog" / "cut.gif").write_bytes(twice[:9])
+    write_gif(folder / "dog" / "blank.gif", grey(90, 90, size=(6, 5)))
+    write_gif(folder / "dog" / "large.gif", np.repeat(np.repeat(grey(10, 250, size=(6, 5)), 9, 1), 9, 2))
+    found = audit(config(folder), 0, suspects=None, progress=lambda *_: None, tell=lambda _: None)
+    named = {
+        (check, image.name)
+        for check, finding in found.findings
+        for group in finding.groups
+        for image in (found.facts.images[number] for number in group.images)
+    }
+    assert {
+        ("conflict", "dog/again.gif"),
+        ("conflict", "cat/3.gif"),
+        ("unreadable", "dog/cut.gif"),
+        ("blank", "dog/blank.gif"),
+        ("size", "dog/large.gif"),
+    } <= named
+    assert found.facts.example_shape == (3, 6, 5, 1)
+    (said,) = [note for note in found.notes if "checks of images alone" in note]
+    assert said.endswith("near-duplicate, alike, suspect, mode, orientation, suffix.")
+    assert not {"suspect", "mode"} & {*found.clean, *(check for check, _ in found.findings)}
+    assert any("a frame is taken more than once" in note for note in found.notes)
+    assert sum(count.total() for count in found.facts.counts().values()) > 20
+    write_page(found, Path("audit.html"))
+    assert "28 clips, 2 classes, seen as 3×6×5×1 (frames×height×width×channels)" in Path(
+        "audit.html"
+    ).read_text(encoding="utf-8")
+    with pytest.raises(DataError, match="leave --suspects out, for clips"):
+        audit(config(folder), 0, suspects=True, progress=lambda *_: None, tell=lambda _: None)
+
+
+def test_a_folder_of_clips_is_recognised() -> None:
+    folder = draw_pets()
+    found = survey(DatasetConfig(source=str(folder)))
+    assert (found.recognised, found.frames, found.noun) == (True, FRAMES, "clip")
+    assert (found.size, found.channels, found.images) == ((6, 5), 1, 24)
+    for frames in (3, None):  # whoever says what they are is believed
+        said = survey(config(folder, frames=frames))
+        assert (said.recognised, said.frames) == (False, frames or 0)
+    Image.fromarray(ramp(1)).save(folder / "cat" / "picture.png")  # what is mixed is not guessed
+    assert survey(DatasetConfig(source=str(folder))).noun == "image"
+    for name in ("a", "b"):
+        for number in (1, 2):
+            write_video(Path("films", name, f"{number}.mp4"), grey(10, 20, size=(32, 48)))
+    films = survey(DatasetConfig(source="films"))
+    assert (films.recognised, films.noun, films.size, films.channels) == (True, "clip", (32, 48), 3)
+    with pytest.raises(DataError, match=r"no images in .*films, but 4 clips"):
+        survey(config("films", frames=None))
 
 
 def test_a_preview_counts_clips() -> None:

@@ -83,19 +83,24 @@ def pets_bundle(pets_model: TrainedModel, tmp_path_factory: pytest.TempPathFacto
     return export_model(pets_model, tmp_path_factory.mktemp("bundle") / "pets", formats=["saved_model"])
 
 
-def learnt(folder: Path, params: Params, epochs: int = 8) -> TrainedModel:
-    """A network that has learnt the digits, as a study would leave it.
+def learnt(
+    folder: Path, params: Params, epochs: int = 8, config: DatasetConfig | None = None
+) -> TrainedModel:
+    """A network that has learnt the digits, or another data set of grey pictures, as a study would leave it.
 
     Args:
         folder: for its files.
         params: those that are not the defaults.
         epochs: of training.
+        config: the data set; None for the digits.
     """
-    dataset = prepare(DatasetConfig(), seed=0, progress=lambda *_: None, cache=folder / "cache")
+    config = config or DatasetConfig()
+    dataset = prepare(config, seed=0, progress=lambda *_: None, cache=folder / "cache")
     arrays = load(dataset)
     keras.utils.set_random_seed(0)
     params = complete(params)
-    network = build(params, dataset.image_shape, 10, PixelStatistics((78.0,), (96.0,)))
+    statistics = PixelStatistics((78.0,), (96.0,))
+    network = build(params, dataset.example_shape, len(dataset.classes), statistics)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(optimizer=keras.optimizers.Adam(0.005), loss=loss)
     images, labels = arrays.train()
@@ -118,7 +123,7 @@ def learnt(folder: Path, params: Params, epochs: int = 8) -> TrainedModel:
         file,
         sha256_of(file),
         dataset,
-        {"study": "digits", "trial": 0, "params": params},
+        {"study": dataset.name, "trial": 0, "params": params},
         reference=folder / "reference",
         evaluations=(evaluated(dataset.classes, labels, probabilities.argmax(axis=1)),),
         licences={"data": "CC-BY-4.0"},

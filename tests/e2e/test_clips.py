@@ -1,12 +1,16 @@
-"""Clips by the commands a user types: swept, verified, reproduced, confirmed; and what does not take them."""
+"""Clips by the commands a user types: looked at, swept, verified, confirmed, exported, classified."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from harness.experiment.load import load
+from harness.serving.bundle import open_bundle
+from harness.serving.predictor import predictor
 from harness.study.opening import open_study
 from tests.clips import draw_motions
 from tests.e2e.test_sweep import harness
@@ -37,8 +41,27 @@ def test_a_sweep_over_clips() -> None:
     found = json.loads(harness("confirm", "s", "--as-is", "--json").stdout)
     assert sum(map(sum, found["test"]["confusion"])) == dataset.counts["test"] == 6
 
-    assert "Models of clips are not exported yet" in harness("export", "s", code=1).stderr
-    for command in ("init", "sweep"):
-        refused = harness(command, "motions", "--set", "dataset.frames=4", code=1).stderr
-        assert "No experiment is proposed for clips yet" in refused
-    assert "these are clips" in harness("audit", "motions", "--set", "dataset.frames=4", code=1).stderr
+    results = json.loads(harness("predict", "s", "motions", "--json").stdout)
+    assert results["agreement"]["files"] == 40
+    exported = harness("export", "s", "--formats", "saved_model")
+    assert "saved_model/1" in exported.stderr
+    model = predictor(open_bundle(Path(exported.stdout.strip())))
+    assert model.example_shape == (4, 12, 12, 1)
+    clips = [model.prepare(Path(one["file"]).read_bytes()) for one in results["results"]]
+    best = model.predict(np.stack(clips)).max(axis=1)
+    np.testing.assert_allclose(best, [one["probability"] for one in results["results"]], atol=1e-4)
+
+
+def test_a_folder_of_clips_is_enough() -> None:
+    draw_motions(Path("motions"), 20, frames=5, side=12)
+    said = harness("init", "motions").stderr
+    assert "found  motions: 40 clips in 2 classes of 20, grey, 12×12 pixels" in said
+    assert (
+        "dataset.frames 8: These are clips, videos or animations, and no other images: of each, 8 frames"
+        in said
+    )
+    assert load("motions.yaml").dataset.frames == 8
+    assert "40 train clips, 2 classes" in harness("plan", "motions").stdout
+    audited = harness("audit", "motions").stdout
+    assert "motions: 40 clips, 2 classes, seen as 8×12×12×1" in audited
+    assert "a frame is taken more than once" in audited

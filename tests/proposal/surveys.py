@@ -31,6 +31,7 @@ def configs(draw: st.DrawFn) -> DatasetConfig:
                 "ignore": st.lists(NAMES, max_size=2),
                 "limit_train": st.integers(2, 10_000),
                 "folds": st.one_of(st.none(), st.integers(2, 8)),
+                "frames": st.integers(1, 16),
             },
         )
     )

@@ -120,6 +120,15 @@ def test_what_is_proposed_fits_the_data(survey: Survey, means: Means, limit: flo
         assert not any(key.startswith("scheduler.") for key in found)
 
 
+@given(surveys().filter(lambda survey: survey.frames), machines())
+def test_clips_are_read_by_order_or_averaged_and_never_mirrored(survey: Survey, means: Means) -> None:
+    found = values_of(propose(survey, means))
+    if found["space.family"] == "pretrained":
+        assert (found["space.order"], found["space.views"]) == (["none", "gru"], 1)
+    else:
+        assert (found["space.family"], found["space.augmentation"]) == (["rnn", "cnn"], "shift")
+
+
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -135,7 +144,7 @@ def test_the_largest_member_is_affordable_or_there_is_no_smaller_one(
     if found["space.family"] == "pretrained":
         chosen = [one for one in BACKBONES if one.name in as_list(found["space.backbone"])]
         sides, views = as_list(found["space.image_size"]), max(as_list(found["space.views"]))
-        images = division.train * views + division.validation
+        images = (division.train * views + division.validation) * max(1, survey.frames)
         work = sum(
             images * one.cost(tuple(max(32, length) for length in fitted(survey.whole, side)))  # type: ignore[arg-type]
             for one, side in itertools.product(chosen, sides)
@@ -151,9 +160,11 @@ def test_the_largest_member_is_affordable_or_there_is_no_smaller_one(
         depth, wide = of_family(found["space.depth"], family), of_family(found["space.width"], family)
         convs = of_family(found.get("space.convs", 1), family) if family == "cnn" else 1
         largest.append({"family": family, "depth": depth, "width": wide, "convs": convs})
-    cost = max(multiply_adds(complete(params), (height, width, survey.channels)) or 0 for params in largest)
+    shape = survey.example_shape((height, width))
+    cost = max(multiply_adds(complete(params), shape) or 0 for params in largest)
     training = division.trainings * 3 * found["training.epochs"] * images * cost / means.training
-    smallest = of_family(found["space.width"], "cnn") == 16 and families == ["cnn"] and images <= 2_500
+    fewest = ["rnn", "cnn"] if survey.frames else ["cnn"]
+    smallest = of_family(found["space.width"], "cnn") == 16 and families == fewest and images <= 2_500
     assert training <= seconds / 2 * (1 + 1e-9) or smallest
 
 
@@ -183,7 +194,7 @@ def test_searches_begin_with_whole_configurations_the_cheapest_first(survey: Sur
         params, _ = resolve(experiment.space, known)
         assert set(start) == set(asked)
         full = complete(params)
-        costs.append((int(full["image_size"]), multiply_adds(full, (32, 32, 3))))
+        costs.append((int(full["image_size"]), multiply_adds(full, survey.example_shape((32, 32)))))
     assert len(costs) == 2
     assert costs == sorted(costs)
     assert experiment.search_advice == ()

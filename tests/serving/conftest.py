@@ -46,7 +46,7 @@ def write_bundle(
 ) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes(model)
-    (folder / "labels.txt").write_text("".join(f"{one}\n" for one in CLASSES))
+    (folder / "labels.txt").write_text("".join(f"{one}\n" for one in described["output"]["classes"]))
     write = json.dumps if name.endswith(".json") else yaml.safe_dump
     (folder / name).write_text(write(described))
     (folder / "saved_model" / "1").mkdir(parents=True)

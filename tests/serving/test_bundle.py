@@ -189,6 +189,11 @@ def _rewrite(bundle: Path, name: str, text: str) -> Path:
             "input: {height: 2, width: 2, channels: 3, pixel_range: [a, b]}}",
             "range of pixels",
         ),
+        (
+            "metadata.yaml",
+            "{output: {classes: [blue, green, red]}, input: {height: 2, width: 2, channels: 3, frames: 0}}",
+            "0 frames of a clip",
+        ),
     ],
 )
 def test_metadata_that_say_nothing_are_refused(sealed: Path, name: str, text: str, said: str) -> None:

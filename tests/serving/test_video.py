@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.data.containers import container_of
 from harness.data.decode import decode
 from harness.errors import DataError
 from harness.serving.results import UNSURE, FrameResult, Guess
 from harness.serving.timeline import frame_results, segments_of, smoothed
-from harness.serving.video import container_of, read_video
+from harness.serving.video import read_video
 from tests.serving.conftest import COLOURS, film, paint
 
 

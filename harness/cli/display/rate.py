@@ -19,17 +19,20 @@ LINE_SECONDS = 5.0
 
 
 class RateDisplay:
-    """Shows on standard error how many files are done, and how many images a second."""
+    """Shows on standard error how many files are done, and how many images or clips a second."""
 
-    def __init__(self, total: int | None, *, bar: bool, doing: str = "classifying") -> None:
+    def __init__(
+        self, total: int | None, *, bar: bool, doing: str = "classifying", noun: str = "image"
+    ) -> None:
         """Nothing is done yet.
 
         Args:
             total: files that there are; None if that is not known.
             bar: whether one may be drawn.
             doing: what is done with them, in a word.
+            noun: what they are.
         """
-        self._total, self._doing = total, doing
+        self._total, self._doing, self._noun = total, doing, noun
         self._files = self._images = 0
         self._began = self._said = time.monotonic()
         console = Console(file=cast("IO[str]", LastingStream(sys.stderr)), highlight=False, soft_wrap=True)
@@ -63,7 +66,7 @@ class RateDisplay:
             self._bar.stop()
 
     def images(self, number: int) -> None:
-        """So many more images or frames are done."""
+        """So many more images, clips or frames are done."""
         self._images += number
         self._draw()
 
@@ -85,12 +88,12 @@ class RateDisplay:
             print(printable(sentence), file=LastingStream(sys.stderr), flush=True)
 
     def said(self) -> str:
-        """How many images there were, how long they took, and the rate."""
+        """How many of them there were, how long they took, and the rate."""
         seconds = time.monotonic() - self._began
-        return f"{counted(self._images, 'image')} in {seconds:.1f} s ({self._rate()})"
+        return f"{counted(self._images, self._noun)} in {seconds:.1f} s ({self._rate()})"
 
     def _rate(self) -> str:
-        return f"{self._images / max(time.monotonic() - self._began, 1e-3):,.0f} images/s"
+        return f"{self._images / max(time.monotonic() - self._began, 1e-3):,.0f} {self._noun}s/s"
 
     def _draw(self) -> None:
         if self._bar is not None:

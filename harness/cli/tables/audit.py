@@ -23,9 +23,9 @@ PARTS = ("train", "validation", "test")
 def print_audit(audit: Audit, page: Path) -> None:
     """Print counts, findings with a few examples, and what was not found."""
     facts = audit.facts
-    shape = "×".join(map(str, facts.image_shape))
+    shape = "×".join(map(str, facts.example_shape))
     print_text(
-        f"{facts.name}: {len(facts.images):,} images, {len(facts.classes):,} classes, seen as {shape}",
+        f"{facts.name}: {len(facts.images):,} {facts.noun}s, {len(facts.classes):,} classes, seen as {shape}",
         "data  ",
     )
     _print_classes(facts)

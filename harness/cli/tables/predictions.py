@@ -106,7 +106,7 @@ def _rows(one: Result) -> list[dict[str, Any]]:
 def _csv_rows(one: Result) -> Iterator[dict[str, Any]]:
     whole = {
         "file": one.file,
-        "kind": "video" if one.frames else "image" if one.guesses else "",
+        "kind": one.kind if one.guesses else "",
         "class": one.answer,
         "probability": one.guesses[0].probability if one.guesses else None,
         "unsure": str(one.unsure).lower() if one.guesses else "",

@@ -43,7 +43,8 @@ class ModelToExport:
     file: Path
     """The study's `.keras` file."""
     network: Any
-    """The `keras.Model` in it, from raw pixels float32 (N, H, W, C), 0 to 255, to probabilities (N, K)."""
+    """The `keras.Model` in it, from raw pixels float32 (N, H, W, C), or (N, T, H, W, C) of clips, 0 to 255,
+    to probabilities (N, K)."""
     dataset: Dataset
     """Shape, classes and range of pixels."""
     max_pixels: int
@@ -52,7 +53,7 @@ class ModelToExport:
     """Used by formats whose converter is another library."""
 
     def predict(self, images: Images) -> Probabilities:
-        """What the trained model makes of raw pixels uint8 (N, H, W, C) on the CPU: float32 (N, K)."""
+        """What the trained model makes of raw pixels uint8 (N, …) on the CPU: float32 (N, K)."""
         from harness.deploy.predicting import predict_on_cpu
 
         return predict_on_cpu(self.network, images)
@@ -78,6 +79,11 @@ class FileReader:
     damaged.`"""
 
 
+def zeros(dataset: Dataset) -> str:
+    """Python code for a batch of one that a model of the data set takes, for examples of how it is used."""
+    return f'np.zeros({(1, *dataset.example_shape)}, "float32")'
+
+
 def _never(_: Any) -> str:
     return ""
 
@@ -95,15 +101,20 @@ class ExportFormat:
     write: Callable[[ModelToExport, Path], None]
     """Writes the file or folder at the path, which does not exist; raises ExportError if it cannot."""
     answer: Callable[[Path, Dataset, Images], Answers]
-    """Loads what `write` has written, as its users would, and has it predict raw pixels uint8 (N, H, W, C);
-    raises ExportError if that cannot be done, or if what the model says contradicts itself."""
+    """Loads what `write` has written, as its users would, and has it predict raw pixels uint8 (N, H, W, C),
+    or (N, T, H, W, C) of clips; raises ExportError if that cannot be done, or if what the model says
+    contradicts itself."""
     usage: Callable[[Dataset, tuple[str, ...]], str]
     """The section of the bundle's README on how to use it, in Markdown, for a data set and the formats of
     image files that it was found to read."""
     reader: Callable[[Path, Dataset], FileReader] | None = None
-    """Loads what `write` has written, to read image files; None if the format takes none."""
+    """Loads what `write` has written, to read image files; None if the format takes none. Models of clips
+    take none in any format."""
     entries: Mapping[str, str] = field(default_factory=dict)
-    """What each entry takes, by name, for programs that read the bundle's metadata."""
+    """What each entry takes that is given pixels, by name, for programs that read the bundle's metadata; the
+    usual one first."""
+    file_entries: Mapping[str, str] = field(default_factory=dict)
+    """The same of entries that are given the bytes of image files. Models of clips have none."""
     extra: str = ""
     """The extra of harness that has its libraries; empty: none is needed."""
     packages: tuple[str, ...] = ()

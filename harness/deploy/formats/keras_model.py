@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.deploy.formats.format import ExportFormat, ModelToExport
+from harness.deploy.formats.format import ExportFormat, ModelToExport, zeros
 from harness.paths.bundle import KERAS_MODEL
 from harness.records import Dataset
 
@@ -29,13 +29,12 @@ def _answer(file: Path, _: Dataset, images: Images) -> Answers:
 
 
 def _usage(dataset: Dataset, _: tuple[str, ...]) -> str:
-    height, width, channels = dataset.image_shape
     return f"""With Keras:
 
 ```python
 import keras, numpy as np
 model = keras.saving.load_model("{KERAS_MODEL}")
-probabilities = model(np.zeros((1, {height}, {width}, {channels}), "float32"))
+probabilities = model({zeros(dataset)})
 ```
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.deploy.formats.format import ExportFormat, ModelToExport
+from harness.deploy.formats.format import ExportFormat, ModelToExport, zeros
 from harness.deploy.tolerance import FLOAT32, Tolerance
 from harness.records import Dataset
 
@@ -123,13 +123,12 @@ def _answer(file: Path, _: Dataset, images: Images) -> Answers:
 
 
 def _usage(dataset: Dataset, _: tuple[str, ...]) -> str:
-    height, width, channels = dataset.image_shape
     return f"""With LiteRT, any of the `.tflite` files:
 
 ```python
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 classify = Interpreter("FILE.tflite").get_signature_runner()
-probabilities = classify(image=np.zeros((1, {height}, {width}, {channels}), "float32"))["probabilities"]
+probabilities = classify(image={zeros(dataset)})["probabilities"]
 ```
 """

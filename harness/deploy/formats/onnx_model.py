@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.deploy.formats.format import ExportFormat, ModelToExport
+from harness.deploy.formats.format import ExportFormat, ModelToExport, zeros
 from harness.records import Dataset
 
 if TYPE_CHECKING:
@@ -38,14 +38,12 @@ def _answer(file: Path, _: Dataset, images: Images) -> Answers:
 
 
 def _usage(dataset: Dataset, _: tuple[str, ...]) -> str:
-    height, width, channels = dataset.image_shape
     return f"""With onnxruntime:
 
 ```python
 import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession("{FILE}")
-images = np.zeros((1, {height}, {width}, {channels}), "float32")
-(probabilities,) = session.run(["probabilities"], {{"image": images}})
+(probabilities,) = session.run(["probabilities"], {{"image": {zeros(dataset)}}})
 ```
 """
 
@@ -53,7 +51,7 @@ images = np.zeros((1, {height}, {width}, {channels}), "float32")
 FORMAT = ExportFormat(
     file=FILE,
     title="ONNX model",
-    about="ONNX in float32, from raw pixels 0…255 to probabilities, for any number of images.",
+    about="ONNX in float32, from raw pixels 0…255 to probabilities, for batches of any size.",
     write=_write,
     answer=_answer,
     usage=_usage,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import resources
+from string import Template
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -26,6 +27,7 @@ from harness.serving.server.refusal import Refusal, as_error
 from harness.serving.server.service import Service
 from harness.serving.server.signatures import VERSION, metadata, status
 from harness.serving.server.telemetry import CONTENT_TYPE, Telemetry
+from harness.serving.server.uploads import MEDIA
 
 HTML = "text/html; charset=utf-8"
 PAGE = {
@@ -34,6 +36,11 @@ PAGE = {
     "/page.css": ("page.css", "text/css; charset=utf-8"),
 }
 """By path, the files in the folder `page` and their types."""
+WORDS = {
+    "image": {"thing": "picture", "accept": "image/*"},
+    "clip": {"thing": "clip", "accept": "video/*,image/gif"},
+}
+"""By what the model classifies, what the page says in the places of these names."""
 UPLOAD = "/predict"
 
 
@@ -49,13 +56,14 @@ def make_app(service: Service, name: str, described: dict[str, Any], telemetry: 
     # No pages of FastAPI's own: they load scripts from elsewhere.
     app = FastAPI(
         title="harness serve",
-        description=f"The image classifier {name}. TensorFlow Serving's REST interface, and uploads.",
+        description=f"The {service.noun} classifier {name}. "
+        "TensorFlow Serving's REST interface, and uploads.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    _add_page(app)
+    _add_page(app, service.noun)
     _add_health(app, service, telemetry)
     _add_model(app, service, name, described)
     _add_errors(app, name)
@@ -68,10 +76,13 @@ def paths_of(app: FastAPI) -> frozenset[str]:
     return frozenset(path for route in app.routes if (path := getattr(route, "path", None)))
 
 
-def _add_page(app: FastAPI) -> None:
+def _add_page(app: FastAPI, noun: str) -> None:
     folder = resources.files("harness.serving.server") / "page"
     for path, (file, kind) in PAGE.items():
-        _add_file(app, path, (folder / file).read_bytes(), kind)
+        content = (folder / file).read_bytes()
+        if kind == HTML:
+            content = Template(content.decode()).substitute(WORDS[noun]).encode()
+        _add_file(app, path, content, kind)
 
 
 def _add_file(app: FastAPI, path: str, content: bytes, kind: str) -> None:
@@ -104,7 +115,7 @@ def _add_health(app: FastAPI, service: Service, telemetry: Telemetry) -> None:
 
 def _add_model(app: FastAPI, service: Service, name: str, described: dict[str, Any]) -> None:
     predictor = service.predictor
-    about = metadata(name, predictor.image_shape, predictor.classes, described)
+    about = metadata(name, predictor.example_shape, predictor.classes, described)
 
     async def model_status() -> Response:
         return _json(status())
@@ -128,19 +139,19 @@ def _add_model(app: FastAPI, service: Service, name: str, described: dict[str, A
             f"{path}:predict",
             predict,
             methods=["POST"],
-            summary="Classify images.",
+            summary=f"Classify {service.noun}s.",
             response_model=None,
             responses=responses(PredictAnswer, *refusals),
-            openapi_extra=predict_body(predictor.image_shape, service.limits.images),
+            openapi_extra=predict_body(predictor.example_shape, service.limits.images),
         )
     app.add_api_route(
         UPLOAD,
         upload,
         methods=["POST"],
-        summary="Classify image files.",
+        summary=f"Classify files of {service.noun}s.",
         response_model=None,
         responses=responses(UploadAnswer, *refusals, 415),
-        openapi_extra=upload_body(),
+        openapi_extra=upload_body(MEDIA[service.noun]),
     )
 
 

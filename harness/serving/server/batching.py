@@ -27,7 +27,7 @@ MOSTLY_FULL = 0.75
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
 Model = Callable[[npt.NDArray[np.float32]], Probabilities]
-"""From raw pixels float32 (N, H, W, C) to class probabilities float32 (N, K)."""
+"""From raw pixels float32 (N, H, W, C), or (N, T, H, W, C) of clips, to probabilities float32 (N, K)."""
 Observer = Callable[[int, float], None]
 """Told of each batch: images in it, and seconds that the model took."""
 
@@ -70,7 +70,7 @@ class Batcher:
     def __init__(
         self,
         model: Model,
-        image_shape: tuple[int, int, int],
+        example_shape: tuple[int, ...],
         most_images: int,
         wait_seconds: float,
         observer: Observer,
@@ -80,14 +80,14 @@ class Batcher:
 
         Args:
             model: what the batches are given to.
-            image_shape: height, width, channels of an image.
+            example_shape: height, width, channels of an image; of a clip, before them the frames.
             most_images: that may be prepared, wait, or be with the model at once.
             wait_seconds: for images that are being prepared, at most, while others wait.
             observer: is told of each batch, in the model's thread.
             sizes: of batches, in rising order, the first of them 1.
         """
         self._model = model
-        self._image_shape = image_shape
+        self._example_shape = example_shape
         self._most_images = most_images
         self._wait_seconds = wait_seconds
         self._observer = observer
@@ -108,7 +108,7 @@ class Batcher:
     def start(self) -> None:
         """Run the model once for every size, then whatever comes."""
         for size in self._sizes:
-            self._model(np.zeros((size, *self._image_shape), np.float32))
+            self._model(np.zeros((size, *self._example_shape), np.float32))
         self._thread.start()
 
     def is_running(self) -> bool:
@@ -195,7 +195,7 @@ class Batcher:
     def _run(self, pieces: list[tuple[_Job, Pixels]]) -> None:
         count = sum(len(piece) for _, piece in pieces)
         size = next(size for size in self._sizes if size >= count)
-        batch = np.zeros((size, *self._image_shape), np.float32)
+        batch = np.zeros((size, *self._example_shape), np.float32)
         np.concatenate([piece for _, piece in pieces], out=batch[:count])
         started = time.perf_counter()
         try:

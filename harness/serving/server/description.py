@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from harness.serving.server.rest import B64, FROM_FILES, FROM_PIXELS
+from harness.serving.server.rest import B64, FROM_FILES, signatures_for
 from harness.serving.server.uploads import FIELD, FORM
 
 
@@ -17,7 +18,7 @@ class ErrorAnswer(BaseModel):
 
 
 class Prediction(BaseModel):
-    """What the model says of an image."""
+    """What the model says of an image, or of a clip."""
 
     probabilities: list[float]
     class_index: int
@@ -25,7 +26,7 @@ class Prediction(BaseModel):
 
 
 class Outputs(BaseModel):
-    """The same of all images, by columns."""
+    """The same of all of them, by columns."""
 
     probabilities: list[list[float]]
     class_index: list[int]
@@ -62,7 +63,7 @@ REFUSALS = {
     403: "The server was called by a name it does not know, or by another page.",
     408: "The body took too long.",
     413: "The body is too large.",
-    415: "The body is neither a form nor an image.",
+    415: "The body is neither a form nor a file that the model classifies.",
     429: "The server has too much to do; ask again after the seconds in Retry-After.",
     503: "The model cannot answer.",
 }
@@ -81,10 +82,16 @@ def responses(answer: type[BaseModel], *more: int) -> dict[int | str, dict[str, 
     return {200: {"model": answer}, **refusals}
 
 
-def predict_body(image_shape: tuple[int, int, int], most_images: int) -> dict[str, Any]:
-    """What `:predict` takes, for FastAPI's `openapi_extra`."""
+def predict_body(example_shape: tuple[int, ...], most_images: int) -> dict[str, Any]:
+    """What `:predict` takes, for FastAPI's `openapi_extra`.
+
+    Args:
+        example_shape: height, width, channels of an image; of a clip, before them the frames.
+        most_images: that are taken at once.
+    """
+    known = signatures_for(example_shape)
     pixels: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 255}
-    for size in reversed(image_shape):
+    for size in reversed(example_shape):
         pixels = {"type": "array", "minItems": size, "maxItems": size, "items": pixels}
     content = {
         "type": "object",
@@ -95,10 +102,10 @@ def predict_body(image_shape: tuple[int, int, int], most_images: int) -> dict[st
     images = {
         "anyOf": [
             {"type": "array", "minItems": 1, "maxItems": most_images, "items": item}
-            for item in (pixels, content)
+            for item in ((pixels, content) if FROM_FILES in known else (pixels,))
         ]
     }
-    signature = {"enum": [*FROM_PIXELS, FROM_FILES, "", None]}  # the last two: whichever fits
+    signature = {"enum": [*known, "", None]}  # the last two: whichever fits
     forms = [
         {
             "type": "object",
@@ -111,8 +118,8 @@ def predict_body(image_shape: tuple[int, int, int], most_images: int) -> dict[st
     return _body({"application/json": {"schema": {"anyOf": forms}}})
 
 
-def upload_body() -> dict[str, Any]:
-    """What `/predict` takes, for FastAPI's `openapi_extra`."""
+def upload_body(media: Sequence[str]) -> dict[str, Any]:
+    """What `/predict` takes, for FastAPI's `openapi_extra`; `media` as of `read_uploads`."""
     file = {"type": "string", "format": "binary"}
     form = {
         "type": "object",
@@ -120,7 +127,7 @@ def upload_body() -> dict[str, Any]:
         "properties": {FIELD: {"type": "array", "minItems": 1, "items": file}},
         "additionalProperties": False,
     }
-    return _body({FORM: {"schema": form}, "image/*": {"schema": file}})
+    return _body({FORM: {"schema": form}} | {f"{one}/*": {"schema": file} for one in media})
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Limits:
     requests: int = 256
     """That are being answered at once: 429."""
     images: int = 128
-    """In one request: 400."""
+    """In one request: 400. Of clips, each frame counts."""
     waiting_bytes: int = 256 * MEBIBYTE
     """Of the pixels that wait for the model, as float32: 429."""
     connections: int = 1000

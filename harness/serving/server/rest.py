@@ -3,6 +3,8 @@
     {"instances": [pixels, …]}                          an image each, (H, W, C), raw pixels 0 to 255
     {"instances": [{"b64": "…"}, …]}                    the bytes of an image file each
     {"inputs": …}                                       the same by columns: all images in one value
+    {"instances": [frames, …]}                          for a model of clips, the frames of a clip each,
+                                                        (T, H, W, C); it takes no bytes of files here
     {"signature_name": "serving_bytes", "instances": …}
 
 An instance, or `inputs`, may also name its input: `{"image": pixels}`, `{"image_bytes": {"b64": "…"}}`.
@@ -45,40 +47,52 @@ class PredictRequest:
     """What is to be classified."""
 
     images: Pixels | tuple[bytes, ...]
-    """Raw pixels float32 (N, H, W, C), or the bytes of N image files."""
+    """Raw pixels float32 (N, H, W, C), or (N, T, H, W, C) of clips; or the bytes of N image files."""
     by_column: bool
     """Whether the answer has the images in columns, `outputs`, rather than in rows, `predictions`."""
 
 
-def read_request(body: bytes, image_shape: tuple[int, int, int], most_images: int) -> PredictRequest:
+def read_request(body: bytes, example_shape: tuple[int, ...], most_images: int) -> PredictRequest:
     """What the body of a request asks for.
 
     Args:
         body: JSON, as above.
-        image_shape: height, width, channels.
-        most_images: that may be in it.
+        example_shape: height, width, channels of an image; of a clip, before them the frames.
+        most_images: images or clips that may be in it.
 
     Raises:
         Refusal: it is not what is expected.
     """
+    noun = "clip" if len(example_shape) > 3 else "image"
     asked = _object(body)
-    signature = _signature(asked)
+    signature = _signature(asked, signatures_for(example_shape))
     by_column = "inputs" in asked
     if by_column == ("instances" in asked):
         raise Refusal(400, "The body must have one of 'instances' and 'inputs'.")
     where = "inputs" if by_column else "instances"
     values = _column(asked[where]) if by_column else asked[where]
     if not isinstance(values, list) or not values:
-        raise Refusal(400, f"{where!r} must be a list of images, at least one.")
+        raise Refusal(400, f"{where!r} must be a list of {noun}s, at least one.")
     if len(values) > most_images:
         raise Refusal(
-            400, f"{where!r} has {len(values):,} images; at most {most_images:,} are taken at once."
+            400, f"{where!r} has {len(values):,} {noun}s; at most {most_images:,} are taken at once."
         )
     values = [_unnamed(value, f"{where}[{at}]") for at, value in enumerate(values)]
     if signature == FROM_FILES or (signature is None and isinstance(values[0], dict | str)):
+        if noun == "clip":
+            raise Refusal(
+                400,
+                f"{where!r} must be arrays of the frames of clips; files of clips are classified where they "
+                "are sent to /predict.",
+            )
         contents = tuple(_content(value, f"{where}[{at}]") for at, value in enumerate(values))
         return PredictRequest(contents, by_column)
-    return PredictRequest(_pixels(values, where, image_shape, signature), by_column)
+    return PredictRequest(_pixels(values, where, example_shape, signature), by_column)
+
+
+def signatures_for(example_shape: tuple[int, ...]) -> list[str]:
+    """The signatures of a model of images, (H, W, C), or of clips, (T, H, W, C)."""
+    return [*FROM_PIXELS] if len(example_shape) > 3 else [*FROM_PIXELS, FROM_FILES]
 
 
 def answer(probabilities: npt.NDArray[np.float32], classes: Sequence[str], *, by_column: bool) -> Any:
@@ -116,12 +130,11 @@ def _object(body: bytes) -> dict[str, Any]:
     return found
 
 
-def _signature(asked: dict[str, Any]) -> str | None:
+def _signature(asked: dict[str, Any], known: Sequence[str]) -> str | None:
     """The signature that is asked for; None: whichever fits."""
     name = asked.get("signature_name")
     if name is None or name == "":
         return None
-    known = [*FROM_PIXELS, FROM_FILES]
     if not isinstance(name, str) or name not in known:
         raise Refusal(400, f"There is no signature {shown(name)}; there are {and_list(known)}.")
     return name
@@ -154,12 +167,10 @@ def _content(value: Any, where: str) -> bytes:
         raise Refusal(400, f"{where} is not base64: {error}.") from error
 
 
-def _pixels(
-    values: list[Any], where: str, image_shape: tuple[int, int, int], signature: str | None
-) -> Pixels:
-    wanted = f"(N, {', '.join(map(str, image_shape))})"
+def _pixels(values: list[Any], where: str, example_shape: tuple[int, ...], signature: str | None) -> Pixels:
+    wanted = f"(N, {', '.join(map(str, example_shape))})"
     rows = values
-    for depth, size in enumerate(image_shape, 1):
+    for depth, size in enumerate(example_shape, 1):
         if not set(map(type, rows)) <= {list}:
             raise Refusal(400, f"{where!r} must be nested lists of pixels of the shape {wanted}.")
         found = set(map(len, rows))
@@ -183,7 +194,7 @@ def _pixels(
         raise Refusal(
             400, f"{where!r} has pixels from {low:g} to {high:g}; the model takes raw ones, from 0 to 255."
         )
-    return pixels.astype(np.float32).reshape(len(values), *image_shape)
+    return pixels.astype(np.float32).reshape(len(values), *example_shape)
 
 
 def _is_whole(value: float) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import math
 import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ServingError, UsageError
@@ -140,21 +141,23 @@ def _service(source: ModelSource, settings: ServerSettings, telemetry: Telemetry
     from harness.serving.server.service import Service
 
     loaded = predictor_of(source)
-    height, width, channels = loaded.image_shape
+    shape, pictures = loaded.example_shape, max(1, loaded.source.frames)
+    # Of clips, each frame counts as an image.
+    sizes = [size for size in SIZES if size * pictures <= SIZES[-1]] or [1]
+    limits = replace(settings.limits, images=max(1, settings.limits.images // pictures))
     batcher = Batcher(
-        compiled(loaded.network, loaded.image_shape),
-        loaded.image_shape,
-        most_images=max(
-            SIZES[-1], settings.limits.waiting_bytes // (height * width * channels * FLOAT32_BYTES)
-        ),
+        compiled(loaded.network, shape),
+        shape,
+        most_images=max(sizes[-1], limits.waiting_bytes // (math.prod(shape) * FLOAT32_BYTES)),
         wait_seconds=settings.batch_wait,
         observer=telemetry.ran,
+        sizes=sizes,
     )
     batcher.start()
     threads = ThreadPoolExecutor(max(2, usable_cores()), thread_name_prefix="reader")
     telemetry.watch("images", "Being prepared, waiting for the model, or with it.", lambda: batcher.images)
     try:
-        yield Service(loaded, batcher, threads, settings.limits)
+        yield Service(loaded, batcher, threads, limits)
     finally:
         batcher.stop(settings.limits.stop_seconds)
         threads.shutdown(wait=False, cancel_futures=True)

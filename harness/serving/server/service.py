@@ -18,7 +18,7 @@ from harness.serving.server.batching import Batcher, ModelError, Pixels, Probabi
 from harness.serving.server.limits import Limits
 from harness.serving.server.refusal import RETRY, Refusal
 from harness.serving.server.rest import answer, read_request
-from harness.serving.server.uploads import read_uploads
+from harness.serving.server.uploads import MEDIA, read_uploads
 
 AT_ONCE_BYTES = 1 << 15
 """A body up to this size is read where it is: handing it to a thread would take longer."""
@@ -35,9 +35,14 @@ class Service:
     """Where bodies and images are read."""
     limits: Limits
 
+    @property
+    def noun(self) -> str:
+        """What the model classifies, `image` or `clip`."""
+        return self.predictor.source.noun
+
     async def predict(self, body: bytes) -> Any:
         """The answer to a request in TensorFlow Serving's form; raises Refusal."""
-        shape, most = self.predictor.image_shape, self.limits.images
+        shape, most = self.predictor.example_shape, self.limits.images
         asked = await self._read(body, lambda: read_request(body, shape, most))
         if isinstance(asked.images, tuple):
             where = "inputs" if asked.by_column else "instances"
@@ -50,7 +55,7 @@ class Service:
     async def upload(self, body: bytes, content_type: str) -> Any:
         """The answer to files that were sent; raises Refusal."""
         most, classes = self.limits.images, self.predictor.classes
-        uploads = await self._read(body, lambda: read_uploads(body, content_type, most))
+        uploads = await self._read(body, lambda: read_uploads(body, content_type, most, MEDIA[self.noun]))
         names = [shown(one.name) if one.name else f"file {at + 1}" for at, one in enumerate(uploads)]
         probabilities = await self._classify_files([one.content for one in uploads], names)
         found = answer(probabilities, classes, by_column=False)["predictions"]
@@ -66,8 +71,8 @@ class Service:
         return await self._classify(lambda: self._decoded(contents, names), len(contents))
 
     def _decoded(self, contents: Sequence[bytes], names: Sequence[str]) -> npt.NDArray[np.uint8]:
-        """The pixels uint8 (N, H, W, C) of image files; raises Refusal for one that cannot be read."""
-        images = np.empty((len(contents), *self.predictor.image_shape), np.uint8)
+        """The pixels uint8 (N, …) of files; raises Refusal for one that cannot be read."""
+        images = np.empty((len(contents), *self.predictor.example_shape), np.uint8)
         for at, content in enumerate(contents):
             try:
                 images[at] = self.predictor.prepare(content)

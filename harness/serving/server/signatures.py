@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.serving.server.rest import FROM_FILES, FROM_PIXELS, IMAGE, IMAGE_BYTES
+from harness.serving.server.rest import FROM_FILES, FROM_PIXELS, IMAGE, IMAGE_BYTES, signatures_for
 
 VERSION = "1"
 """TensorFlow Serving numbers the versions of a model; a bundle has one."""
@@ -24,13 +24,13 @@ def status() -> dict[str, Any]:
 
 
 def metadata(
-    name: str, image_shape: tuple[int, int, int], classes: tuple[str, ...], described: dict[str, Any]
+    name: str, example_shape: tuple[int, ...], classes: tuple[str, ...], described: dict[str, Any]
 ) -> dict[str, Any]:
     """The signatures of the model, and beside them what TensorFlow Serving does not know.
 
     Args:
         name: the model's, in URLs.
-        image_shape: height, width, channels.
+        example_shape: height, width, channels of an image; of a clip, before them the frames.
         classes: K names in the order of the outputs.
         described: what the bundle says of its input.
     """
@@ -39,9 +39,10 @@ def metadata(
         "class_index": _tensor("DT_INT32", (-1,)),
         "class": _tensor("DT_STRING", (-1,)),
     }
+    files = {IMAGE_BYTES: _tensor("DT_STRING", (-1,))}
     inputs = {
-        **{signature: {IMAGE: _tensor(kind, (-1, *image_shape))} for signature, kind in FROM_PIXELS.items()},
-        FROM_FILES: {IMAGE_BYTES: _tensor("DT_STRING", (-1,))},
+        one: files if one == FROM_FILES else {IMAGE: _tensor(FROM_PIXELS[one], (-1, *example_shape))}
+        for one in signatures_for(example_shape)
     }
     signatures = {
         signature: {"inputs": takes, "outputs": outputs, "method_name": "tensorflow/serving/predict"}

@@ -1,7 +1,8 @@
-"""The image files in a form that was sent, or in a body that is a file itself."""
+"""The files in a form that was sent, or in a body that is a file itself."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
@@ -13,8 +14,12 @@ from harness.serving.server.refusal import Refusal
 FORM = "multipart/form-data"
 FIELD = "file"
 """The name of the form's field, which may occur several times."""
+MEDIA = {"image": ("image",), "clip": ("video", "image")}
+"""By what the model classifies, the kinds of media types that a body may have which is a file itself; the
+usual one first. A clip may be a GIF."""
 HEADERS_OF_A_PART = 8
 BYTES_OF_A_HEADER = 4096
+EXAMPLES = {"image": "image/jpeg", "video": "video/mp4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +31,28 @@ class Upload:
     content: bytes
 
 
-def read_uploads(body: bytes, content_type: str, most_images: int) -> list[Upload]:
+def read_uploads(
+    body: bytes, content_type: str, most_images: int, media: Sequence[str] = MEDIA["image"]
+) -> list[Upload]:
     """The files in the body of a request.
 
     Args:
-        body: a form, or one image file.
+        body: a form, or one file.
         content_type: the header that says which.
-        most_images: that may be in it.
+        most_images: files that may be in it.
+        media: kinds of media types that a file may have, one of the values of `MEDIA`.
 
     Raises:
         Refusal: it is neither, is cut off, or has no file or too many.
     """
     kind, options = parse_options_header(content_type)
-    if kind.startswith(b"image/") or kind == b"application/octet-stream":
+    if kind.partition(b"/")[0].decode("latin-1") in media or kind == b"application/octet-stream":
         return [Upload("", body)]
     if kind != FORM.encode():
         raise Refusal(
             415,
-            f"Send a form ({FORM}) with the image in a field {FIELD!r}, or the image itself with a content "
-            f"type such as image/jpeg; this is {shown(content_type)}.",
+            f"Send a form ({FORM}) with the {media[0]} in a field {FIELD!r}, or the {media[0]} itself with a "
+            f"content type such as {EXAMPLES[media[0]]}; this is {shown(content_type)}.",
         )
     form = _Form(most_images)
     try:
@@ -69,7 +77,7 @@ def read_uploads(body: bytes, content_type: str, most_images: int) -> list[Uploa
     if not form.closed:
         raise Refusal(400, "The form is cut off.")
     if not form.files:
-        raise Refusal(400, f"The form has no file; send the image in a field {FIELD!r}.")
+        raise Refusal(400, f"The form has no file; send the {media[0]} in a field {FIELD!r}.")
     return form.files
 
 
