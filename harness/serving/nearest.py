@@ -7,6 +7,7 @@ neighbour, and compares the query with a small part of the features.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -59,8 +60,7 @@ def followed(graph: Any, query: Embeddings, number: int) -> Found:
         query: float32 (E,), of length 1.
         number: how many are wanted, at most as many as are in the graph.
     """
-    import faiss
-
+    faiss = _faiss()
     wide = faiss.SearchParametersHNSW(efSearch=max(CANDIDATES, 2 * number))
     squares, places = graph.search(np.ascontiguousarray(query[None]), number, params=wide)
     reached = places[0] >= 0
@@ -79,8 +79,7 @@ def graph_of(file: Path, images: int, read: Callable[[], Embeddings], seen: Call
     Raises:
         ServingError: the graph cannot be written.
     """
-    import faiss
-
+    faiss = _faiss()
     known = _kept(file, images)
     if known is not None:
         return known
@@ -104,8 +103,7 @@ def graph_of(file: Path, images: int, read: Callable[[], Embeddings], seen: Call
 
 def _kept(file: Path, images: int) -> Any:
     """The graph in a file, which is read only as far as it is needed; None if there is none of so many."""
-    import faiss
-
+    faiss = _faiss()
     if not file.is_file():
         return None
     try:
@@ -113,3 +111,8 @@ def _kept(file: Path, images: int) -> Any:
     except RuntimeError:  # it is damaged
         return None
     return graph if isinstance(graph, faiss.IndexHNSWFlat) and graph.ntotal == images else None
+
+
+def _faiss() -> Any:
+    """The library, whose own hints leave out much of it."""
+    return import_module("faiss")
