@@ -63,7 +63,7 @@ def similar(
             index, embedder(pixels[None])[0], top, leave_out=query, seen=display.images_of_files
         )
     with writing(target):
-        write_page(target, source, query, str(folder), len(index.files), likest)
+        write_page(target, source, query, folder, len(index.files), likest)
     if json_:
         print_json(
             {

@@ -21,14 +21,17 @@ SIDE = 160
 class _Shown:
     """An image on the page."""
 
+    file: str
+    """Its path."""
     name: str
+    """What it is called beneath its thumbnail."""
     thumbnail: str
     """A `data:` URI; empty if the file has gone since."""
     remark: str
 
 
 def write_page(
-    target: Path, source: ModelSource, query: Path, where: str, images: int, found: Sequence[Neighbour]
+    target: Path, source: ModelSource, query: Path, where: Path, images: int, found: Sequence[Neighbour]
 ) -> None:
     """Write the page.
 
@@ -51,20 +54,29 @@ def write_page(
         undefined=jinja2.StrictUndefined,
     )
     page = environment.get_template("similar.html.jinja").render(
-        query=_shown(query, source, ""),
-        found=[_shown(one.file, source, f"{one.similarity:.3f}") for one in found],
+        query=_shown(query, query.name, source, ""),
+        found=[_shown(one.file, _below(where, one.file), source, f"{one.similarity:.3f}") for one in found],
         images=images,
-        where=where,
+        where=_text(where),
         model=source.name,
         made=time.strftime("%Y-%m-%d %H:%M"),
     )
     write_text(target, page)
 
 
-def _shown(file: Path, source: ModelSource, remark: str) -> _Shown:
+def _below(folder: Path, file: Path) -> Path:
+    """A file's name within a folder; a link may have led elsewhere."""
+    return file.relative_to(folder) if file.is_relative_to(folder) else file
+
+
+def _text(name: Path | str) -> str:
+    """The name with what is no UTF-8 in it made visible."""
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _shown(file: Path, name: Path | str, source: ModelSource, remark: str) -> _Shown:
     try:
         thumbnail = data_uri(view_of(file.read_bytes(), source, SIDE))
     except (OSError, DataError):
         thumbnail = ""
-    name = str(file).encode("utf-8", "backslashreplace").decode("utf-8")
-    return _Shown(name, thumbnail, remark)
+    return _Shown(_text(file), _text(name), thumbnail, remark)

@@ -196,6 +196,7 @@ def test_the_command(colours: Path, photos: Path, capsys: pytest.CaptureFixture[
     text = Path("<b>-similar.html").read_text()
     assert text.count("data:image/jpeg;base64,") == 3
     assert "&lt;b&gt;.png" in text
+    assert re.search(r'<figure title="photos/blue\d\.jpg">.*<bdi>blue\d\.jpg</bdi>', text)
     assert "<b>.png" not in text
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert "<script" not in text
