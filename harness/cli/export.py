@@ -150,10 +150,9 @@ def _trial(
         if name is not None or number is not None:
             raise UsageError("--run says which trial it is; leave STUDY and --trial out.")
         return trial_of_run(run)
-    found = named_trial(name, number)
     if name is not None and not scaled:
         _refuse_unscaled(name)
-    return found
+    return named_trial(name, number)
 
 
 def _refuse_unscaled(name: str) -> None:

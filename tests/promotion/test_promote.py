@@ -14,8 +14,11 @@ from harness.data.prepare import prepare
 from harness.deploy.loading import load_safely
 from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import cache, tracking_uri
+from harness.serving.named_trial import named_trial
 from harness.serving.opening import model_at
 from harness.serving.predictor import predictor_of
+from harness.tracking.origin import trial_of_run
+from tests.old_studies.test_old_studies import NEWEST, unpack
 from tests.promotion.conftest import Command, answer, edited
 
 pytestmark = pytest.mark.slow
@@ -167,6 +170,40 @@ def test_what_was_changed_is_not_used(bundles: Path, command: Command) -> None:
     described = stored.parent.parent / "MLmodel"
     described.write_text(described.read_text().replace("classes:", "classes_: []\n  classes:"))
     assert "MLmodel was changed" in command("promote", "models:/digits/1").err
+
+
+def test_a_version_with_a_temperature_is_exported_with_it(bundles: Path, command: Command) -> None:
+    scaled = edited(
+        bundles / "strong",
+        Path("scaled"),
+        lambda told: told["provenance"].update(temperature_scaling={"temperature": 1.5}),
+    )
+    assert command("promote", str(scaled)).code == 0
+    refused = command("export", "models:/digits@challenger")
+    assert refused.code == 2
+    assert "divided by a temperature (1.5); add --temperature-scaling" in refused.err
+
+
+def test_a_study_or_a_run_is_promoted_and_needs_neither_afterwards(
+    own_workplace: Path, command: Command
+) -> None:
+    unpack(NEWEST, own_workplace)
+    paths, state, trial = named_trial("pictures")
+    said = command("promote", "pictures", "--name", "pets")
+    assert said.out == "models:/pets/1\n"
+    version = MlflowClient(tracking_uri()).get_model_version("pets", "1")
+    assert trial_of_run(str(version.run_id))[2].number == trial.number
+    assert command("promote", str(version.run_id), "--name", "pets").out == "models:/pets/1\n"
+    assert version.tags["harness.study_id"] == state.started.study_id
+    assert version.tags["harness.test_openings"] == str(len(state.test_openings))
+    assert version.tags["harness.validation.accuracy"] == str(trial.shown_evaluations[0].metrics["accuracy"])
+    exported = command("export", "models:/pets@challenger", "--formats", "keras", "--out", "bundle")
+    assert exported.code == 0, exported.err
+    assert f"exporting trial {trial.number} of pictures" in exported.err
+    assert model_at("bundle").sha256 == model_at("models:/pets/1").sha256 == version.tags["harness.sha256"]
+    paths.folder.rename("gone")
+    model = predictor_of(model_at("models:/pets/1"))
+    assert model.classes == state.started.dataset.classes
 
 
 @pytest.mark.parametrize(

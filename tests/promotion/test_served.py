@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import urllib.request
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,14 @@ from tests.mlflow_server import answering, free_port, mlflow_server
 from tests.promotion.conftest import Command, answer
 
 pytestmark = pytest.mark.slow
+
+
+def folder_of_uvicorn() -> str:
+    """Where the command is that MLflow calls by its name."""
+    (command,) = [
+        file for file in metadata.files("uvicorn") or () if file.stem == "uvicorn" and not file.suffix
+    ]
+    return str(Path(str(command.locate())).resolve().parent)
 
 
 def test_mlflow_serves_the_champion(
@@ -40,7 +50,8 @@ def test_mlflow_serves_the_champion(
             sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "models:/digits@champion",
             "--env-manager", "local", "--host", "127.0.0.1", "--port", str(served), "--workers", "1",
         ]  # fmt: skip
-        with answering(serve, served, "/ping", tmp_path / "serve.log"):
+        path = os.pathsep.join([folder_of_uvicorn(), os.environ["PATH"]])
+        with answering(serve, served, "/ping", tmp_path / "serve.log", PATH=path):
             request = urllib.request.Request(
                 f"http://127.0.0.1:{served}/invocations",
                 json.dumps({"inputs": pixels[..., None].tolist()}).encode(),
