@@ -33,6 +33,7 @@ from harness.sweeping.workers import Workers
 from harness.tracking.cursor import rebuild_runs
 from harness.tracking.notes import told_once
 from harness.tracking.running import close_trackers, start_trackers
+from harness.tracking.storage_lock import storage_lock
 from harness.tracking.tracker import TrackedStudy
 
 ANSWER_SECONDS = 3600.0
@@ -90,6 +91,7 @@ def open_test_set(
     """
     with ExitStack() as stack:
         stack.enter_context(study_lock(paths))
+        stack.enter_context(storage_lock(paths.folder.name, note))
         log = stack.enter_context(closing(EventLog(paths.log)))
         if log.repairs:
             rebuild_runs(paths)

@@ -34,6 +34,7 @@ from harness.sweeping.workers import Workers
 from harness.tracking.cursor import rebuild_runs
 from harness.tracking.notes import told_once
 from harness.tracking.running import close_trackers, start_trackers
+from harness.tracking.storage_lock import storage_lock
 from harness.tracking.tracker import TrackedStudy
 
 MEMBERS = 5
@@ -78,6 +79,7 @@ def make_ensemble(
     """
     with ExitStack() as stack:
         stack.enter_context(study_lock(paths))
+        stack.enter_context(storage_lock(paths.folder.name, note))
         log = stack.enter_context(closing(EventLog(paths.log)))
         if log.repairs:
             rebuild_runs(paths)
