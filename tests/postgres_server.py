@@ -18,7 +18,7 @@ import psycopg
 
 USER, PASSWORD = "harness", "s3cret-of-postgres"
 REQUIRED = "HARNESS_NEEDS_POSTGRES"
-"""Set where a server must be there, as in continuous integration: its absence is an error then."""
+"""Set where a server must be there, as in continuous integration: without one, tests fail then."""
 WAITING_SECONDS = 60.0
 
 

@@ -58,8 +58,8 @@ StorageOption = Annotated[
         "--storage",
         metavar="URL",
         help="Optuna's storage, such as postgresql+psycopg://user@server/name, instead of the one in "
-        "HARNESS_STORAGE. Anybody on this machine can read a command line: give a password there, in PGPASSWORD "
-        "or in PGPASSFILE.",
+        "HARNESS_STORAGE. Anybody on this machine can read a command line: a password is better given there, "
+        "in PGPASSWORD or in a file named by PGPASSFILE.",
     ),
 ]
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from harness.cli.options import JsonOption, StorageOption, StudyArgument, use_storage
 
 
-def verify(
-    study: StudyArgument = None, storage: StorageOption = None, json_: JsonOption = False
-) -> None:
+def verify(study: StudyArgument = None, storage: StorageOption = None, json_: JsonOption = False) -> None:
     """Prove that the event log, the stores of all trackers and the files agree; exit 1 if they do not."""
     from dataclasses import asdict
 

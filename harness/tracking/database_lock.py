@@ -1,8 +1,8 @@
 """A study's lock in PostgreSQL: whoever shares the storage cannot run the study at the same time.
 
 It is an advisory lock of a session, held on a connection of its own: the server lets go of it when that ends,
-however it ends. Advisory locks belong to a database, so its key is made of the study's name alone. Who holds it
-is told by the name that the connection gives itself.
+however it ends. Advisory locks belong to a database, so its key is made of the study's name alone. Who holds
+it is told by the name that the connection gives itself.
 """
 
 from __future__ import annotations

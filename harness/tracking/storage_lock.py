@@ -1,7 +1,7 @@
 """A study's lock in its storage, beside the one in its folder.
 
-The one in the folder keeps out who shares the folder, this one who shares a PostgreSQL storage, on whatever host
-and in whatever folder. An SQLite storage is a file beside the studies and needs no second lock.
+The one in the folder keeps out who shares the folder, this one who shares a PostgreSQL storage, on whatever
+host and in whatever folder. An SQLite storage is a file beside the studies and needs no second lock.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def storage_lock(
     Args:
         study: its name.
         note: told that the lock cannot be held for now, from another thread.
-        taken: told, from another thread, that somebody else has got the lock, after the connection was lost or
-            before there was one: nothing more is to be begun.
+        taken: told, from another thread, that somebody else has got the lock, after the connection was lost
+            or before there was one: nothing more is to be begun.
 
     Raises:
         StudyError: somebody else has the lock; or, at the end, they have got it meanwhile.
@@ -43,8 +43,8 @@ def storage_lock(
 
     def on_away(error: Exception) -> None:
         note(
-            f"{explain(error, OPTUNA)} The study's lock there is taken as soon as that is possible; until then "
-            "coordinators on other hosts are not kept out."
+            f"{explain(error, OPTUNA)} The study's lock there is taken as soon as that is possible; until "
+            "then coordinators on other hosts are not kept out."
         )
 
     def on_taken(holder: Holder) -> None:
@@ -76,7 +76,7 @@ def storage_lock(
 def _asked_for(
     url: str, study: str, away: Callable[[Exception], None], taken: Callable[[Holder], None]
 ) -> tuple[DatabaseLock, Holder | None]:
-    """The lock, and who has it if somebody else does; it may be that nobody has it, as the storage is away."""
+    """The lock, and who has it if somebody else does; nobody has it if the storage is away."""
     try:
         check_optuna_address(url)
         lock = DatabaseLock(url, study, away=away, taken=taken)

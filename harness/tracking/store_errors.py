@@ -35,7 +35,7 @@ _NETWORK = (
         re.compile(
             r"Connection (?:aborted|reset)|RemoteDisconnected|closed the connection|terminating connection",
             re.IGNORECASE,
-),
+        ),
         "it cut the connection",
     ),
 )
@@ -192,8 +192,8 @@ def _sql(error: BaseException, store: Store) -> HarnessError | None:
         return None
     if "permission denied for schema" in text:
         return StoreError(
-            f"{store.name} is not given access to {store.shown}: {text}. Its user must be able to create tables: "
-            "let the database belong to it, or have its owner GRANT USAGE, CREATE ON SCHEMA public TO it."
+            f"{store.name} is not given access to {store.shown}: {text}. The user must be able to create "
+            "tables: make it the database's owner, or GRANT USAGE, CREATE ON SCHEMA public TO it."
         )
     if _NO_ACCESS.search(text):
         return StoreError(

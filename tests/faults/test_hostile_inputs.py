@@ -35,7 +35,7 @@ from harness.experiment.load import load
 from harness.records import Dataset
 from harness.schedulers import SCHEDULERS
 from tests.faults.support import LONG, harness, tiny, until
-from tests.faults.test_stores import free_port
+from tests.mlflow_server import free_port
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -24,50 +21,10 @@ from mlflow import MlflowClient
 
 from harness.paths import StudyPaths, tracking_uri
 from harness.tracking.cursor import read_cursor
-from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 from tests.faults.support import LONG, events, harness, proven, running, seen, tiny, until
+from tests.mlflow_server import free_port, mlflow_server
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def mlflow_server(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A real MLflow server that keeps its state in `folder`."""
-    folder.mkdir(exist_ok=True)
-    ensure_store(f"sqlite:///{folder}/mlflow.db", create_mlflow_tables)
-    with (folder / "server.log").open("ab") as log:
-        server = subprocess.Popen(
-            [
-                sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-                "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
-                "--artifacts-destination", str(folder / "artifacts"), "--workers", "1",
-            ],
-            stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-        try:
-            until(lambda: _answers(port), timeout=120)
-            yield server
-        finally:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def epoch_gaps(study: str, after: float, before: float) -> list[float]:
@@ -194,7 +151,6 @@ def test_an_empty_server_is_filled_by_sync_and_a_second_sync_writes_nothing() ->
 
 
 CUT_AT_CURSOR = """
-import os
 import harness.tracking.mlflow_tracker as tracker
 real, calls = tracker.write_text, []
 def cut(*arguments):
