@@ -23,7 +23,7 @@ WAITING_SECONDS = 60.0
 
 
 def programs() -> Path | None:
-    """The folder of `initdb` and `postgres`, which Debian keeps off the path; None if they are not installed."""
+    """The folder of `initdb` and `postgres`, which Debian keeps off the path; None if there is none."""
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent
