@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
+from tests.postgres_server import REQUIRED, PostgresServer, programs, running_server
 
 # How long an example takes says more of the machine's load than of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,7 +34,13 @@ def own_workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    for name in ("HARNESS_HOME", "HARNESS_STORAGE", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+    for name in (
+        "HARNESS_HOME",
+        "HARNESS_STORAGE",
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_EXPERIMENT_NAME",
+        "PGPASSWORD",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -84,3 +91,24 @@ def keep_tables(made: Path) -> None:
     folder = Path(os.environ["HARNESS_CACHE"])
     folder.mkdir(exist_ok=True)
     shutil.copy(made, folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process."""
+    installed = programs()
+    if installed is None:
+        missing = "PostgreSQL is not installed (Debian's package: postgresql)"
+        if os.environ.get(REQUIRED):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with running_server(installed) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_cluster: PostgresServer) -> Iterator[PostgresServer]:
+    """The server, which runs again at the end if a test has stopped it."""
+    yield postgres_cluster
+    if not postgres_cluster.is_running:
+        postgres_cluster.start()

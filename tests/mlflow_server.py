@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 
-PATIENCE = 120
+PATIENCE = 300
 """Seconds that a server may take to start."""
 
 
@@ -27,16 +27,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A real MLflow server that keeps its state in `folder`."""
+def mlflow_server(port: int, folder: Path, backend: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that keeps its files in `folder`, and its runs in an SQLite file there or in `backend`."""
     folder.mkdir(exist_ok=True)
-    ensure_store(f"sqlite:///{folder}/mlflow.db", create_mlflow_tables)
+    if backend is None:
+        backend = f"sqlite:///{folder}/mlflow.db"
+        ensure_store(backend, create_mlflow_tables)
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
         "--artifacts-destination", str(folder / "artifacts"), "--workers", "1",
     ]  # fmt: skip
-    with answering(command, port, "/health", folder / "server.log") as server:
+    # Not an argument: it may hold a password.
+    environment = {"MLFLOW_BACKEND_STORE_URI": backend}
+    with answering(command, port, "/health", folder / "server.log", **environment) as server:
         yield server
 
 

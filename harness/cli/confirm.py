@@ -10,10 +10,12 @@ from harness.cli.options import (
     EnsembleOption,
     JsonOption,
     RecheckOption,
+    StorageOption,
     StudyArgument,
     TimeoutOption,
     WorkersOption,
     number_of_workers,
+    use_storage,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def confirm(
     workers: WorkersOption = None,
     recheck: RecheckOption = False,
     json_: JsonOption = False,
+    storage: StorageOption = None,
 ) -> None:
     """Train the best configurations anew on fresh seeds, say which is the best or tied, and test the chosen
     one.
@@ -59,6 +62,7 @@ def confirm(
     counts for nothing."""
     from harness.errors import UsageError
 
+    use_storage(storage)
     training = {
         "--top": top is not None,
         "--seeds": seeds is not None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import JsonOption, StudyArgument
+from harness.cli.options import JsonOption, StorageOption, StudyArgument, use_storage
 
 
 def ensemble(
@@ -20,6 +20,7 @@ def ensemble(
         typer.Option("--top", "-k", min=2, help="Average so many of the best trials, without choosing."),
     ] = None,
     json_: JsonOption = False,
+    storage: StorageOption = None,
 ) -> None:
     """Average the models of a study's best trials in one Keras model; nothing is trained.
 
@@ -35,6 +36,7 @@ def ensemble(
     from harness.errors import UnreachableError, UsageError
     from harness.study.opening import open_study
 
+    use_storage(storage)
     if members is not None and top is not None:
         raise UsageError(
             "--members bounds what is chosen, and --top takes the best without choosing; give one."

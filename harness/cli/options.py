@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -49,6 +50,17 @@ SetOption = Annotated[
 StudyOption = Annotated[
     str | None,
     typer.Option("--study", help="The study's name: made if new, gone on with if it exists."),
+]
+
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="Optuna's storage, such as postgresql+psycopg://user@server/name, instead of the one in "
+        "HARNESS_STORAGE. Anybody on this machine can read a command line: a password is better given there, "
+        "in PGPASSWORD or in a file named by PGPASSFILE.",
+    ),
 ]
 
 
@@ -167,6 +179,12 @@ ModelArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
+
+
+def use_storage(url: str | None) -> None:
+    """Have this command, and what it starts, use the value of `--storage`, if the option was given."""
+    if url is not None:
+        os.environ["HARNESS_STORAGE"] = url
 
 
 def seconds_of(limit: Limit | None) -> float | None:

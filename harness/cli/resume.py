@@ -9,12 +9,14 @@ from harness.cli.options import (
     MinGainOption,
     PatienceOption,
     RecheckOption,
+    StorageOption,
     StudyArgument,
     TargetOption,
     TimeoutOption,
     TrialsOption,
     WorkersOption,
     number_of_workers,
+    use_storage,
 )
 
 
@@ -28,6 +30,7 @@ def resume(
     max_epochs_total: MaxEpochsOption = None,
     workers: WorkersOption = None,
     recheck: RecheckOption = False,
+    storage: StorageOption = None,
 ) -> None:
     """Go on with an interrupted study, exactly where it was; or give a finished one more trials.
 
@@ -38,6 +41,7 @@ def resume(
     from harness.experiment.overrides import NO_LIMIT
     from harness.study.opening import open_study
 
+    use_storage(storage)
     paths, state = open_study(study)
     given: dict[str, Any] = {
         "trials": trials,

@@ -12,6 +12,7 @@ from harness.cli.options import (
     PatienceOption,
     RecheckOption,
     SetOption,
+    StorageOption,
     StudyOption,
     TargetOption,
     TimeoutOption,
@@ -19,6 +20,7 @@ from harness.cli.options import (
     WorkersOption,
     number_of_workers,
     seconds_of,
+    use_storage,
 )
 
 
@@ -37,6 +39,7 @@ def sweep(
     workers: WorkersOption = None,
     recheck: RecheckOption = False,
     set_: SetOption = None,
+    storage: StorageOption = None,
 ) -> None:
     """Search for the best classifier: many trials, tracked in MLflow, ranked, ready to export.
 
@@ -47,6 +50,7 @@ def sweep(
     from harness.experiment.overrides import options
     from harness.proposal.chosen import chosen
 
+    use_storage(storage)
     given = options(
         dataset=dataset,
         epochs=epochs,

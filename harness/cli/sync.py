@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import StudyArgument
+from harness.cli.options import StorageOption, StudyArgument, use_storage
 
 
 def sync(
@@ -17,6 +17,7 @@ def sync(
             "--restore", help="Also make again what was deleted in MLflow: runs, models, the experiment."
         ),
     ] = False,
+    storage: StorageOption = None,
 ) -> None:
     """Bring the stores of all trackers, MLflow among them, up to date with a study, after they were away.
 
@@ -27,6 +28,7 @@ def sync(
     from harness.tracking.sync import sync_study
     from harness.tracking.trackers import TRACKERS
 
+    use_storage(storage)
     paths, _ = open_study(study)
 
     def note(sentence: str) -> None:

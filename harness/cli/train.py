@@ -12,7 +12,9 @@ from harness.cli.options import (
     JsonOption,
     RecheckOption,
     SetOption,
+    StorageOption,
     StudyOption,
+    use_storage,
 )
 
 
@@ -26,6 +28,7 @@ def train(
     recheck: RecheckOption = False,
     set_: SetOption = None,
     json_: JsonOption = False,
+    storage: StorageOption = None,
 ) -> None:
     """Train one configuration on all cores, and report on the validation images; the test set stays sealed.
 
@@ -40,6 +43,7 @@ def train(
     from harness.experiment.overrides import options
     from harness.study.openings import openings_in_words
 
+    use_storage(storage)
     chosen = single(load(experiment, [*(set_ or []), *options(dataset=dataset, epochs=epochs, trials=1)]))
     state = run_and_report(chosen, study=study, workers=1, recheck=recheck).state
     evaluations = state.trials[0].shown_evaluations

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.cli.options import JsonOption, StudyArgument
+from harness.cli.options import JsonOption, StorageOption, StudyArgument, use_storage
 
 
-def verify(study: StudyArgument = None, json_: JsonOption = False) -> None:
+def verify(study: StudyArgument = None, storage: StorageOption = None, json_: JsonOption = False) -> None:
     """Prove that the event log, the stores of all trackers and the files agree; exit 1 if they do not."""
     from dataclasses import asdict
 
@@ -20,6 +20,7 @@ def verify(study: StudyArgument = None, json_: JsonOption = False) -> None:
     from harness.study.opening import open_study
     from harness.tracking.audit import audit_study
 
+    use_storage(storage)
     paths, _ = open_study(study)
     name = paths.folder.name
     records = read(paths.log)

@@ -21,6 +21,7 @@ from harness.sweeping.workers import Workers
 from harness.tracking.cursor import rebuild_runs
 from harness.tracking.notes import told_once
 from harness.tracking.running import close_trackers, start_trackers
+from harness.tracking.storage_lock import storage_lock
 from harness.tracking.tracker import TrackedStudy
 
 
@@ -72,7 +73,11 @@ def locked_study(paths: StudyPaths, note: Callable[[str], None]) -> Iterator[Loc
     Raises:
         StudyError: the study is running, it never began, or its log is damaged.
     """
-    with study_lock(paths), closing(EventLog(paths.log)) as log:
+    with (
+        study_lock(paths),
+        storage_lock(paths.folder.name, note),
+        closing(EventLog(paths.log)) as log,
+    ):
         if log.repairs:
             rebuild_runs(paths)
         for sentence in log.repairs:

@@ -46,10 +46,14 @@ from harness.tracking.check import StoreCheck
 from harness.tracking.cursor import rebuild_runs
 from harness.tracking.notes import told_once
 from harness.tracking.running import close_trackers, start_trackers
+from harness.tracking.storage_lock import storage_lock
 from harness.tracking.tracker import TrackedStudy
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweeping.samplers.sampler import Sampler
+
+TAKEN = "another coordinator has got the study's lock"
+"""Why a sweep has ended whose lock in the storage was lost to somebody else."""
 
 
 def run_sweep(
@@ -86,6 +90,7 @@ def run_sweep(
     with ExitStack() as stack:
         stack.enter_context(study_lock(paths))
         stack.callback(remove_if_empty, paths)  # while the lock is held: it is nobody else's
+        stack.enter_context(storage_lock(name, watcher.note, partial(_end_at_once, stop)))
         log = _open_log(paths, watcher) if paths.log.exists() else None
         state = fold(log.records) if log else StudyState()
         if log:
@@ -222,6 +227,11 @@ def _keep_proposed(experiment: Experiment, paths: StudyPaths, watcher: Watcher, 
             lambda: write_text(paths.experiment, experiment.proposed),
             wait_for_room(watcher.note, stop, "the study's experiment file"),
         )
+
+
+def _end_at_once(stop: Stop) -> None:
+    """Another coordinator has got the study's lock: begin nothing more, and wait for no worker."""
+    stop.reason, stop.immediately = stop.reason or TAKEN, True
 
 
 def _go_on_unless(stop: Stop) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UnreachableError
 from harness.paths import is_sqlite
 from harness.tracking.address import check_optuna_address
+from harness.tracking.postgres import connect_args, with_driver
 from harness.tracking.schema import check_optuna_schema
 from harness.tracking.sqlite_file import ensure_store, is_missing
 
@@ -36,7 +37,10 @@ def open_storage(url: str) -> Any:
     from sqlalchemy import event
 
     if not is_sqlite(url):
-        return RDBStorage(_verbatim(url), engine_kwargs={"pool_pre_ping": True})
+        return RDBStorage(
+            _verbatim(with_driver(url)),
+            engine_kwargs={"pool_pre_ping": True, "connect_args": connect_args(url)},
+        )
     ensure_store(url, lambda fresh: RDBStorage(fresh).engine.dispose())
     storage = RDBStorage(_verbatim(url), engine_kwargs={"connect_args": {"timeout": SQLITE_BUSY_SECONDS}})
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.errors import StoreError
 from harness.paths import sqlite_file
 from harness.tracking.address import is_database
+from harness.tracking.postgres import connect_args, with_driver
 from harness.tracking.stores import Store, mlflow_store, optuna_store
 
 BUSY_SECONDS = 20.0
@@ -96,7 +97,7 @@ def revision(uri: str) -> str | None:
 def _revision_by_sqlalchemy(uri: str) -> str | None:
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(uri)
+    engine = sqlalchemy.create_engine(with_driver(uri), connect_args=connect_args(uri))
     try:
         if not sqlalchemy.inspect(engine).has_table("alembic_version"):
             return None

@@ -25,13 +25,17 @@ _NETWORK = (
     ),
     (re.compile(r"timed? ?out|timeout expired", re.IGNORECASE), "it does not answer in time"),
     (re.compile(r"starting up|recovery mode", re.IGNORECASE), "it is starting"),
+    (re.compile(r"shutting down", re.IGNORECASE), "it is shutting down"),
     (re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate", re.IGNORECASE), "its certificate is not trusted"),
     (
         re.compile(r"Network is unreachable|No route to host", re.IGNORECASE),
         "there is no way to it in the network",
     ),
     (
-        re.compile(r"Connection (?:aborted|reset)|RemoteDisconnected|closed the connection", re.IGNORECASE),
+        re.compile(
+            r"Connection (?:aborted|reset)|RemoteDisconnected|closed the connection|terminating connection",
+            re.IGNORECASE,
+        ),
         "it cut the connection",
     ),
 )
@@ -115,8 +119,8 @@ def _setup(error: BaseException, store: Store) -> HarnessError | None:
     if isinstance(error, ModuleNotFoundError):
         return StoreError(
             f"{store.name} needs the Python package {error.name!r} for {store.shown}, and it is not "
-            f"installed. Install it, or name another driver or store in {store.setting}, such as "
-            "postgresql+psycopg://user:password@server/name with `pip install 'psycopg[binary]'`."
+            f"installed. {_installed_by(error)}, or name another driver or store in {store.setting}, such as "
+            "postgresql+psycopg://user:password@server/name."
         )
     if "sqlalchemy.exc.NoSuchModuleError" in types:
         return StoreError(f"{store.setting} names a kind of database that is not known here: {store.shown}.")
@@ -136,6 +140,11 @@ def _setup(error: BaseException, store: Store) -> HarnessError | None:
             f"another store in {store.setting}."
         )
     return None
+
+
+def _installed_by(error: ModuleNotFoundError) -> str:
+    """What to do about a missing driver."""
+    return "Install it by `pip install 'harness[postgres]'`" if error.name == "psycopg" else "Install it"
 
 
 def _http(error: BaseException, store: Store) -> HarnessError | None:
@@ -181,6 +190,11 @@ def _sql(error: BaseException, store: Store) -> HarnessError | None:
             return UnreachableError(f"{store.name} cannot be used at {store.shown}: {reason}.")
     if not types & set(_SQL_TYPES) and "mlflow.exceptions.MlflowException" not in types:
         return None
+    if "permission denied for schema" in text:
+        return StoreError(
+            f"{store.name} is not given access to {store.shown}: {text}. The user must be able to create "
+            "tables: make it the database's owner, or GRANT USAGE, CREATE ON SCHEMA public TO it."
+        )
     if _NO_ACCESS.search(text):
         return StoreError(
             f"{store.name} is not given access to {store.shown}: {text}. Check {store.setting}."

@@ -10,6 +10,7 @@ from harness.study.event_log import read
 from harness.study.lock import study_lock
 from harness.study.state import fold
 from harness.tracking.notes import told_once
+from harness.tracking.storage_lock import storage_lock
 from harness.tracking.store_errors import explain
 from harness.tracking.tracker import TrackedStudy
 from harness.tracking.trackers import TRACKERS
@@ -33,7 +34,7 @@ def sync_study(
         StoreError: a store cannot work as it is set up.
         UnreachableError: a store is away.
     """
-    with study_lock(paths):
+    with study_lock(paths), storage_lock(paths.folder.name, note):
         records = read(paths.log)
         state = fold(records)
         if not state.has_begun:

@@ -151,7 +151,6 @@ def test_an_empty_server_is_filled_by_sync_and_a_second_sync_writes_nothing() ->
 
 
 CUT_AT_CURSOR = """
-import os
 import harness.tracking.mlflow_tracker as tracker
 real, calls = tracker.write_text, []
 def cut(*arguments):
