@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from harness.cli.options import (
+    EngineOption,
     MaxEpochsOption,
     MinGainOption,
     PatienceOption,
+    RayAddressOption,
     RecheckOption,
     StudyArgument,
     TargetOption,
@@ -27,6 +29,8 @@ def resume(
     min_gain: MinGainOption = None,
     max_epochs_total: MaxEpochsOption = None,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     recheck: RecheckOption = False,
 ) -> None:
     """Go on with an interrupted study, exactly where it was; or give a finished one more trials.
@@ -34,6 +38,7 @@ def resume(
     The limits that it was started with still hold; an option changes one, `none` lifts it.
     """
     from harness.cli.sweeping import run_and_report, say
+    from harness.engine.kind import EngineChoice
     from harness.experiment.load import with_search
     from harness.experiment.overrides import NO_LIMIT
     from harness.study.opening import open_study
@@ -57,6 +62,7 @@ def resume(
         workers=number_of_workers(workers),
         resume=True,
         recheck=recheck,
+        chosen=EngineChoice(engine, ray_address),
     )
     if state.experiment.confirmation is not None:
         say(f"see what it has found by: harness confirm {state.experiment.confirmation.study}")

@@ -9,14 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
-from harness.engine import default_workers, make_engine
-from harness.engine.kind import EngineSettings
-from harness.engine.memory import training_memory
+from harness.engine import ENGINES, default_workers, make_engine
+from harness.engine.kind import EngineChoice, EngineSettings, Resources, Share
 from harness.engine.protocol import Engine
 from harness.errors import EngineError, StudyError
 from harness.experiment.experiment import LIMITS, Experiment
 from harness.experiment.load import with_search
-from harness.machine import visible_gpus
 from harness.paths import StudyPaths, home, make_folder, study_names, when_there_is_room, write_text
 from harness.records import StudyEnded
 from harness.study.cleanup import remove_if_empty, tidy_study
@@ -48,6 +46,10 @@ from harness.tracking.notes import told_once
 from harness.tracking.running import close_trackers, start_trackers
 from harness.tracking.tracker import TrackedStudy
 
+ON_THIS_MACHINE = EngineChoice()
+MOST_ON_CLUSTER = 256
+"""Workers that a cluster is asked for, unless there are fewer trials or somebody says otherwise."""
+
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweeping.samplers.sampler import Sampler
 
@@ -62,6 +64,7 @@ def run_sweep(
     recheck: bool = False,
     stop: Stop | None = None,
     began: float | None = None,
+    chosen: EngineChoice = ON_THIS_MACHINE,
 ) -> SweepResult:
     """Run a study to its total of trials, or until it is stopped.
 
@@ -75,6 +78,7 @@ def run_sweep(
         recheck: read all files of the data set again, whatever their sizes and times say.
         stop: set from outside, by a signal's handler or another thread, to end the sweep early.
         began: when what counts towards a time limit began, on the monotonic clock; None: now.
+        chosen: the engine that starts the workers.
 
     Raises:
         HarnessError: with the reason, in sentences.
@@ -99,9 +103,11 @@ def run_sweep(
         _go_on_unless(stop)
         tidy_study(paths, state)
         prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
-        number = _number_of_workers(experiment, workers, prepared, watcher, stop)
+        number = _number_of_workers(experiment, workers, chosen, prepared, watcher, stop)
+        settings = _engine_settings(experiment, paths, number, chosen, watcher)
         # Workers import TensorFlow while everything else is prepared.
-        engine = stack.enter_context(_started_engine(experiment, paths, number))
+        engine = stack.enter_context(_started_engine(settings, chosen))
+        share = ENGINES[chosen.name].share(settings)
         check = StoreCheck(TrackedStudy(paths, experiment.name, note=told_once(watcher.note)))
         sampler = make_sampler(experiment, watcher.note)
         dataset, clock.outside = prepared().dataset, prepared().decoding_seconds
@@ -122,7 +128,9 @@ def run_sweep(
             weights=weights,
         )
         return _search(
-            _Opened(name, plan, log, state, engine, at_work, sampler, check.study, clock, watcher, stop)
+            _Opened(
+                name, plan, log, state, engine, share, at_work, sampler, check.study, clock, watcher, stop
+            )
         )
 
 
@@ -135,6 +143,8 @@ class _Opened:
     log: EventLog
     state: StudyState
     engine: Engine
+    share: Share
+    """What each worker has."""
     workers: Workers
     sampler: Sampler
     tracked: TrackedStudy
@@ -156,7 +166,6 @@ def _search(study: _Opened) -> SweepResult:
     precision, workers = plan.precision, study.workers.number
     forecast = study_forecast(experiment, plan.dataset, workers, precision, ask)
     hindsight, costs = Hindsight.of(forecast, state), ForecastCosts(forecast, plan.dataset.example_shape)
-    room = training_memory(workers, len(visible_gpus()), experiment.search.worker_memory)
     callbacks = (watcher.on_record, hindsight.feed, *(tracker.feed for tracker in trackers))
     writer = StudyWriter(plan, study.log, state, callbacks, wait_for_room(watcher.note, stop))
     opening = study_started(
@@ -167,6 +176,7 @@ def _search(study: _Opened) -> SweepResult:
         workers=workers,
         seconds=clock.session,
         weights=plan.weights,
+        threads=study.share.threads,
     )
     writer.emit(opening, durable=True)
     watcher.opened(state, plan, workers)
@@ -174,7 +184,7 @@ def _search(study: _Opened) -> SweepResult:
         plan=plan,
         workers=study.workers,
         writer=writer,
-        policy=make_policy(experiment, study.sampler, opening.window, costs, room),
+        policy=make_policy(experiment, study.sampler, opening.window, costs, study.share.memory),
         clock=clock,
         note=watcher.note,
         on_pulse=watcher.on_pulse,
@@ -270,24 +280,52 @@ def _nothing_to_do(experiment: Experiment, state: StudyState) -> SweepResult | N
 def _number_of_workers(
     experiment: Experiment,
     asked: int | Literal["auto"] | None,
+    chosen: EngineChoice,
     prepared: Callable[[], PreparedData],
     watcher: Watcher,
     stop: Stop,
 ) -> int:
-    """As many as were asked for or measured to be best, but never more than trials."""
+    """As many as were asked for or measured to be best, but never more than trials.
+
+    Raises:
+        EngineError: they are to be measured on this machine, but work elsewhere.
+    """
     total = experiment.search.trials
-    wanted = asked or experiment.search.workers or default_workers(total)
+    usual = default_workers(total, chosen.name) if chosen.address is None else MOST_ON_CLUSTER
+    wanted = asked or experiment.search.workers or usual
+    if wanted == "auto" and chosen.name != ON_THIS_MACHINE.name:
+        raise EngineError(
+            f"The best number of workers is measured on this machine, but --engine {chosen.name} places them. "
+            "Give --workers a number, the most that there may be."
+        )
     return min(
         total, wanted if wanted != "auto" else measured_workers(experiment, prepared().dataset, watcher, stop)
     )
 
 
+def _engine_settings(
+    experiment: Experiment, paths: StudyPaths, workers: int, chosen: EngineChoice, watcher: Watcher
+) -> EngineSettings:
+    search, resources = experiment.search, experiment.resources
+    if resources != type(resources)() and chosen == ON_THIS_MACHINE:
+        watcher.note(
+            "resources: they are asked of a cluster (--engine ray); here, workers share the machine."
+        )
+    return EngineSettings(
+        paths,
+        workers,
+        search.worker_memory,
+        search.data_memory,
+        resources=Resources(resources.cpus, resources.gpus, resources.memory),
+        address=chosen.address,
+        note=watcher.note,
+    )
+
+
 @contextmanager
-def _started_engine(experiment: Experiment, paths: StudyPaths, workers: int) -> Iterator[Engine]:
+def _started_engine(settings: EngineSettings, chosen: EngineChoice) -> Iterator[Engine]:
     """An engine whose workers are starting; they end with it."""
-    search = experiment.search
-    settings = EngineSettings(paths, workers, search.worker_memory, search.data_memory)
-    with closing(make_engine(settings)) as engine:
+    with closing(make_engine(settings, chosen.name)) as engine:
         engine.start()
         yield engine
 
