@@ -104,6 +104,9 @@ class RayWorker:
             study = StudyPaths(scratch_folder())
             self._outbox = Outbox(study.folder)
         self._study = study
+        self._early: dict[int, tuple[Request, DataKey | None]] = {}
+        """Requests by number, before which others are still to come."""
+        self._taken = 0
         self._waiting: deque[tuple[Request, DataKey | None]] = deque()
         self._wants: set[str] = set()
         """Files that the first waiting segment lacks."""
@@ -137,15 +140,20 @@ class RayWorker:
             {"host": socket.gethostname(), "version": __version__, "sees_study": self._outbox is None}
         )
 
-    def send(self, line: str, key: str | None = None) -> None:
+    def send(self, number: int, line: str, key: str | None = None) -> None:
         """Take a request, which is passed on when all the files are there that it needs.
 
         Args:
+            number: of the request, from 0; Ray may call in another order.
             line: what the process is told.
             key: a `DataKey` in JSON, if it is a segment.
         """
+        request = decode_request(line), None if key is None else DataKey(**json.loads(key))
         with self._lock:
-            self._waiting.append((decode_request(line), None if key is None else DataKey(**json.loads(key))))
+            self._early[number] = request
+            while self._taken in self._early:
+                self._waiting.append(self._early.pop(self._taken))
+                self._taken += 1
             self._pass_on()
 
     def supply_data(self, key: str, files: list[tuple[str, str, list[Any]]]) -> None:
@@ -249,8 +257,10 @@ class RayWorker:
 
     def _here(self, segment: Segment, key: DataKey) -> Segment:
         """The segment with the paths of this node."""
-        dataset = replace(segment.dataset, folder=str(self._data[key]))
-        return replace(segment, dataset=dataset, study_folder=str(self._study.folder))
+        folder = segment.study_folder if self._outbox is None else str(self._study.folder)
+        return replace(
+            segment, dataset=replace(segment.dataset, folder=str(self._data[key])), study_folder=folder
+        )
 
     def _tell(self, event: EngineEvent, told: Told, files: dict[str, bytes]) -> None:
         match event:

@@ -55,6 +55,8 @@ class _Actor:
     """Its node, for people."""
     cpu_seconds: float = 0.0
     grown: bool = False
+    sent: int = 0
+    """Requests so far."""
     unwritten: tuple[Told, dict[str, bytes]] | None = None
     """What it has said and sent, but there was no room for."""
 
@@ -75,7 +77,10 @@ class RayEngine:
         self._token: Path | None = None
         self._ray: Any = None
         self._remote: Any = None
+        self._unsent: BaseException | None = None
+        """Why data cannot be sent to nodes."""
         self._looked = 0.0
+        """When it was looked last whether there is room."""
 
     @property
     def workers(self) -> int:
@@ -114,8 +119,20 @@ class RayEngine:
         """What actors have said; one that cannot be spoken to is lost.
 
         Raises:
-            EngineError: the cluster cannot be reached any more, or its nodes have another version of harness.
+            EngineError: the cluster cannot be reached any more, its nodes have another version of harness, or
+                the data cannot be sent to them.
         """
+        if self._unsent is not None:
+            raise EngineError(f"The data set cannot be sent through Ray: {self._unsent}.") from self._unsent
+        try:
+            return self._look(timeout)
+        except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
+            raise EngineError(
+                f"The connection to the Ray cluster is lost ({error}). What is durable stays; go on with the "
+                "study when the cluster can be reached again: harness resume"
+            ) from error
+
+    def _look(self, timeout: float) -> list[EngineEvent]:
         waiting = {
             reference: worker
             for worker, actor in self._actors.items()
@@ -126,15 +143,9 @@ class RayEngine:
         if not waiting:
             time.sleep(timeout)
             return events
-        try:
-            ready, _ = self._ray.wait(list(waiting), timeout=0 if events else timeout)
-            if ready:  # and all others that are there by now
-                ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
-        except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
-            raise EngineError(
-                f"The connection to the Ray cluster is lost ({error}). What is durable stays; go on with the "
-                "study when the cluster can be reached again: harness resume"
-            ) from error
+        ready, _ = self._ray.wait(list(waiting), timeout=0 if events else timeout)
+        if ready:  # and all others that are there by now
+            ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
         return events + [event for reference in ready for event in self._heard(waiting[reference], reference)]
 
     def has_grown(self, worker: int) -> bool:
@@ -156,12 +167,13 @@ class RayEngine:
         """End every worker and the connection."""
         if self._ray is None:
             return
-        closing = [actor.handle.close.remote() for actor in self._actors.values() if actor.where]
         with contextlib.suppress(Exception):  # what cannot be spoken to is ended all the same
-            self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS) if closing else None
+            closing = [actor.handle.close.remote() for actor in self._actors.values() if actor.where]
+            if closing:
+                self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
         for worker in list(self._actors):
             self._end(worker)
-        self._publisher.shutdown(cancel_futures=True)
+        self._publisher.shutdown(wait=False, cancel_futures=True)
         if self._token is not None:
             self._token.unlink(missing_ok=True)
         disconnect(self)
@@ -171,7 +183,7 @@ class RayEngine:
         settings, asked = self._settings, self._settings.resources
         assert self._token is not None
         start = WorkerStart(
-            study=str(self._study.folder.absolute()),
+            study=str(self._study.folder),
             token=self._token.name,
             worker=worker,
             threads=threads_of(settings),
@@ -198,8 +210,10 @@ class RayEngine:
 
     def _send(self, worker: int, request: Request, *further: str) -> None:
         # Where the actor is gone, what it says next fails, and its segment is given to another.
+        actor = self._actors[worker]
         with contextlib.suppress(self._ray.exceptions.RayError):
-            self._actors[worker].handle.send.remote(encode_request(request), *further)
+            actor.handle.send.remote(actor.sent, encode_request(request), *further)
+        actor.sent += 1
 
     def _heard(self, worker: int, reference: Any) -> list[EngineEvent]:
         """What a reference that is ready says."""
@@ -208,7 +222,8 @@ class RayEngine:
             answer = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             actor.about = actor.told = None
-            return [_gone(worker, actor, error)]
+            own_fault = isinstance(error, self._ray.exceptions.RayTaskError)
+            return [_gone(worker, actor, error, own_fault=own_fault)]
         if reference == actor.about:
             actor.about = None
             self._meet(worker, actor, json.loads(answer))
@@ -286,13 +301,16 @@ class RayEngine:
             actor.handle.supply_files.remote({want: content})
             return
         key = self._keys[segment.dataset.folder, segment.dataset.split]
+        text = json.dumps(asdict(key))
         if key not in self._published:
             self._settings.note(f"The data set goes to {actor.where} through Ray.")
             self._published[key] = self._publisher.submit(self._publish, key)
-        text = json.dumps(asdict(key))
 
         def supply(published: Future[list[tuple[str, str, list[Any]]]]) -> None:
-            if not published.cancelled():
+            if published.cancelled():
+                return
+            self._unsent = published.exception()
+            if self._unsent is None:
                 actor.handle.supply_data.remote(text, published.result())
 
         self._published[key].add_done_callback(supply)
@@ -307,16 +325,21 @@ def _write(study: str, files: dict[str, bytes]) -> None:
         place.write(name, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
 
 
-def _gone(worker: int, actor: _Actor, error: Exception) -> WorkerLost:
-    """What it means that an actor cannot be spoken to."""
+def _gone(worker: int, actor: _Actor, error: Exception, *, own_fault: bool) -> WorkerLost:
+    """What it means that an actor cannot be spoken to.
+
+    Args:
+        worker: its number.
+        actor: the actor.
+        error: what Ray says.
+        own_fault: whether the actor's own code has failed.
+    """
     said = " ".join(str(error).split())
-    if getattr(error, "actor_init_failed", False):
-        return WorkerLost(worker, f"Worker {worker} could not be started by Ray. {said}")
-    where = actor.where or "its node"
-    failure: FailureKind = "preempted"
-    if "low on memory" in said or "OutOfMemory" in type(error).__name__:
-        failure = "out_of_memory"
-    return WorkerLost(worker, f"Worker {worker} on {where} was taken away. {said}", failure)
+    if own_fault or getattr(error, "actor_init_failed", False):
+        return WorkerLost(worker, f"Worker {worker} failed in Ray. {said}")
+    out_of_memory = "low on memory" in said or type(error).__name__ == "OutOfMemoryError"
+    failure: FailureKind = "out_of_memory" if out_of_memory else "preempted"
+    return WorkerLost(worker, f"Worker {worker} on {actor.where or 'a node'} was taken away. {said}", failure)
 
 
 KIND = EngineKind(
