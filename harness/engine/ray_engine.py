@@ -24,7 +24,7 @@ from harness.engine.protocol import EngineEvent, WorkerLost
 from harness.engine.ray_actor import DATA, RayWorker, Told, WorkerStart
 from harness.engine.ray_connection import connect, disconnect, ray_module
 from harness.engine.ray_files import DataKey, make_token, publish
-from harness.engine.ray_placement import advice, share, side_by_side, threads_of
+from harness.engine.ray_placement import idle_gpus, share, side_by_side, threads_of, without_room
 from harness.engine.wire import Request, StopSegment, decode_report, encode_request
 from harness.errors import EngineError
 from harness.paths import is_full
@@ -88,13 +88,23 @@ class RayEngine:
         return self._settings.workers
 
     def start(self) -> None:
-        """Connect, and ask for every worker."""
+        """Connect, and ask for every worker.
+
+        Raises:
+            EngineError: there is no cluster, or this machine alone has no room for a worker.
+        """
         self._ray = ray_module()
         connect(self, self._settings)
         self._token = make_token(self._study)
         self._remote = self._ray.remote(RayWorker)
-        for sentence in advice(self._settings.resources, self._ray.nodes()):
-            self._settings.note(sentence)
+        asked, nodes = self._settings.resources, self._ray.nodes()
+        lacking, idle = without_room(asked, nodes), idle_gpus(asked, nodes)
+        if lacking is not None and self._settings.address is None:
+            raise EngineError(lacking)
+        if lacking is not None:
+            self._settings.note(f"{lacking} The sweep waits until one joins.")
+        if idle is not None:
+            self._settings.note(idle)
         for worker in range(self.workers):
             self._launch(worker)
 

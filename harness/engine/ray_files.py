@@ -214,6 +214,9 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 def make_token(study: StudyPaths) -> Path:
     """Leave a file in a study's folder by which whoever sees it recognises the folder."""
-    token = make_folder(study.workers) / f"seen-{os.urandom(8).hex()}"
+    folder = make_folder(study.workers)
+    for earlier in folder.glob("seen-*"):  # of a coordinator that was killed
+        earlier.unlink(missing_ok=True)
+    token = folder / f"seen-{os.urandom(8).hex()}"
     token.touch()
     return token

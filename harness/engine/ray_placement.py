@@ -36,22 +36,28 @@ def share(settings: EngineSettings) -> Share:
     return Share(threads_of(settings), memory)
 
 
-def advice(asked: Resources, nodes: Iterable[dict[str, Any]]) -> list[str]:
-    """What should be said of a cluster before workers are asked for.
+def without_room(asked: Resources, nodes: Iterable[dict[str, Any]]) -> str | None:
+    """What to say where no node could host a worker, however idle it is; None if one could.
 
     Args:
-        asked: what each worker needs.
+        asked: what a worker needs.
         nodes: as Ray describes them.
     """
-    rooms = [node["Resources"] for node in nodes if node["Alive"]]
     wanted = {"CPU": asked.cpus, "GPU": asked.gpus, "memory": (asked.memory or 0.0) * GIB}
-    if not any(all(room.get(name, 0.0) >= least for name, least in wanted.items()) for room in rooms):
-        text = f"{asked.cpus:g} CPUs, {asked.gpus:g} GPUs"
-        text += "" if asked.memory is None else f", {asked.memory:g} GiB"
-        return [
-            f"No node of the Ray cluster has what a worker asks for ({text}: the section `resources` of the "
-            "experiment). The sweep waits until one joins."
-        ]
-    if not asked.gpus and any(room.get("GPU", 0.0) for room in rooms):
-        return ["The cluster has GPUs, but resources.gpus is 0, so its workers train on CPUs."]
-    return []
+    for node in nodes:
+        room = node["Resources"]
+        if node["Alive"] and all(room.get(name, 0.0) >= least for name, least in wanted.items()):
+            return None
+    text = f"{asked.cpus:g} CPUs, {asked.gpus:g} GPUs"
+    text += "" if asked.memory is None else f", {asked.memory:g} GiB"
+    return (
+        f"No node of the Ray cluster has what a worker asks for ({text}: the section `resources` of the "
+        "experiment)."
+    )
+
+
+def idle_gpus(asked: Resources, nodes: Iterable[dict[str, Any]]) -> str | None:
+    """What to say where there are GPUs that no worker asks for; None if there are none."""
+    if asked.gpus or not any(node["Alive"] and node["Resources"].get("GPU", 0.0) for node in nodes):
+        return None
+    return "The Ray cluster has GPUs, but resources.gpus is 0, so that its workers train on CPUs."

@@ -105,12 +105,18 @@ class SearchConfig(Strict):
 class ResourcesConfig(Strict):
     """What each worker asks a cluster for; on one machine, workers share its cores and GPUs."""
 
-    cpus: Annotated[float, Field(gt=0)] = 1.0
+    cpus: Annotated[float, Field(ge=0.01)] = 1.0
     """Cores; a worker computes with as many threads, at least one."""
     gpus: Annotated[float, Field(ge=0)] = 0.0
     """GPUs; with 0.5, two workers share one."""
     memory: Annotated[float, Field(gt=0)] | None = None
     """GiB that must be free on a node. None: that does not matter."""
+
+    @model_validator(mode="after")
+    def _take_whole_gpus(self) -> Self:
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus is {self.gpus:g}, but a worker has a part of one GPU or whole ones")
+        return self
 
 
 def _scheduler_kind(values: Any) -> Any:

@@ -13,7 +13,7 @@ from harness.engine import ray_files
 from harness.engine.kind import EngineSettings, Resources
 from harness.engine.memory import GIB
 from harness.engine.ray_files import DataKey, Outbox, Published, fetch, publish, scratch_folder
-from harness.engine.ray_placement import advice, share, side_by_side, threads_of
+from harness.engine.ray_placement import idle_gpus, share, side_by_side, threads_of, without_room
 from harness.errors import EngineError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.machine import usable_cores
@@ -153,9 +153,10 @@ def test_it_is_said_where_no_node_has_room_or_gpus_lie_idle() -> None:
     small = {"Alive": True, "Resources": {"CPU": 2.0, "memory": 8.0 * GIB}}
     gpu = {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0, "memory": 32.0 * GIB}}
     dead = gpu | {"Alive": False}
-    assert advice(Resources(), [small]) == []
-    assert advice(Resources(gpus=0.5), [small, gpu]) == []
-    assert "GPUs, but resources.gpus is 0" in advice(Resources(), [small, gpu])[0]
+    assert without_room(Resources(), [small]) is None
+    assert without_room(Resources(gpus=0.5), [small, gpu]) is None
     for asked in (Resources(gpus=1), Resources(cpus=4), Resources(memory=16)):
-        (sentence,) = advice(asked, [small, dead])
-        assert "waits until one joins" in sentence
+        assert "has what a worker asks for" in str(without_room(asked, [small, dead]))
+    assert idle_gpus(Resources(), [small, dead]) is None
+    assert idle_gpus(Resources(gpus=0.5), [small, gpu]) is None
+    assert "resources.gpus is 0" in str(idle_gpus(Resources(), [small, gpu]))
