@@ -43,8 +43,9 @@ def run_and_report(
     from harness.cli.display import open_display
     from harness.cli.signals import stopped_by_signals
     from harness.machine import process_seconds
+    from harness.sweeping.engines import ON_THIS_MACHINE
     from harness.sweeping.plan import Stop
-    from harness.sweeping.session import ON_THIS_MACHINE, run_sweep
+    from harness.sweeping.session import run_sweep
     from harness.sweeping.verdict import verdict
 
     began = time.monotonic() - process_seconds()

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from harness.engine import local
 from harness.engine.kind import EngineKind, EngineSettings
 from harness.engine.memory import GIB
 from harness.engine.protocol import EngineEvent, WorkerLost
-from harness.engine.ray_actor import DATA, RayWorker, Told, WorkerStart
+from harness.engine.ray_actor import RayWorker, Told, WorkerStart
 from harness.engine.ray_connection import connect, disconnect, ray_module
-from harness.engine.ray_files import DataKey, make_token, publish
+from harness.engine.ray_files import DataKey, make_token
 from harness.engine.ray_placement import idle_gpus, share, side_by_side, threads_of, without_room
+from harness.engine.ray_supply import Supply
 from harness.engine.wire import Request, StopSegment, decode_report, encode_request
 from harness.errors import EngineError
 from harness.paths import is_full
@@ -72,13 +72,10 @@ class RayEngine:
         self._keys: dict[tuple[str, str], DataKey] = {}
         self._segments: dict[int, Segment] = {}
         """By worker, what it was given last."""
-        self._publisher = ThreadPoolExecutor(1, thread_name_prefix="publisher")
-        self._published: dict[DataKey, Future[list[tuple[str, str, list[Any]]]]] = {}
+        self._supply = Supply(settings.note)
         self._token: Path | None = None
         self._ray: Any = None
         self._remote: Any = None
-        self._unsent: BaseException | None = None
-        """Why data cannot be sent to nodes."""
         self._looked = 0.0
         """When it was looked last whether there is room."""
 
@@ -132,8 +129,7 @@ class RayEngine:
             EngineError: the cluster cannot be reached any more, its nodes have another version of harness, or
                 the data cannot be sent to them.
         """
-        if self._unsent is not None:
-            raise EngineError(f"The data set cannot be sent through Ray: {self._unsent}.") from self._unsent
+        self._supply.check()
         try:
             return self._look(timeout)
         except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
@@ -183,7 +179,7 @@ class RayEngine:
                 self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
         for worker in list(self._actors):
             self._end(worker)
-        self._publisher.shutdown(wait=False, cancel_futures=True)
+        self._supply.close()
         if self._token is not None:
             self._token.unlink(missing_ok=True)
         disconnect(self)
@@ -292,41 +288,15 @@ class RayEngine:
             )
             return []
         for want in told.wants:
-            self._supply(worker, actor, want)
+            segment = self._segments[worker]
+            key = self._keys[segment.dataset.folder, segment.dataset.split]
+            self._supply.give(actor.handle, actor.where, segment, key, want)
         events = [local.told_by(worker, decode_report(line)) for line in told.reports]
         if told.lost is not None:
             reason, failure = told.lost
             return [*events, WorkerLost(worker, f"On {actor.where}: {reason}", failure)]
         actor.told = actor.handle.listen.remote(LISTEN_SECONDS)
         return events
-
-    def _supply(self, worker: int, actor: _Actor, want: str) -> None:
-        """Give a worker what its segment waits for."""
-        segment = self._segments[worker]
-        if want != DATA:
-            try:
-                content = study_files(segment.study_folder).read(want)
-            except OSError:
-                content = b""  # the worker finds that it is missing, and says so
-            actor.handle.supply_files.remote({want: content})
-            return
-        key = self._keys[segment.dataset.folder, segment.dataset.split]
-        text = json.dumps(asdict(key))
-        if key not in self._published:
-            self._settings.note(f"The data set goes to {actor.where} through Ray.")
-            self._published[key] = self._publisher.submit(self._publish, key)
-
-        def supply(published: Future[list[tuple[str, str, list[Any]]]]) -> None:
-            if published.cancelled():
-                return
-            self._unsent = published.exception()
-            if self._unsent is None:
-                actor.handle.supply_data.remote(text, published.result())
-
-        self._published[key].add_done_callback(supply)
-
-    def _publish(self, key: DataKey) -> list[tuple[str, str, list[Any]]]:
-        return [(one.name, one.sha256, list(one.chunks)) for one in publish(key, self._ray.put)]
 
 
 def _write(study: str, files: dict[str, bytes]) -> None:

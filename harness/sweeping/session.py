@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Collection
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
-from harness.engine import ENGINES, default_workers, make_engine
-from harness.engine.kind import EngineChoice, EngineSettings, Resources, Share
+from harness.engine import ENGINES
+from harness.engine.kind import EngineChoice, Share
 from harness.engine.protocol import Engine
 from harness.errors import EngineError, StudyError
 from harness.experiment.experiment import LIMITS, Experiment
@@ -27,12 +27,13 @@ from harness.study.opening import unknown_study
 from harness.study.state import StudyState, fold
 from harness.sweeping.checks import as_begun, check_same_experiment
 from harness.sweeping.coordinator import Coordinator
+from harness.sweeping.engines import ON_THIS_MACHINE, engine_settings, number_of_workers, started_engine
 from harness.sweeping.forecast_costs import ForecastCosts
 from harness.sweeping.hindsight import Hindsight, look_ahead, look_back
 from harness.sweeping.parts import make_policy, make_sampler
 from harness.sweeping.plan import Stop, SweepPlan, SweepResult, Watcher
 from harness.sweeping.precision import measured, settled
-from harness.sweeping.preparing import PreparedData, measured_workers, prepare_data
+from harness.sweeping.preparing import prepare_data
 from harness.sweeping.pretrained import check_weights
 from harness.sweeping.provenance import study_started
 from harness.sweeping.stopwatch import Stopwatch
@@ -45,10 +46,6 @@ from harness.tracking.cursor import rebuild_runs
 from harness.tracking.notes import told_once
 from harness.tracking.running import close_trackers, start_trackers
 from harness.tracking.tracker import TrackedStudy
-
-ON_THIS_MACHINE = EngineChoice()
-MOST_ON_CLUSTER = 256
-"""Workers that a cluster is asked for, unless there are fewer trials or somebody says otherwise."""
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweeping.samplers.sampler import Sampler
@@ -103,10 +100,10 @@ def run_sweep(
         _go_on_unless(stop)
         tidy_study(paths, state)
         prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
-        number = _number_of_workers(experiment, workers, chosen, prepared, watcher, stop)
-        settings = _engine_settings(experiment, paths, number, chosen, watcher)
+        number = number_of_workers(experiment, workers, chosen, prepared, watcher, stop)
+        settings = engine_settings(experiment, paths, number, chosen, watcher)
         # Workers import TensorFlow while everything else is prepared.
-        engine = stack.enter_context(_started_engine(settings, chosen))
+        engine = stack.enter_context(started_engine(settings, chosen))
         share = ENGINES[chosen.name].share(settings)
         check = StoreCheck(TrackedStudy(paths, experiment.name, note=told_once(watcher.note)))
         sampler = make_sampler(experiment, watcher.note)
@@ -275,59 +272,6 @@ def _nothing_to_do(experiment: Experiment, state: StudyState) -> SweepResult | N
         return None
     ended = replace(state.ended, reason=limit.reason)
     return SweepResult(state=state, ended=ended, seconds=0.0, at_fault=False, limit=limit)
-
-
-def _number_of_workers(
-    experiment: Experiment,
-    asked: int | Literal["auto"] | None,
-    chosen: EngineChoice,
-    prepared: Callable[[], PreparedData],
-    watcher: Watcher,
-    stop: Stop,
-) -> int:
-    """As many as were asked for or measured to be best, but never more than trials.
-
-    Raises:
-        EngineError: they are to be measured on this machine, but work elsewhere.
-    """
-    total = experiment.search.trials
-    usual = default_workers(total, chosen.name) if chosen.address is None else MOST_ON_CLUSTER
-    wanted = asked or experiment.search.workers or usual
-    if wanted == "auto" and chosen.name != ON_THIS_MACHINE.name:
-        raise EngineError(
-            f"The best number of workers is measured on this machine, but --engine {chosen.name} places them. "
-            "Give --workers a number, the most that there may be."
-        )
-    return min(
-        total, wanted if wanted != "auto" else measured_workers(experiment, prepared().dataset, watcher, stop)
-    )
-
-
-def _engine_settings(
-    experiment: Experiment, paths: StudyPaths, workers: int, chosen: EngineChoice, watcher: Watcher
-) -> EngineSettings:
-    search, resources = experiment.search, experiment.resources
-    if resources != type(resources)() and chosen == ON_THIS_MACHINE:
-        watcher.note(
-            "resources: they are asked of a cluster (--engine ray); here, workers share the machine."
-        )
-    return EngineSettings(
-        paths,
-        workers,
-        search.worker_memory,
-        search.data_memory,
-        resources=Resources(resources.cpus, resources.gpus, resources.memory),
-        address=chosen.address,
-        note=watcher.note,
-    )
-
-
-@contextmanager
-def _started_engine(settings: EngineSettings, chosen: EngineChoice) -> Iterator[Engine]:
-    """An engine whose workers are starting; they end with it."""
-    with closing(make_engine(settings, chosen.name)) as engine:
-        engine.start()
-        yield engine
 
 
 def _open_log(paths: StudyPaths, watcher: Watcher) -> EventLog:

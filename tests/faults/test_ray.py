@@ -1,4 +1,4 @@
-"""A sweep on a real Ray cluster of several nodes on this machine, which are killed and added while it runs."""
+"""A sweep on a real Ray cluster of several nodes on this machine, which come and go while it runs."""
 
 from __future__ import annotations
 
