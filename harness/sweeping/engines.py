@@ -49,7 +49,7 @@ def number_of_workers(
 def engine_settings(
     experiment: Experiment, paths: StudyPaths, workers: int, chosen: EngineChoice, watcher: Watcher
 ) -> EngineSettings:
-    """What the engine of a session is made of; it is said where the experiment asks for what does not hold."""
+    """What the engine of a session is made of; says it where `resources` do not hold."""
     search, resources = experiment.search, experiment.resources
     if resources != type(resources)() and chosen == ON_THIS_MACHINE:
         watcher.note(
