@@ -64,11 +64,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
 	  uv pip install --quiet --python $(BIN)/python -c constraints.txt \
-	    -e '.[dev,pretrained,onnx,litert,serve,video,similar,postgres]'; \
+	    -e '.[dev,pretrained,onnx,litert,serve,video,similar,postgres,ray]'; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	    -e '.[dev,pretrained,onnx,litert,serve,video,similar,postgres]'; \
+	    -e '.[dev,pretrained,onnx,litert,serve,video,similar,postgres,ray]'; \
 	fi
 	@touch $(STAMP)
 

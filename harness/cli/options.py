@@ -70,6 +70,14 @@ def _check_workers(text: str | None) -> str | None:
     raise typer.BadParameter(f"{text!r} is neither {AUTO} nor a number from 1 to {MOST_WORKERS:,}.")
 
 
+def _check_engine(text: str) -> str:
+    from harness.engine import ENGINES
+
+    if text in ENGINES:
+        return text
+    raise typer.BadParameter(f"{text!r} is none of the engines: {', '.join(ENGINES)}.")
+
+
 AUTO = "auto"
 MOST_WORKERS = 1024
 WorkersOption = Annotated[
@@ -81,6 +89,24 @@ WorkersOption = Annotated[
         callback=_check_workers,
         help="Worker processes; by default one per GPU or core. auto: the number that trains fastest, "
         "measured once for this machine and kind of network.",
+    ),
+]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="local|ray",
+        callback=_check_engine,
+        help="What runs the workers: processes on this machine, or a Ray cluster (needs harness[ray]).",
+    ),
+]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="The Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without it --engine ray starts a Ray on "
+        "this machine.",
     ),
 ]
 TrialsOption = Annotated[

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from harness.cli.options import (
+    EngineOption,
     MaxEpochsOption,
     MinGainOption,
     PatienceOption,
+    RayAddressOption,
     RecheckOption,
     StorageOption,
     StudyArgument,
@@ -29,6 +31,8 @@ def resume(
     min_gain: MinGainOption = None,
     max_epochs_total: MaxEpochsOption = None,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     recheck: RecheckOption = False,
     storage: StorageOption = None,
 ) -> None:
@@ -37,6 +41,7 @@ def resume(
     The limits that it was started with still hold; an option changes one, `none` lifts it.
     """
     from harness.cli.sweeping import run_and_report, say
+    from harness.engine.kind import EngineChoice
     from harness.experiment.load import with_search
     from harness.experiment.overrides import NO_LIMIT
     from harness.study.opening import open_study
@@ -61,6 +66,7 @@ def resume(
         workers=number_of_workers(workers),
         resume=True,
         recheck=recheck,
+        chosen=EngineChoice(engine, ray_address),
     )
     if state.experiment.confirmation is not None:
         say(f"see what it has found by: harness confirm {state.experiment.confirmation.study}")

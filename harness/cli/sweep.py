@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from harness.cli.options import (
     DatasetOption,
+    EngineOption,
     EpochsOption,
     ExperimentArgument,
     MaxEpochsOption,
     MinGainOption,
     OrderedOption,
     PatienceOption,
+    RayAddressOption,
     RecheckOption,
     SetOption,
     StorageOption,
@@ -37,6 +39,8 @@ def sweep(
     ordered: OrderedOption = False,
     study: StudyOption = None,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     recheck: RecheckOption = False,
     set_: SetOption = None,
     storage: StorageOption = None,
@@ -47,6 +51,7 @@ def sweep(
     Running the same command again with the same --study finishes that study rather than doubling it.
     """
     from harness.cli.sweeping import run_and_report, say
+    from harness.engine.kind import EngineChoice
     from harness.experiment.overrides import options
     from harness.proposal.chosen import chosen
 
@@ -63,4 +68,10 @@ def sweep(
         ordered=ordered or None,
     )
     wanted = chosen(experiment, [*(set_ or []), *given], tell=say, study=study, limit=seconds_of(timeout))
-    run_and_report(wanted, study=study, workers=number_of_workers(workers), recheck=recheck)
+    run_and_report(
+        wanted,
+        study=study,
+        workers=number_of_workers(workers),
+        recheck=recheck,
+        chosen=EngineChoice(engine, ray_address),
+    )

@@ -11,6 +11,7 @@ import typer
 from harness.cli import printable
 
 if TYPE_CHECKING:
+    from harness.engine.kind import EngineChoice
     from harness.experiment.experiment import Experiment
     from harness.sweeping.plan import SweepResult
 
@@ -30,6 +31,7 @@ def run_and_report(
     workers: int | Literal["auto"] | None,
     resume: bool = False,
     recheck: bool = False,
+    chosen: EngineChoice | None = None,
 ) -> SweepResult:
     """Run, print the summary to stderr, and exit with the code that the outcome has.
 
@@ -41,6 +43,7 @@ def run_and_report(
     from harness.cli.display import open_display
     from harness.cli.signals import stopped_by_signals
     from harness.machine import process_seconds
+    from harness.sweeping.engines import ON_THIS_MACHINE
     from harness.sweeping.plan import Stop
     from harness.sweeping.session import run_sweep
     from harness.sweeping.verdict import verdict
@@ -59,6 +62,7 @@ def run_and_report(
             recheck=recheck,
             stop=stop,
             began=began,
+            chosen=chosen or ON_THIS_MACHINE,
         )
     display.ended(result)
     for sentence in _worth(result):

@@ -12,6 +12,7 @@ ENGINES: dict[str, EngineKind] = registered(
     __name__,
     {
         "local": "local:KIND",
+        "ray": "ray_engine:KIND",
     },
 )
 """Engines by name."""

@@ -5,8 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.engine.memory import training_memory
 from harness.engine.protocol import Engine
+from harness.machine import usable_cores, visible_gpus
 from harness.paths import StudyPaths
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What each worker asks a cluster for."""
+
+    cpus: float = 1.0
+    """Cores; a worker computes with as many threads, at least one."""
+    gpus: float = 0.0
+    """GPUs; with a half, two workers share one."""
+    memory: float | None = None
+    """GiB that must be free on the node; None: that does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """Which engine a session uses, and where."""
+
+    name: str = "local"
+    address: str | None = None
+    """Of the cluster, for an engine that has one; None: it uses this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +44,28 @@ class EngineSettings:
     """GiB of images that may be resident in each worker; None for a share of the memory that there is."""
     threads: int | None = None
     """Threads that compute one operation in each worker; None for its share of the cores."""
+    resources: Resources = Resources()
+    """What each worker asks a cluster for."""
+    address: str | None = None
+    """Of the cluster; None: this machine."""
+    note: Callable[[str], None] = lambda _: None
+    """Told what a person should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one worker may use of its machine."""
+
+    threads: int
+    """That compute one operation."""
+    memory: int
+    """Bytes that training may take."""
+
+
+def equal_share(settings: EngineSettings) -> Share:
+    """What a worker has where all of them share this machine evenly."""
+    memory = training_memory(settings.workers, len(visible_gpus()), settings.worker_memory)
+    return Share(settings.threads or max(1, usable_cores() // settings.workers), memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +80,5 @@ class EngineKind:
     """How many workers are sensible for so many trials, at least one."""
     processes: Callable[[StudyPaths], list[int]]
     """Process ids of a study's workers on this machine, whoever started them."""
+    share: Callable[[EngineSettings], Share] = equal_share
+    """What each worker has, by which configurations are judged too large, and what is recorded of it."""

@@ -53,11 +53,23 @@ class LocalEngine:
         gpus: Sequence[str] | None = None,
         memory: WorkerMemory | None = None,
         threads: int | None = None,
+        first: int = 0,
     ) -> None:
+        """Start nothing yet.
+
+        Args:
+            paths: of the study, for the workers' logs.
+            workers: processes.
+            gpus: those that they share; None: all that may be used.
+            memory: what each may use; None: its share of the machine.
+            threads: that compute one operation in each; None: its share of the cores.
+            first: the number of the first worker.
+        """
         self._threads = threads or threads_of(workers)
         self._looked = 0.0
         self._paths = paths
         self._workers = workers
+        self._first = first
         self._gpus = visible_gpus() if gpus is None else list(gpus)
         self._memory = memory or worker_memory(workers, len(self._gpus))
         self._processes: dict[int, _Process] = {}
@@ -71,7 +83,7 @@ class LocalEngine:
     def start(self) -> None:
         """Start every process; they import TensorFlow side by side."""
         make_folder(self._paths.workers)
-        for worker in range(self._workers):
+        for worker in range(self._first, self._first + self._workers):
             self._launch(worker)
 
     def submit(self, worker: int, segment: Segment) -> None:
@@ -188,7 +200,7 @@ class LocalEngine:
             code = self._end(worker, wait=1.0)
             return [WorkerLost(worker, self._last_words(worker, code))]
         *lines, running.partial = (running.partial + chunk).split(b"\n")
-        return [_event(worker, decode_report(line)) for line in lines]
+        return [told_by(worker, decode_report(line)) for line in lines]
 
     def _too_large(self) -> list[EngineEvent]:
         """Kill workers that use more memory than they may."""
@@ -231,7 +243,8 @@ class LocalEngine:
         return f"Worker {worker} ended with {how}. The end of {log}:{said}"
 
 
-def _event(worker: int, report: Report) -> EngineEvent:
+def told_by(worker: int, report: Report) -> EngineEvent:
+    """What a worker's report means to whoever polls."""
     if isinstance(report, Ready):
         return WorkerReady(worker)
     if isinstance(report, Answer):
@@ -260,6 +273,8 @@ def workers_of(paths: StudyPaths) -> list[int]:
 
 
 def _build(settings: EngineSettings) -> LocalEngine:
+    if settings.address is not None:
+        raise EngineError("The local engine uses this machine; an address belongs to --engine ray.")
     gpus = visible_gpus()
     memory = worker_memory(settings.workers, len(gpus), settings.worker_memory, settings.data_memory)
     return LocalEngine(settings.study, settings.workers, gpus, memory, settings.threads)

@@ -9,7 +9,7 @@ from typing import Literal
 from harness.experiment.confirmation import ConfirmationConfig
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.folds import Folds
-from harness.experiment.schema import ExperimentConfig, SearchConfig, TrainingConfig
+from harness.experiment.schema import ExperimentConfig, ResourcesConfig, SearchConfig, TrainingConfig
 from harness.experiment.space import Space
 from harness.metrics import MEASURES
 from harness.records import Params
@@ -113,6 +113,11 @@ class Experiment:
     def search(self) -> SearchConfig:
         """How many configurations, and how they are chosen."""
         return self.config.search
+
+    @property
+    def resources(self) -> ResourcesConfig:
+        """What each worker asks a cluster for."""
+        return self.config.resources
 
     @property
     def scheduler(self) -> SchedulerSettings:

@@ -102,6 +102,23 @@ class SearchConfig(Strict):
     kind of network. Never more than trials."""
 
 
+class ResourcesConfig(Strict):
+    """What each worker asks a cluster for; on one machine, workers share its cores and GPUs."""
+
+    cpus: Annotated[float, Field(ge=0.01)] = 1.0
+    """Cores; a worker computes with as many threads, at least one."""
+    gpus: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs; with 0.5, two workers share one."""
+    memory: Annotated[float, Field(gt=0)] | None = None
+    """GiB that must be free on a node. None: that does not matter."""
+
+    @model_validator(mode="after")
+    def _take_whole_gpus(self) -> Self:
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus is {self.gpus:g}, but a worker has a part of one GPU or whole ones")
+        return self
+
+
 def _scheduler_kind(values: Any) -> Any:
     """The kind that a `scheduler` section is of."""
     if isinstance(values, dict):
@@ -132,6 +149,7 @@ class ExperimentConfig(Strict):
     constraints: dict[Measures, Annotated[float, Field(gt=0)]] = Field(default={})
     """Upper limits, checked before a network is trained."""
     search: SearchConfig = SearchConfig()
+    resources: ResourcesConfig = ResourcesConfig()
     scheduler: SchedulerConfig = SCHEDULERS[DEFAULT_SCHEDULER].settings()  # type: ignore[call-arg]
     model: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
     """A network of one's own, `package.module:function`, in place of the built-in families."""

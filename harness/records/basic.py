@@ -11,7 +11,9 @@ TrialState: TypeAlias = Literal["complete", "pruned", "failed"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 RefusalReason: TypeAlias = Literal["first_rung", "full_training", "memory"]
 Phase: TypeAlias = Literal["features", "training", "validation", "writing"]
-FailureKind: TypeAlias = Literal["out_of_memory", "diverged", "crash", "hang", "user_code", "infeasible"]
+FailureKind: TypeAlias = Literal[
+    "out_of_memory", "diverged", "crash", "hang", "user_code", "infeasible", "preempted"
+]
 
 
 class Progress(Protocol):

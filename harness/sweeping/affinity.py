@@ -26,7 +26,7 @@ class Affinity:
     """Segments that wait for a worker, and what each worker has compiled."""
 
     workers: int
-    """How many there are; so often may a segment be passed over, and twice so many may be held back."""
+    """How many there are now; so often may a segment be passed over, and twice so many may be held back."""
     _waiting: list[_Waiting] = field(default_factory=list)
     """The oldest first."""
     _compiled: dict[int, list[str]] = field(default_factory=dict)

@@ -231,6 +231,8 @@ class Coordinator:
             return
         if event.failure == "out_of_memory":
             self.writer.out_of_memory(training, event.reason)
+        elif event.failure == "preempted":
+            self.note(f"Trial {training.trial} goes on from its last checkpoint: {how}.")
         self._failed(training, failure)
         for segment in writing:  # at no charge: they are not to blame for the segment that ran
             self._dispatcher.add(segment.trial, segment.stop)

@@ -71,6 +71,7 @@ class Dispatcher:
         Args:
             left: what is left of the study's time limit.
         """
+        self._affinity.workers = self.workers.present
         while (idle := self.workers.idle) and self._epochs_left() > 0:
             taken = self._affinity.take(idle, lambda: self._choose_segment(left))
             if taken is None:

@@ -54,6 +54,8 @@ def answer(failure: Failure, *, tries: int, microbatches: int) -> Answer:
         tries: how often this segment has failed without the configuration being to blame, this time included.
         microbatches: the parts that its batches were cut into.
     """
+    if failure.kind == "preempted":  # its machine was taken away, which says nothing of the trial
+        return Retry()
     if failure.kind == "out_of_memory" and not failure.while_writing:
         if microbatches < MICROBATCHES:
             return Retry(at_half_the_batch=True)

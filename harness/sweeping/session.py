@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Collection
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
-from harness.engine import default_workers, make_engine
-from harness.engine.kind import EngineSettings
-from harness.engine.memory import training_memory
+from harness.engine import ENGINES
+from harness.engine.kind import EngineChoice, Share
 from harness.engine.protocol import Engine
 from harness.errors import EngineError, StudyError
 from harness.experiment.experiment import LIMITS, Experiment
 from harness.experiment.load import with_search
-from harness.machine import visible_gpus
 from harness.paths import StudyPaths, home, make_folder, study_names, when_there_is_room, write_text
 from harness.records import StudyEnded
 from harness.study.cleanup import remove_if_empty, tidy_study
@@ -29,12 +27,13 @@ from harness.study.opening import unknown_study
 from harness.study.state import StudyState, fold
 from harness.sweeping.checks import as_begun, check_same_experiment
 from harness.sweeping.coordinator import Coordinator
+from harness.sweeping.engines import ON_THIS_MACHINE, engine_settings, number_of_workers, started_engine
 from harness.sweeping.forecast_costs import ForecastCosts
 from harness.sweeping.hindsight import Hindsight, look_ahead, look_back
 from harness.sweeping.parts import make_policy, make_sampler
 from harness.sweeping.plan import Stop, SweepPlan, SweepResult, Watcher
 from harness.sweeping.precision import measured, settled
-from harness.sweeping.preparing import PreparedData, measured_workers, prepare_data
+from harness.sweeping.preparing import prepare_data
 from harness.sweeping.pretrained import check_weights
 from harness.sweeping.provenance import study_started
 from harness.sweeping.stopwatch import Stopwatch
@@ -66,6 +65,7 @@ def run_sweep(
     recheck: bool = False,
     stop: Stop | None = None,
     began: float | None = None,
+    chosen: EngineChoice = ON_THIS_MACHINE,
 ) -> SweepResult:
     """Run a study to its total of trials, or until it is stopped.
 
@@ -79,6 +79,7 @@ def run_sweep(
         recheck: read all files of the data set again, whatever their sizes and times say.
         stop: set from outside, by a signal's handler or another thread, to end the sweep early.
         began: when what counts towards a time limit began, on the monotonic clock; None: now.
+        chosen: the engine that starts the workers.
 
     Raises:
         HarnessError: with the reason, in sentences.
@@ -104,9 +105,11 @@ def run_sweep(
         _go_on_unless(stop)
         tidy_study(paths, state)
         prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
-        number = _number_of_workers(experiment, workers, prepared, watcher, stop)
+        number = number_of_workers(experiment, workers, chosen, prepared, watcher, stop)
+        settings = engine_settings(experiment, paths, number, chosen, watcher)
         # Workers import TensorFlow while everything else is prepared.
-        engine = stack.enter_context(_started_engine(experiment, paths, number))
+        engine = stack.enter_context(started_engine(settings, chosen))
+        share = ENGINES[chosen.name].share(settings)
         check = StoreCheck(TrackedStudy(paths, experiment.name, note=told_once(watcher.note)))
         sampler = make_sampler(experiment, watcher.note)
         dataset, clock.outside = prepared().dataset, prepared().decoding_seconds
@@ -127,7 +130,9 @@ def run_sweep(
             weights=weights,
         )
         return _search(
-            _Opened(name, plan, log, state, engine, at_work, sampler, check.study, clock, watcher, stop)
+            _Opened(
+                name, plan, log, state, engine, share, at_work, sampler, check.study, clock, watcher, stop
+            )
         )
 
 
@@ -140,6 +145,8 @@ class _Opened:
     log: EventLog
     state: StudyState
     engine: Engine
+    share: Share
+    """What each worker has."""
     workers: Workers
     sampler: Sampler
     tracked: TrackedStudy
@@ -161,7 +168,6 @@ def _search(study: _Opened) -> SweepResult:
     precision, workers = plan.precision, study.workers.number
     forecast = study_forecast(experiment, plan.dataset, workers, precision, ask)
     hindsight, costs = Hindsight.of(forecast, state), ForecastCosts(forecast, plan.dataset.example_shape)
-    room = training_memory(workers, len(visible_gpus()), experiment.search.worker_memory)
     callbacks = (watcher.on_record, hindsight.feed, *(tracker.feed for tracker in trackers))
     writer = StudyWriter(plan, study.log, state, callbacks, wait_for_room(watcher.note, stop))
     opening = study_started(
@@ -172,6 +178,7 @@ def _search(study: _Opened) -> SweepResult:
         workers=workers,
         seconds=clock.session,
         weights=plan.weights,
+        threads=study.share.threads,
     )
     writer.emit(opening, durable=True)
     watcher.opened(state, plan, workers)
@@ -179,7 +186,7 @@ def _search(study: _Opened) -> SweepResult:
         plan=plan,
         workers=study.workers,
         writer=writer,
-        policy=make_policy(experiment, study.sampler, opening.window, costs, room),
+        policy=make_policy(experiment, study.sampler, opening.window, costs, study.share.memory),
         clock=clock,
         note=watcher.note,
         on_pulse=watcher.on_pulse,
@@ -275,31 +282,6 @@ def _nothing_to_do(experiment: Experiment, state: StudyState) -> SweepResult | N
         return None
     ended = replace(state.ended, reason=limit.reason)
     return SweepResult(state=state, ended=ended, seconds=0.0, at_fault=False, limit=limit)
-
-
-def _number_of_workers(
-    experiment: Experiment,
-    asked: int | Literal["auto"] | None,
-    prepared: Callable[[], PreparedData],
-    watcher: Watcher,
-    stop: Stop,
-) -> int:
-    """As many as were asked for or measured to be best, but never more than trials."""
-    total = experiment.search.trials
-    wanted = asked or experiment.search.workers or default_workers(total)
-    return min(
-        total, wanted if wanted != "auto" else measured_workers(experiment, prepared().dataset, watcher, stop)
-    )
-
-
-@contextmanager
-def _started_engine(experiment: Experiment, paths: StudyPaths, workers: int) -> Iterator[Engine]:
-    """An engine whose workers are starting; they end with it."""
-    search = experiment.search
-    settings = EngineSettings(paths, workers, search.worker_memory, search.data_memory)
-    with closing(make_engine(settings)) as engine:
-        engine.start()
-        yield engine
 
 
 def _open_log(paths: StudyPaths, watcher: Watcher) -> EventLog:

@@ -76,6 +76,11 @@ class Workers:
         return len(self._workers)
 
     @property
+    def present(self) -> int:
+        """How many are there now, idle or at work, at least one; others start, or wait for a machine."""
+        return max(1, sum(worker.idle or worker.busy for worker in self._workers.values()))
+
+    @property
     def idle(self) -> list[int]:
         """The numbers of workers that wait for a segment."""
         return [worker.number for worker in self._workers.values() if worker.idle]
@@ -246,7 +251,7 @@ class Workers:
             EngineError: workers die again and again before they are given anything.
         """
         worker = self._workers[event.worker]
-        if not worker.busy:
+        if not worker.busy and event.failure != "preempted":
             self._start_failures += 1
             if self._start_failures >= START_FAILURES:
                 raise EngineError(f"Workers cannot be started. {event.reason}")

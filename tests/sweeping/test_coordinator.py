@@ -888,6 +888,32 @@ def test_a_lost_workers_segment_is_tried_again_a_bounded_number_of_times(tmp_pat
     assert sum(trial.state == "complete" for trial in running.state.trials.values()) >= 1
 
 
+class TakenAwayEngine(InlineEngine):
+    """Loses the machine that trains trial 2, more often than a trial may fail."""
+
+    left = 2 * RETRIES
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        if self.left and self._waiting and not self._events and self._waiting[0][1].trial == 2:
+            self.left -= 1
+            worker, _ = self._waiting.pop(0)
+            return [WorkerLost(worker, "The node was taken away. It is gone.", "preempted")]
+        return super().poll(timeout)
+
+
+def test_what_is_lost_with_a_machine_that_is_taken_away_is_not_a_failure_of_the_trial(tmp_path: Path) -> None:
+    told: list[str] = []
+    engine = TakenAwayEngine(2, run=simulate)
+    running = coordinator(tmp_path, engine=engine)
+    running.note = told.append
+    finish(running)
+    assert engine.left == 0
+    assert all(trial.state != "failed" for trial in running.state.trials.values())
+    assert len(ends(read(tmp_path / "events.jsonl"))) == 12
+    assert running.state.trials[2].attempts == 2 * RETRIES + 1
+    assert "Trial 2 goes on from its last checkpoint: The node was taken away." in told
+
+
 class SilentEngine(InlineEngine):
     """Never answers about trial 2, and uses a processor all the time or not at all."""
 

@@ -13,6 +13,8 @@ from harness.study.trial import MICROBATCHES
 from harness.sweeping.failures import ALIKE, RETRIES, Fail, Failure, Retry, answer, gives_up, is_charged
 
 KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
+FAILURES = tuple(kind for kind in KINDS if kind != "preempted")
+"""Those that say something of a trial, or of the machine that stays."""
 OWN_FAULT = ("diverged", "user_code", "infeasible")
 """A configuration that fails like this fails every time."""
 
@@ -41,9 +43,17 @@ def tries_until_failed(failure: Failure) -> int:
     raise AssertionError("it is tried again for ever")
 
 
-@given(failures())
+@given(failures(*FAILURES))
 def test_whatever_fails_each_time_is_given_up_after_a_bounded_number_of_tries(failure: Failure) -> None:
     assert tries_until_failed(failure) <= max(RETRIES + 1, 2)
+
+
+@given(failures("preempted"), st.integers(0, 1000), st.integers(1, MICROBATCHES))
+def test_what_a_trial_loses_with_its_machine_is_done_again_as_it_was(
+    failure: Failure, tries: int, microbatches: int
+) -> None:
+    assert answer(failure, tries=tries, microbatches=microbatches) == Retry()
+    assert not is_charged(failure)
 
 
 @given(failures(*OWN_FAULT))

@@ -274,6 +274,20 @@ def test_workers_that_die_before_they_are_given_anything_end_the_sweep(engine: S
         workers.lost(WorkerLost(1, "It ended."))
 
 
+def test_a_machine_that_is_taken_away_while_workers_start_ends_nothing(engine: ScriptedEngine) -> None:
+    workers = Workers(engine, None)
+    assert workers.present == 1, "at least one is counted on"
+    for _ in range(3 * START_FAILURES):
+        assert workers.lost(WorkerLost(0, "The node is gone.", "preempted")) == (None, [])
+    for number in range(engine.workers):
+        workers.ready(number)
+    assert workers.present == engine.workers
+    workers.start(0, segment(5))
+    assert workers.present == engine.workers
+    workers.lost(WorkerLost(0, "The node is gone.", "preempted"))
+    assert workers.present == max(1, engine.workers - 1)
+
+
 def test_the_loss_of_a_worker_at_work_does_not_count_as_a_failed_start(engine: ScriptedEngine) -> None:
     workers = started(engine)
     for _ in range(START_FAILURES + 1):

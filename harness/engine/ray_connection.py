@@ -1,0 +1,127 @@
+"""The connection of this process to a Ray cluster, or to a Ray of its own on this machine.
+
+Ray keeps one connection for a process. Engines share it; the last one closes what the first one opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from harness.engine.kind import EngineSettings
+from harness.errors import EngineError
+from harness.machine import usable_cores
+
+ENABLED = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""The environment variable without which Ray listens on the loopback interface alone."""
+OBJECT_STORE_BYTES = 128 << 20
+"""Of a Ray of our own: on one machine files are used where they are, so that little passes through it."""
+
+_users: list[object] = []
+"""Engines that use a connection which this module has opened."""
+
+
+def ray_module() -> Any:
+    """Ray, which is imported on first use and tells nobody of its use.
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A worker that asks for no GPU sees none.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            "The Ray engine needs Ray, which is not installed: pip install 'harness[ray]'"
+        ) from error
+    return ray
+
+
+def connect(user: object, settings: EngineSettings) -> None:
+    """Connect to the cluster, unless this process is connected already.
+
+    Args:
+        user: who needs the connection, until it calls `disconnect`.
+        settings: with the cluster's address; without one, a Ray is started on this machine.
+
+    Raises:
+        EngineError: there is no such cluster, or Ray cannot be started.
+    """
+    ray = ray_module()
+    if ray.is_initialized():
+        if _users:
+            _users.append(user)
+        return
+    where = f"The Ray cluster at {settings.address}" if settings.address else "A Ray on this machine"
+    try:
+        with _own_signals(), contextlib.nullcontext() if settings.address else _on_loopback(ray):
+            ray.init(**_arguments(settings))
+    except Exception as error:
+        raise EngineError(
+            f"{where} cannot be reached or started ({' '.join(str(error).split())}). "
+            "Check --ray-address, and that this machine and the cluster have the same versions of Ray and "
+            "Python."
+        ) from error
+    _users.append(user)
+
+
+def disconnect(user: object) -> None:
+    """Close the connection, and end a Ray of our own, if nobody else needs it."""
+    if user in _users:
+        _users.remove(user)
+        if not _users:
+            with _own_signals(), contextlib.suppress(Exception):  # whatever is gone need not be closed
+                ray_module().shutdown()
+
+
+def _arguments(settings: EngineSettings) -> dict[str, Any]:
+    quiet = {"log_to_driver": False, "logging_level": "CRITICAL"}
+    if settings.address is not None:
+        return {"address": settings.address, **quiet}
+    asked = settings.resources
+    # As many side by side as were asked for, as with the local engine, unless each is to have several cores.
+    cores = max(usable_cores(), math.ceil(min(1.0, asked.cpus) * settings.workers), math.ceil(asked.cpus))
+    return {
+        "address": "local",
+        "num_cpus": cores,
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+        **quiet,
+    }
+
+
+@contextmanager
+def _on_loopback(ray: Any) -> Iterator[None]:
+    """What is started inside can be reached from this machine alone."""
+    constants = ray._private.ray_constants
+    kept, told = constants.ENABLE_RAY_CLUSTER, os.environ.get(ENABLED)
+    constants.ENABLE_RAY_CLUSTER, os.environ[ENABLED] = False, "0"
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = kept
+        os.environ.pop(ENABLED)
+        if told is not None:
+            os.environ[ENABLED] = told
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the handlers of signals, of which Ray replaces one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
