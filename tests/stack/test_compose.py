@@ -134,7 +134,7 @@ def test_mlflow_and_optuna_have_a_database_each() -> None:
         SERVICES["sweep"]["environment"]["HARNESS_STORAGE"],
     ]
     assert [address.rpartition("/")[2] for address in addresses] == ["mlflow", "optuna"]
-    assert addresses[1] in SERVICES["dashboard"]["command"], "the page shows what sweeps write"
+    assert addresses[1] == SERVICES["dashboard"]["environment"]["STORAGE"], "the page shows what sweeps write"
 
 
 def test_only_what_needs_it_reaches_postgresql() -> None:

@@ -283,17 +283,17 @@ def test_mlflow_tracks_a_backup_brings_it_back_and_users_log_in(here: Here) -> N
 
 def test_the_dashboard_shows_optunas_studies_and_a_backup_brings_them_back(here: Here) -> None:
     dashboard = here.service("dashboard", 8080)
-    storage = dashboard.command[-1]
+    storage = ["--storage", dashboard.environment["STORAGE"]]
     password = {"PGPASSWORD": here.secret("optuna_db_password")}
-    optuna = ["optuna", "--storage", storage]
     with running(dashboard.command, dashboard.environment, here.folder) as process:
         until_healthy(dashboard.health, dashboard.environment, process)
         assert ask(here, "/api/studies")[1]["study_summaries"] == []
-        made = done([*optuna, "create-study", "--study-name", "kept"], dashboard.environment | password)
+        made = done(["optuna", "create-study", "--study-name", "kept", *storage], dashboard.environment | password)
         assert made.returncode == 0, made.stderr
         names = [one["study_name"] for one in ask(here, "/api/studies")[1]["study_summaries"]]
         assert names == ["kept"]
-    assert done([*optuna, "storage", "upgrade"], dashboard.environment | password).returncode == 0
+    upgraded = done(["optuna", "storage", "upgrade", *storage], dashboard.environment | password)
+    assert upgraded.returncode == 0, upgraded.stderr
 
     backup = here.service("backup", 0).environment | here.administrator()
     command = str(ROOT / "deploy" / "postgres" / "backup.sh")
