@@ -26,6 +26,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,23 @@ CHECKPOINT_SECONDS = 0.01
 """From an epoch's end to that of its checkpoint."""
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How far a simulation is."""
+
+    now: float
+    """Seconds of the simulation."""
+    busy: float
+    """Seconds of those that passed outside of the engine."""
+    processor: float
+    """Seconds of processor time that the coordinator took, its policy and log with it."""
+
+
 class SimulatedWorkers:
-    """Workers whose events are due by a simulated clock; ends the sweep after so many of them."""
+    """Workers whose events are due by a simulated clock; ends the sweep after so many of them.
+
+    What is measured begins when there have been as many events as workers, so that most have begun.
+    """
 
     def __init__(self, workers: int, epoch_seconds: Sequence[float], events: int, stop: Stop) -> None:
         self._workers = workers
@@ -62,11 +78,10 @@ class SimulatedWorkers:
         """When, which came first, worker, segment, and which event of it comes next."""
         self._count = itertools.count()
         self._ready: list[EngineEvent] = []
-        self._left = time.perf_counter()
-        self.now = 0.0
-        """Seconds of the simulation."""
-        self.busy = 0.0
-        """Seconds of those that passed outside of `poll`."""
+        self._left: tuple[float, float] | None = None
+        """When the last poll returned: by the real clock, and in processor time of this thread."""
+        self._now = self._busy = self._processor = 0.0
+        self._warmed_up: Moment | None = None
         self.waits: list[float] = []
         """How long each event was due when it was taken, in seconds."""
 
@@ -74,12 +89,21 @@ class SimulatedWorkers:
     def workers(self) -> int:
         return self._workers
 
+    def measured(self) -> Moment:
+        """What has passed since most workers have begun."""
+        first, last = self._warmed_up or Moment(0, 0, 0), self._moment()
+        return Moment(last.now - first.now, last.busy - first.busy, last.processor - first.processor)
+
+    def _moment(self) -> Moment:
+        return Moment(self._now, self._busy, self._processor)
+
     def start(self) -> None:
         self._ready += [WorkerReady(worker) for worker in range(self._workers)]
 
     def submit(self, worker: int, segment: Segment) -> None:
-        # Begun somewhere in an epoch, as workers are that did not start together.
-        self._push(self.now + self._random.random() * self._epoch(), worker, segment, 0)
+        # At first somewhere in an epoch, as workers are that did not start together.
+        share = self._random.random() if self._now == 0 else 1.0
+        self._push(self._now + share * self._epoch(), worker, segment, 0)
 
     def _epoch(self) -> float:
         return self._random.choice(self._epoch_seconds)
@@ -94,23 +118,28 @@ class SimulatedWorkers:
         """Nothing is waited for at the end."""
 
     def poll(self, timeout: float) -> list[EngineEvent]:
-        passed = time.perf_counter() - self._left
-        self.now += passed
-        self.busy += passed
+        if self._left is not None:
+            passed = time.perf_counter() - self._left[0]
+            self._now += passed
+            self._busy += passed
+            self._processor += time.thread_time() - self._left[1]
         events, self._ready = self._ready, []
         if not events and self._due:
-            self.now = max(self.now, self._due[0][0])
-        while self._due and self._due[0][0] <= self.now:
+            self._now = max(self._now, self._due[0][0])
+        while self._due and self._due[0][0] <= self._now:
             due, _, worker, segment, step = heapq.heappop(self._due)
             event = event_of(segment, step)
             events.append(Reported(worker, event))
-            self.waits.append(self.now - due)
+            self.waits.append(self._now - due)
             if not isinstance(event, SegmentEnded):
                 # An epoch's end is a checkpoint's beginning, and a worker does not wait for the coordinator.
                 self._push(due + (self._epoch() if step % 2 else CHECKPOINT_SECONDS), worker, segment, step + 1)
+        if self._warmed_up is None and len(self.waits) >= self._workers:
+            self._warmed_up = self._moment()
+            self.waits.clear()
         if len(self.waits) >= self._events:
             self._stop.reason, self._stop.immediately = "enough events", True
-        self._left = time.perf_counter()
+        self._left = time.perf_counter(), time.thread_time()
         return events
 
     def has_grown(self, worker: int) -> bool:
@@ -138,7 +167,7 @@ def recorded_epochs(log: Path) -> list[float]:
 def simulate(
     folder: Path, workers: int, epoch_seconds: Sequence[float], options: argparse.Namespace
 ) -> dict[str, float]:
-    """A study of so many workers in this folder, from when all of them have begun."""
+    """A study of so many workers in this folder."""
     os.environ["HARNESS_HOME"] = str(folder)
     experiment = load(
         "quickstart",
@@ -152,17 +181,15 @@ def simulate(
     engine = SimulatedWorkers(workers, epoch_seconds, options.events, stop)
     engine.start()
     running = coordinator(experiment, StudyPaths.of(STUDY), prepared(experiment.dataset), engine, [], stop)
-    own = time.thread_time()
     running.run()
-    own = time.thread_time() - own
+    passed, waits = engine.measured(), sorted(engine.waits)
     running.writer.log.close()
-    waits = sorted(engine.waits)
     return {
         "events": len(waits),
-        "simulated_seconds": engine.now,
-        "events_per_second": len(waits) / engine.now,
-        "busy_share": engine.busy / engine.now,
-        "processor_ms_per_event": 1000 * own / len(waits),
+        "simulated_seconds": passed.now,
+        "events_per_second": len(waits) / passed.now,
+        "busy_share": passed.busy / passed.now,
+        "processor_ms_per_event": 1000 * passed.processor / len(waits),
         "wait_median_ms": 1000 * statistics.median(waits),
         "wait_p99_ms": 1000 * waits[int(0.99 * len(waits))],
         "wait_worst_ms": 1000 * waits[-1],
@@ -226,7 +253,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         for workers in options.workers:
             runs[workers] = simulate(Path(folder) / str(workers), workers, epoch_seconds, options)
-        log = StudyPaths.of(STUDY).log  # of the last, which has the most workers
+        os.environ["HARNESS_HOME"] = str(Path(folder) / str(options.workers[0]))
+        log = StudyPaths.of(STUDY).log  # of the fewest workers: whole trials rather than beginnings
         parts = costs(read(log)[: options.tracked], Path(folder))
     settings = vars(options) | {"log": options.log.name, "epochs": len(epoch_seconds)}
     settings |= {"median_epoch_seconds": statistics.median(epoch_seconds)}
