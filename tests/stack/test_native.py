@@ -29,6 +29,8 @@ pytestmark = pytest.mark.slow
 FULL = os.environ.get("HARNESS_TESTS") == "full"
 PATIENCE = 300
 """Seconds that a service may take to start on a machine that is busy."""
+GRACE = 10
+"""Seconds from SIGTERM to SIGKILL, as Compose has them."""
 
 
 def programs() -> Path | None:
@@ -69,11 +71,11 @@ def running(
         yield process
     finally:
         process.terminate()
-        try:
-            process.wait(60)
-        finally:
-            with suppress(ProcessLookupError):  # what it has started ends with it
-                os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        with suppress(ProcessLookupError):  # what it has started ends with it
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def until_healthy(
