@@ -130,15 +130,9 @@ class SecondBySecond:
         events = []
         while self._due and self._due[0][0] <= time.monotonic():
             due, worker, segment, step = heapq.heappop(self._due)
-            epoch = segment.start + 1 + step // 2
-            last = epoch == segment.stop and step % 2 == 1
-            if step % 2 == 0:
-                events.append(Reported(worker, epoch_ended(segment, epoch)))
-            elif last:
-                events.append(Reported(worker, segment_ended(segment)))
-            else:
-                events.append(Reported(worker, checkpoint_saved(segment, epoch)))
-            if not last:
+            event = event_of(segment, step)
+            events.append(Reported(worker, event))
+            if not isinstance(event, SegmentEnded):
                 heapq.heappush(self._due, (due + 1, worker, segment, step + 1))
         self.sent += len(events)
         return events
@@ -154,6 +148,14 @@ class SecondBySecond:
 
     def close(self) -> None:
         self._due.clear()
+
+
+def event_of(segment: Segment, step: int) -> WorkerEvent:
+    """What a worker tells of a segment: of each epoch its end, then its checkpoint; at last the segment's end."""
+    epoch = segment.start + 1 + step // 2
+    if step % 2 == 0:
+        return epoch_ended(segment, epoch)
+    return segment_ended(segment) if epoch == segment.stop else checkpoint_saved(segment, epoch)
 
 
 def epoch_ended(segment: Segment, epoch: int) -> EpochEnded:

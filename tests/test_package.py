@@ -1,4 +1,4 @@
-"""What is shipped: a wheel with its experiments, and a compose file that publishes nothing."""
+"""What is shipped: a wheel with its experiments, and pinned dependencies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-import yaml
 
 import harness
 
@@ -48,21 +47,6 @@ def test_a_plain_install_knows_the_built_in_experiments(tmp_path: Path) -> None:
         check=True,
     )
     assert {"quickstart", "cifar10", "baseline"} <= set(done.stdout.split())
-
-
-def test_the_compose_file_publishes_on_this_machine_only_and_has_no_password() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
-    services = yaml.safe_load(text)["services"]
-    assert set(services) == {"postgres", "mlflow", "serving"}
-    assert services["serving"]["profiles"] == ["serving"], "it needs a bundle, so it is not started unasked"
-    for service in services.values():
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-        assert "healthcheck" in service
-        image = service["image"]
-        assert ":" in image
-        assert not image.endswith(":latest")
-    assert "ports" not in services["postgres"]
-    assert set(re.findall(r"PASSWORD: (.*)", text)) == {"${POSTGRES_PASSWORD:?choose a password in .env}"}
 
 
 def test_constraints_pin_exact_versions_without_addresses() -> None:
