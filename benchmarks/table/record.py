@@ -10,7 +10,7 @@ made durable, when it has ended; whoever is cut off calls again and goes on. The
 it useful: all configurations with one schedule, then with the next, then more seeds.
 
 `--ladders 1-2-4-9` records further ladders after all that. `--limit` trains the first few configurations
-only, for trying; a file is gone on with only where all else is the same.
+only, for trying. A file is gone on with only where all that decides the curves is the same.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="a folder of images")
     parser.add_argument("--hours", type=float, default=6, help="after which it ends, whatever is left")
     parser.add_argument("--out", type=Path, default=FILE)
-    parser.add_argument("--limit", type=int, default=CONFIGURATIONS, help="configurations, the first ones")
+    parser.add_argument("--configurations", type=int, default=CONFIGURATIONS, help="to draw")
+    parser.add_argument("--limit", type=int, default=None, help="how many of them to train, the first ones")
     parser.add_argument("--images", type=int, default=5_000, help="to train on")
     parser.add_argument("--validation", type=int, default=2_000, help="images to validate with")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
@@ -94,9 +95,9 @@ def main() -> None:
         precision=options.precision,
         epochs=EPOCHS,
         space=SPACES["cifar10"],
-        configurations=draw(CONFIGURATIONS),
+        configurations=draw(options.configurations),
     )
-    plan = Plan(range(min(options.limit, CONFIGURATIONS)), tuple(options.ladders))
+    plan = Plan(range(options.configurations)[: options.limit], tuple(options.ladders))
     recorder = Recorder(options.out, recording, dataset, plan)
     recorder.go_on()
     recorder.run(deadline)
@@ -188,6 +189,8 @@ class Recorder:
             mine, theirs = asdict(self.recording), asdict(earlier)
             other = ", ".join(name for name in mine if name != "machine" and mine[name] != theirs[name])
             raise SystemExit(f"{self.file} was recorded with other settings ({other}): choose another --out.")
+        if earlier.machine != self.recording.machine:
+            print(f"Earlier seconds in it were measured elsewhere, on {earlier.machine}.", file=sys.stderr)
         self.plan.done |= {training.key: training for training in trainings}
         print(f"{self.file} has {len(trainings)} trainings already.", file=sys.stderr)
 
@@ -203,6 +206,8 @@ class Recorder:
         try:
             while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
                 time.sleep(0.2)
+        except KeyboardInterrupt:
+            self._failure = "Interrupted. What was recorded is kept; the same command goes on."
         finally:
             with self._changed:
                 self._is_over = True

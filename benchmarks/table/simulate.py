@@ -1,14 +1,18 @@
 """Searches on recorded learning curves: simulated minutes, hundreds of seeds, no training.
 
     .venv-bench/bin/python -m benchmarks.table.simulate --minutes 10 --seeds 200
-    python -m benchmarks.table.simulate --arms random harness \
-        --variant cycles space.schedule=cycle_per_rung --variant halves scheduler.reduction=2
+    .venv-bench/bin/python -m benchmarks.table.simulate --arms random harness \
+        --variant cycles space.schedule=cycle_per_rung \
+        --variant hyperband space.schedule=cycle_per_rung scheduler.kind=hyperband
 
 Every arm is the tool's own code: harness's sampler, scheduler and policy, Optuna's TPE and pruners,
 KerasTuner's oracle, Ray Tune's scheduler. The table (`benchmarks.table.record`) answers what they train, and
 a made-up clock runs on two workers: an epoch takes what it took, and compiling too, once a worker and program
 in harness and whenever a model is built in the other tools. Their epochs are taken to last as long as
-harness's, which favours them: `benchmarks.overhead` has their work 1.4 to 1.6 times as long.
+harness's, which favours them (`benchmarks.overhead` has their work, compiling included, 1.4 to 1.6 times as
+long); `--others-slower` says otherwise. What is suggested is answered by the nearest recorded configuration
+(`benchmarks.table.neighbours`); a search that has been given all of them is given them again, so look at how
+many it was given before believing what it has found.
 
 At any time a search would return the configuration, trained to the epoch, that it has seen the best accuracy
 of. Its *true* score is the mean over all seeds that it was trained with, so nobody gains by luck. Told are
@@ -51,7 +55,9 @@ PACKAGES = {
     "harness": "optuna",
 }
 """The arms, and the package that each needs."""
-OWN = "harness"
+OTHERS = tuple(arm for arm in PACKAGES if arm != "harness")
+SETTABLE = ("scheduler.", "space.", "search.sampler=", "start_with=")
+"""How settings begin that a simulation follows."""
 PORTFOLIO = "harness, portfolio"
 
 
@@ -63,6 +69,9 @@ class Settings:
     seconds: float
     workers: int
     slower: float
+    """How many times as long as in the table everything takes."""
+    others_slower: float
+    """How many times as long as harness's the other tools' epochs and compiling take."""
     variants: Mapping[str, tuple[str, ...]]
     """What is set in harness's experiment, by arm."""
 
@@ -82,6 +91,7 @@ def main() -> None:
         "--portfolio", type=Path, help="configurations that another arm of harness begins with"
     )
     parser.add_argument("--slower", type=float, default=1.0, help="how many times as long everything takes")
+    parser.add_argument("--others-slower", type=float, default=1.0, help="the other tools, beside harness")
     parser.add_argument("--processes", type=int, default=usable_cores(), help="that simulate side by side")
     options = parser.parse_args()
 
@@ -90,7 +100,14 @@ def main() -> None:
         variants[PORTFOLIO] = (f"start_with={options.portfolio.read_text(encoding='utf-8')}",)
     if clash := [name for name in variants if name in PACKAGES]:
         raise SystemExit(f"--variant: {clash[0]} is an arm already; choose another name.")
-    settings = Settings(options.table, 60 * options.minutes, options.workers, options.slower, variants)
+    settings = Settings(
+        options.table,
+        60 * options.minutes,
+        options.workers,
+        options.slower,
+        options.others_slower,
+        variants,
+    )
     arms = [*options.arms, *variants]
     check(settings, arms)
     found = run(settings, arms, range(options.seeds), options.processes)
@@ -113,6 +130,11 @@ def check(settings: Settings, arms: Sequence[str]) -> None:
 
     recording, _ = read(settings.file)
     for name, given in settings.variants.items():
+        if unknown := [one for one in given if not one.startswith(SETTABLE)]:
+            raise SystemExit(
+                f"{name}: {unknown[0]} changes nothing here; a simulation follows the sections scheduler and "
+                "space, search.sampler and start_with."
+            )
         try:
             experiment_of(recording, settings.seconds, 0, given)
         except HarnessError as error:
@@ -142,7 +164,8 @@ def collect(tasks: Sequence[tuple[str, int]], results: Any, found: dict[str, lis
 
 
 def one_search(settings: Settings, arm: str, seed: int) -> Simulated:
-    loaded, neighbours = loaded_table(settings.file, settings.slower)
+    slower = settings.slower * (settings.others_slower if arm in OTHERS else 1.0)
+    loaded, neighbours = loaded_table(settings.file, slower)
     answers = Answers(loaded, neighbours, seed)
     search = made(arm, settings, answers, seed)
     return simulate(search, answers, workers=settings.workers, limit=settings.seconds)
@@ -218,7 +241,7 @@ def reached(found: Mapping[str, Any], score: float) -> float | None:
 
 
 def render(measured: Mapping[str, Mapping[str, Any]]) -> str:
-    peers = [arm for arm in measured if arm in PACKAGES and arm != OWN]
+    peers = [arm for arm in measured if arm in OTHERS]
     best = max(peers, key=lambda arm: measured[arm]["median"][-1], default=None)
     target = measured[best]["median"][-1] if best else None
     its_own = reached(measured[best], target) if best else None
