@@ -112,9 +112,13 @@ def main() -> None:
     check(settings, arms)
     found = run(settings, arms, range(options.seeds), options.processes)
     moments = np.linspace(0, settings.seconds, 121)[1:]
-    told = {name: value for name, value in vars(options).items() if name not in ("processes", "table")}
+    told = {
+        name: value.name if isinstance(value, Path) else value
+        for name, value in vars(options).items()
+        if name != "processes"
+    }
     measured = {arm: summary(simulated, moments) for arm, simulated in found.items()}
-    publish("table", told | {"table": options.table.name}, measured, render(measured))
+    publish("table", told, measured, render(measured))
 
 
 def check(settings: Settings, arms: Sequence[str]) -> None:

@@ -41,10 +41,10 @@ def searched(arm: str, seed: int, seconds: float, workers: int = 2, table: Table
 @given(
     arm=st.sampled_from(ARMS),
     seed=st.integers(0, 1000),
-    seconds=st.floats(0.5, 60),
+    seconds=st.floats(0.5, 25),
     workers=st.integers(1, 3),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_search_keeps_its_budget_and_gets_better(arm: str, seed: int, seconds: float, workers: int) -> None:
     found = searched(arm, seed, seconds, workers)
 
@@ -59,7 +59,7 @@ def test_a_search_keeps_its_budget_and_gets_better(arm: str, seed: int, seconds:
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_the_same_seed_finds_the_same(arm: str) -> None:
-    first, again, other = searched(arm, 3, 60), searched(arm, 3, 60), searched(arm, 4, 60)
+    first, again, other = (searched(arm, seed, 20) for seed in (3, 3, 4))
 
     assert first == again
     assert first.epochs > EPOCHS
@@ -124,7 +124,7 @@ def test_harness_gives_up_a_trial_whose_loss_is_not_finite() -> None:
     diverging = Table.of(one, [training(one, number, finite=False) for number in range(6)])
     usual = Table.of(one, [training(one, number) for number in range(6)])
 
-    found, others = (searched("harness", 0, 60, table=table) for table in (diverging, usual))
+    found, others = (searched("harness", 0, 20, table=table) for table in (diverging, usual))
 
     assert 0 < found.epochs <= found.trials
     assert others.epochs > others.trials
@@ -135,7 +135,7 @@ def test_a_schedule_that_was_not_recorded_is_a_sentence() -> None:
     table = Table.of(one, [training(one, number) for number in range(4)])
 
     with pytest.raises(SystemExit, match=r"no curves for the schedule 1-3-9, only for constant\."):
-        searched("cycles", 0, 60, table=table)
+        searched("cycles", 0, 10, table=table)
 
 
 def test_an_unfinished_recording_has_the_schedules_that_are_complete() -> None:
@@ -204,17 +204,19 @@ def test_the_best_are_trained_with_more_seeds() -> None:
 
 
 def test_arms_are_told_beside_the_best_other_tool() -> None:
-    moments = np.linspace(0, 60, 21)[1:]
+    moments = np.linspace(0, 15, 21)[1:]
     measured = {
-        arm: summary([searched(arm, seed, 60) for seed in range(3)], moments)
-        for arm in ("random", "optuna_halving", "harness", "cycles")
+        arm: summary([searched(arm, seed, 15) for seed in range(2)], moments)
+        for arm in ("random", "optuna_halving", "cycles")
     }
 
     text = render(measured)
 
-    assert "never" in text or "1.00" in text
-    for arm, found in measured.items():
-        assert f"| {arm}" in text
+    best = max(("random", "optuna_halving"), key=lambda arm: measured[arm]["median"][-1])
+    rows = {line.split("|")[1].strip(): line for line in text.split("\n\n")[0].splitlines()[2:]}
+    assert list(rows) == list(measured)
+    assert rows[best].split("|")[-2].strip() == "1.00"
+    for found in measured.values():
         assert all(
             low <= mid <= high
             for low, mid, high in zip(*(found[name] for name in ("low", "median", "high")), strict=True)

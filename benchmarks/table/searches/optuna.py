@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import optuna
@@ -38,9 +39,7 @@ class OptunaSearch:
                 storage=storage,
                 load_if_exists=True,
                 direction="maximize",
-                sampler=optuna.samplers.TPESampler(
-                    seed=workers * seed + worker, multivariate=True, group=True, constant_liar=True
-                ),
+                sampler=tpe(workers * seed + worker),
                 pruner=make_pruner(self._epochs),
             )
             for worker in range(workers)
@@ -64,6 +63,12 @@ class OptunaSearch:
         if epoch.number == work.stop:
             study.tell(trial, epoch.accuracy)
         return True
+
+
+def tpe(seed: int) -> optuna.samplers.TPESampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
 def with_hyperband(table: Table, seed: int, workers: int) -> OptunaSearch:
