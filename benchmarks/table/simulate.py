@@ -46,15 +46,15 @@ from benchmarks.tables import publish, table
 from harness.errors import HarnessError
 from harness.machine import usable_cores
 
-PACKAGES = {
-    "random": "",
-    "keras_tuner_hyperband": "keras_tuner",
-    "optuna_hyperband": "optuna",
-    "optuna_halving": "optuna",
-    "ray_tune_asha": "ray",
-    "harness": "optuna",
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "random": (),
+    "keras_tuner_hyperband": ("keras_tuner",),
+    "optuna_hyperband": (),
+    "optuna_halving": (),
+    "ray_tune_asha": ("ray", "fsspec"),
+    "harness": (),
 }
-"""The arms, and the package that each needs."""
+"""The arms, and the packages that each needs beside those of harness."""
 OTHERS = tuple(arm for arm in PACKAGES if arm != "harness")
 SETTABLE = ("scheduler.", "space.", "search.sampler=", "start_with=")
 """How settings begin that a simulation follows."""
@@ -123,11 +123,10 @@ def main() -> None:
 
 def check(settings: Settings, arms: Sequence[str]) -> None:
     """Raises SystemExit, with a sentence, if an arm cannot be simulated."""
-    missing = {PACKAGES.get(arm, "") for arm in arms}
-    for package in sorted(missing - {""}):
-        if importlib.util.find_spec(package) is None:
+    for arm in arms:
+        if lacking := missing(arm):
             raise SystemExit(
-                f"The package {package} is not installed here. Run this by .venv-bench/bin/python (made by "
+                f"{arm}: {lacking[0]} is not installed here. Run this by .venv-bench/bin/python (made by "
                 "`make bench-setup`), or choose other --arms."
             )
     from benchmarks.table.searches.harness import experiment_of
@@ -143,6 +142,11 @@ def check(settings: Settings, arms: Sequence[str]) -> None:
             experiment_of(recording, settings.seconds, 0, given)
         except HarnessError as error:
             raise SystemExit(f"{name}: {error}") from None
+
+
+def missing(arm: str) -> list[str]:
+    """The packages that an arm lacks."""
+    return [package for package in PACKAGES.get(arm, ()) if importlib.util.find_spec(package) is None]
 
 
 def run(

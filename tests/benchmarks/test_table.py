@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from benchmarks.table.clock import Answers, Simulated, simulate
 from benchmarks.table.curves import Table, cycles_of, line_of, read, schedule_name
 from benchmarks.table.neighbours import Neighbours
 from benchmarks.table.record import SCHEDULES, SEEDS, Plan, Recorder
-from benchmarks.table.simulate import PACKAGES, Settings, made, reached, render, summary
+from benchmarks.table.simulate import PACKAGES, Settings, made, missing, reached, render, summary
 from tests.benchmarks.drawn_table import EPOCHS, IMAGES, drawn_table, quality, recording, training, trainings
 
 VARIANTS = {
@@ -24,11 +23,7 @@ VARIANTS = {
     "one cycle": ("space.schedule=one_cycle", "search.sampler=random"),
     "median": ("scheduler.kind=median",),
 }
-ARMS = [
-    arm
-    for arm in [*PACKAGES, *VARIANTS]
-    if not PACKAGES.get(arm) or importlib.util.find_spec(PACKAGES[arm]) is not None
-]
+ARMS = [arm for arm in [*PACKAGES, *VARIANTS] if not missing(arm)]
 TABLE = drawn_table()
 
 
