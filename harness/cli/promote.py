@@ -115,15 +115,19 @@ def _promote(model: str | None, alias: Alias, name: str | None, *, force: bool, 
 
 def _roll_back(model: str | None, name: str | None, *, as_json: bool) -> None:
     from harness.cli.tables import print_json
-    from harness.errors import UsageError
+    from harness.errors import PromotionError, UsageError
     from harness.paths import tracking_uri
     from harness.promotion.candidate import candidate_at
     from harness.promotion.history import roll_back
     from harness.tracking.mlflow_registry import Registry
+    from harness.tracking.sqlite_file import is_missing
 
     if name is not None and model is not None:
         raise UsageError("--name says which registered model it is; leave the model out.")
-    done = roll_back(Registry(tracking_uri()), name or candidate_at(model).usual_name)
+    registered, uri = name or candidate_at(model).usual_name, tracking_uri()
+    if is_missing(uri):  # which it is not made for
+        raise PromotionError(f"MLflow has no registered model {registered}: there is no store at {uri} yet.")
+    done = roll_back(Registry(uri), registered)
     version = done.version
     instead = f", in the place of version {done.before}" if done.before else ""
     _tell(f"{version.address} is the champion of {version.name} again{instead}.")

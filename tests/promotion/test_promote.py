@@ -215,6 +215,7 @@ def test_a_study_or_a_run_is_promoted_and_needs_neither_afterwards(
         (["promote", "bundles/weak", "--force"], 2, "add --alias champion"),
         (["promote", "--rollback", "--force"], 2, "leave --alias and --force out"),
         (["promote", "bundles/weak", "--rollback", "--name", "digits"], 2, "leave the model out"),
+        (["promote", "--rollback", "--name", "digits"], 1, "there is no store at sqlite:///"),
         (["promote"], 1, "There is no study"),
         (["export", "models:/nothing/1"], 1, "no model models:/nothing/1"),
         (["export", "models:/nothing/1", "--trial", "3"], 2, "leave --trial out"),
