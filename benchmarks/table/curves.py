@@ -63,7 +63,7 @@ class Training:
     """Of training and validation, on the wall."""
     processor: list[float]
     """The same in processor time: what it takes where nobody else uses the core."""
-    compiling: tuple[float, float]
+    compiling: list[float]
     """Seconds before the first epoch, on the wall and of the processor."""
     multiply_adds: float
     """Of an epoch, training and validation."""

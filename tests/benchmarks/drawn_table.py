@@ -62,7 +62,7 @@ def training(
         loss=[1.0 if finite else None for _ in right],
         seconds=seconds,
         processor=seconds,
-        compiling=(1.5, 1.5),
+        compiling=[1.5, 1.5],
         multiply_adds=1e9,
     )
 
