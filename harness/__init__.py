@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.library.studies import open_study as open_study
     from harness.library.sweeps import sweep as sweep
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 __all__ = [  # noqa: RUF022 - in the order in which they are met
     "load",
     "sweep",
