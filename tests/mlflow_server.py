@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.tracking.sqlite_file import create_mlflow_tables, ensure_store
 
-PATIENCE = 120
+PATIENCE = 300
 """Seconds that a server may take to start."""
 
 
