@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median_low
 from typing import TypedDict
 
@@ -116,16 +116,16 @@ def survey(config: DatasetConfig) -> Survey:
     """
     unpacked = Store(cache()).unpacked
     if "frames" in config.model_fields_set:
-        return _of(find_source(config, unpacked), config)
+        return _of(find_source(config, unpacked), config, recognised=False)
     try:
         source = find_source(config, unpacked)
         are_clips = isinstance(source, ImageFiles) and _are_animations(source)
     except ClipsFoundError:
         are_clips = True
     if not are_clips:
-        return _of(source, config)
+        return _of(source, config, recognised=False)
     config = config.model_copy(update={"frames": FRAMES})
-    return replace(_of(find_source(config, unpacked), config), recognised=True)
+    return _of(find_source(config, unpacked), config, recognised=True)
 
 
 def _are_animations(source: ImageFiles) -> bool:
@@ -137,11 +137,13 @@ def _are_animations(source: ImageFiles) -> bool:
     return all(SEVERAL in kind for kind in kinds if kind) and any(kinds)
 
 
-def _of(source: Source, config: DatasetConfig) -> Survey:
-    return _of_files(source, config) if isinstance(source, ImageFiles) else _of_arrays(source, config)
+def _of(source: Source, config: DatasetConfig, *, recognised: bool) -> Survey:
+    if isinstance(source, ImageFiles):
+        return _of_files(source, config, recognised=recognised)
+    return _of_arrays(source, config)
 
 
-def _of_files(source: ImageFiles, config: DatasetConfig) -> Survey:
+def _of_files(source: ImageFiles, config: DatasetConfig, *, recognised: bool) -> Survey:
     from harness.data.clips import clip_header
     from harness.data.decode import Header, UnreadableError, read_header
 
@@ -175,6 +177,7 @@ def _of_files(source: ImageFiles, config: DatasetConfig) -> Survey:
         channels=_CHANNELS.get(config.color) or (1 if all(header.grey for header in headers) else 3),
         headers=len(headers),
         notes=tuple(map(as_text, notes)),
+        recognised=recognised,
         **_sizes([(header.height, header.width) for header in headers]),
     )
 
@@ -194,6 +197,7 @@ def _of_arrays(source: ArraySource, config: DatasetConfig) -> Survey:
         channels=_CHANNELS.get(config.color) or int(channels),
         headers=0,
         notes=tuple(map(as_text, (*source.warnings, *arrays.warnings))),
+        recognised=False,
         **_sizes([(int(height), int(width))]),
     )
 
