@@ -41,9 +41,9 @@ import psutil
 
 from benchmarks.runs import in_turns
 from benchmarks.tables import publish, table
-from harness.records import Dataset, ModelSaved
 from harness.serving.bundle import OpenBundle, open_bundle
 from harness.tracking.model_folder import write_model_folder
+from harness.tracking.registered import KerasModel
 
 HARNESS, MLFLOW, HOSTILE = "harness serve", "mlflow models serve", "harness serve, hostile clients too"
 ARMS = (HARNESS, MLFLOW, HOSTILE)
@@ -173,27 +173,8 @@ def started(arm: str, bundle: OpenBundle, folder: Path) -> Iterator[tuple[subpro
 def as_mlflow_model(bundle: OpenBundle, folder: Path) -> None:
     """The bundle's network as `harness sweep` logs it to MLflow."""
     source = bundle.source
-    dataset = Dataset(
-        name="",
-        folder="",
-        split="",
-        digest="",
-        classes=source.classes,
-        image_shape=source.image_shape,
-        counts={},
-        class_counts={},
-    )
-    saved = ModelSaved(
-        trial=0,
-        attempt=1,
-        epoch=1,
-        file="",
-        sha256=source.sha256,
-        size=source.file.stat().st_size,
-        parameters=0,
-        time=0,
-    )
-    write_model_folder(folder, source.file, dataset, saved, "0" * 32, "m-" + "0" * 32)
+    model = KerasModel(source.file, source.sha256, source.classes, source.example_shape)
+    write_model_folder(folder, model, "0" * 32, "m-" + "0" * 32)
 
 
 def wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
