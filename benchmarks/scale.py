@@ -2,9 +2,9 @@
 
     python -m benchmarks.scale .harness/studies/STUDY/events.jsonl
 
-The real coordinator, sampler, scheduler and event log run with workers that only pretend. Each epoch of theirs
-takes as long as one of the given study's, drawn at random, by a clock of the simulation's own: what the
-coordinator does takes as long as it takes here, and whenever it waits, the clock goes to the next event at
+The real coordinator, sampler, scheduler and event log run with workers that only pretend. Each epoch of
+theirs takes as long as one of the given study's, drawn at random, by a clock of the simulation's own: what
+the coordinator does takes as long as it takes here, and whenever it waits, the clock goes to the next event at
 once. So an hour of a thousand workers takes minutes, and the coordinator is as late as it would be.
 
 1. For each number of workers: events a second that they send, the share of its time that the coordinator is
@@ -133,7 +133,9 @@ class SimulatedWorkers:
             self.waits.append(self._now - due)
             if not isinstance(event, SegmentEnded):
                 # An epoch's end is a checkpoint's beginning, and a worker does not wait for the coordinator.
-                self._push(due + (self._epoch() if step % 2 else CHECKPOINT_SECONDS), worker, segment, step + 1)
+                self._push(
+                    due + (self._epoch() if step % 2 else CHECKPOINT_SECONDS), worker, segment, step + 1
+                )
         if self._warmed_up is None and len(self.waits) >= self._workers:
             self._warmed_up = self._moment()
             self.waits.clear()

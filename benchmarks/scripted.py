@@ -151,7 +151,7 @@ class SecondBySecond:
 
 
 def event_of(segment: Segment, step: int) -> WorkerEvent:
-    """What a worker tells of a segment: of each epoch its end, then its checkpoint; at last the segment's end."""
+    """What a worker tells of a segment: each epoch's end, then its checkpoint; at last the segment's end."""
     epoch = segment.start + 1 + step // 2
     if step % 2 == 0:
         return epoch_ended(segment, epoch)

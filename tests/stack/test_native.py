@@ -292,7 +292,9 @@ def test_the_dashboard_shows_optunas_studies_and_a_backup_brings_them_back(here:
     with running(dashboard.command, dashboard.environment, here.folder) as process:
         until_healthy(dashboard.health, dashboard.environment, process)
         assert ask(here, "/api/studies")[1]["study_summaries"] == []
-        made = done(["optuna", "create-study", "--study-name", "kept", *storage], dashboard.environment | password)
+        made = done(
+            ["optuna", "create-study", "--study-name", "kept", *storage], dashboard.environment | password
+        )
         assert made.returncode == 0, made.stderr
         names = [one["study_name"] for one in ask(here, "/api/studies")[1]["study_summaries"]]
         assert names == ["kept"]
