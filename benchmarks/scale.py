@@ -4,8 +4,8 @@
 
 The real coordinator, sampler, scheduler and event log run with workers that only pretend. Each epoch of
 theirs takes as long as one of the given study's, drawn at random, by a clock of the simulation's own: what
-the coordinator does takes as long as it takes here, and whenever it waits, the clock goes to the next event at
-once. So an hour of a thousand workers takes minutes, and the coordinator is as late as it would be.
+the coordinator does takes as long as it takes here, and whenever it waits, the clock goes to the next event
+at once. So an hour of a thousand workers takes minutes, and the coordinator is as late as it would be.
 
 1. For each number of workers: events a second that they send, the share of its time that the coordinator is
    busy, its processor time for an event, and how long events wait for it. Above a share of 1 it is behind for
