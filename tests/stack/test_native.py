@@ -242,7 +242,7 @@ def test_mlflow_tracks_a_backup_brings_it_back_and_users_log_in(here: Here) -> N
         status, _ = ask(here, "/api/2.0/mlflow/experiments/search?max_results=1", host="10.example.com:5000")
         assert status == 403
         assert ask(here, "/api/2.0/mlflow/experiments/create", {"name": "kept"})[0] == 200
-        backup = here.service("backup", 0)
+        backup = here.service("backup", 5432)
         once = done([*backup.command, "once"], backup.environment | here.administrator())
         assert once.returncode == 0, once.stderr
         assert ask(here, "/api/2.0/mlflow/experiments/create", {"name": "later"})[0] == 200
@@ -255,7 +255,7 @@ def test_mlflow_tracks_a_backup_brings_it_back_and_users_log_in(here: Here) -> N
     dump = next(Path(line) for line in once.stdout.split() if "/mlflow-" in line)
     restored = done([restore, "mlflow", str(dump)], here.administrator())
     assert restored.returncode == 0, restored.stderr
-    uri = replaced(server.environment["MLFLOW_BACKEND_STORE_URI"], {})
+    uri = server.environment["MLFLOW_BACKEND_STORE_URI"]
     password = {"PGPASSWORD": here.secret("mlflow_db_password")}
     upgraded = done(["mlflow", "db", "upgrade", uri], server.environment | password)
     assert upgraded.returncode == 0, upgraded.stderr
@@ -301,7 +301,7 @@ def test_the_dashboard_shows_optunas_studies_and_a_backup_brings_them_back(here:
     upgraded = done(["optuna", "storage", "upgrade", *storage], dashboard.environment | password)
     assert upgraded.returncode == 0, upgraded.stderr
 
-    backup = here.service("backup", 0).environment | here.administrator()
+    backup = here.service("backup", 5432).environment | here.administrator()
     command = str(ROOT / "deploy" / "postgres" / "backup.sh")
     for _ in range(3):
         assert done([command, "once"], backup | {"BACKUP_KEEP": "2"}).returncode == 0
