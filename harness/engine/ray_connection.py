@@ -20,6 +20,9 @@ from harness.machine import usable_cores
 
 ENABLED = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """The environment variable without which Ray listens on the loopback interface alone."""
+NICENESS = "RAY_worker_niceness"
+"""The environment variable by which Ray decides how much its workers stand back for other processes: 15
+unless it is set, at which a worker gets next to nothing of a core that somebody else uses as well."""
 OBJECT_STORE_BYTES = 128 << 20
 """Of a Ray of our own: on one machine files are used where they are, so that little passes through it."""
 
@@ -100,7 +103,8 @@ def _arguments(settings: EngineSettings) -> dict[str, Any]:
 
 @contextmanager
 def _on_loopback(ray: Any) -> Iterator[None]:
-    """What is started inside can be reached from this machine alone."""
+    """What is started inside can be reached from this machine alone, and trains as eagerly as others do."""
+    os.environ.setdefault(NICENESS, "0")
     constants = ray._private.ray_constants
     kept, told = constants.ENABLE_RAY_CLUSTER, os.environ.get(ENABLED)
     constants.ENABLE_RAY_CLUSTER, os.environ[ENABLED] = False, "0"
