@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from harness.data.arrays import Part, part_named
 from harness.deploy.runtimes.run import FEW
-from harness.deploy.tolerance import FLOAT32, IMAGES_ALLOWED, TIE, Tolerance
+from harness.deploy.tolerance import FLOAT32, IMAGES_ALLOWED, Tolerance
 from harness.errors import ExportError
 from harness.paths.study import PREDICTIONS
 
@@ -92,7 +92,7 @@ def compare(
     lost = None
     if labels is not None:
         lost = int((expected.argmax(axis=1) == labels).sum()) - int((found.argmax(axis=1) == labels).sum())
-    problem = _beyond(tolerance, difference, same, _clear(expected), lost)
+    problem = _beyond(tolerance, difference, same, _clear(expected, tolerance.tie), lost)
     if problem:
         raise ExportError(
             f"{artefact} does not predict what the trained model did: probabilities differ by up to "
@@ -102,11 +102,11 @@ def compare(
     return Parity(artefact, len(expected), difference, int(same.sum()), lost)
 
 
-def _clear(expected: Probabilities) -> npt.NDArray[np.bool_]:
-    """Which images are no ties, bool (n,)."""
+def _clear(expected: Probabilities, tie: float) -> npt.NDArray[np.bool_]:
+    """Which images are no ties, bool (n,); all, if there are only ties."""
     top_two = np.sort(expected, axis=1)[:, -2:]
-    clear: npt.NDArray[np.bool_] = top_two[:, 1] - top_two[:, 0] > TIE
-    return clear
+    clear: npt.NDArray[np.bool_] = top_two[:, 1] - top_two[:, 0] > tie
+    return clear if clear.any() else np.ones_like(clear)
 
 
 def _beyond(
@@ -120,8 +120,7 @@ def _beyond(
     if tolerance.difference is not None and not difference <= tolerance.difference:
         return f"a difference of {tolerance.difference:g} is allowed"
     if tolerance.agreement is not None:
-        agreement = 1 - float((~same & clear).sum()) / len(same)
-        if agreement < tolerance.agreement:
+        if float(same[clear].mean()) < tolerance.agreement:
             return f"the same class is expected for {tolerance.agreement:.1%} of them, ties aside"
     if tolerance.lost is not None:
         # Without true classes, every image whose class changes may be a lost one.
