@@ -119,9 +119,8 @@ def _beyond(
     """What is out of tolerance, in a few words; empty if nothing is."""
     if tolerance.difference is not None and not difference <= tolerance.difference:
         return f"a difference of {tolerance.difference:g} is allowed"
-    if tolerance.agreement is not None:
-        if float(same[clear].mean()) < tolerance.agreement:
-            return f"the same class is expected for {tolerance.agreement:.1%} of them, ties aside"
+    if tolerance.agreement is not None and float(same[clear].mean()) < tolerance.agreement:
+        return f"the same class is expected for {tolerance.agreement:.1%} of them, ties aside"
     if tolerance.lost is not None:
         # Without true classes, every image whose class changes may be a lost one.
         counted = int((~same).sum()) if lost is None else lost

@@ -12,8 +12,8 @@ class Tolerance:
     difference: float | None = None
     """Largest difference of a probability; None: only classes count."""
     agreement: float | None = None
-    """Least share of images with the class that the trained model gives, ties aside, or of all images if there
-    are only ties; None: classes may differ, and what counts is how many images are lost."""
+    """Least share of images with the class that the trained model gives, ties aside, or of all images if
+    there are only ties; None: classes may differ, and what counts is how many images are lost."""
     tie: float = 2e-4
     """Two classes whose probabilities the trained model has closer than this count as a tie, where either may
     come first."""

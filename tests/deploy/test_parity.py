@@ -55,5 +55,5 @@ def test_a_model_that_is_never_sure_is_not_replaced_by_any_other() -> None:
 def test_float32_keeps_every_class_but_of_ties() -> None:
     expected = _of_two([0.50005, 0.9])
     assert compare("model.onnx", _of_two([0.49998, 0.9]), expected, None, FLOAT32).same_class == 1
-    with pytest.raises(ExportError, match="a difference of 0.0001 is allowed"):
+    with pytest.raises(ExportError, match=r"a difference of 0\.0001 is allowed"):
         compare("model.onnx", _of_two([0.4999, 0.9]), expected, None, FLOAT32)
