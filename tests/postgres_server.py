@@ -97,6 +97,11 @@ class PostgresServer:
             self._process.wait(WAITING_SECONDS)
             self._process = None
 
+    def close(self) -> None:
+        """Stop the server, and close its log."""
+        self.stop()
+        self._log.close()
+
     def run(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run a statement as the administrator; its rows."""
         with psycopg.connect(
@@ -139,6 +144,6 @@ def running_server(programs: Path) -> Iterator[PostgresServer]:
             server.start()
             yield server
         finally:
-            server.stop()
+            server.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

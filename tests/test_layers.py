@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
         "clock", "data", "errors", "experiment", "metrics", "model", "model_weights", "paths", "predictions",
         "records", "seeds", "study_files",
     },
-    "engine": {"errors", "machine", "model", "paths", "records", "registry", "train"},
+    "engine": {"errors", "machine", "model", "paths", "records", "registry", "study_files", "train"},
     "audit": {
         "data", "engine", "errors", "experiment", "machine", "messages", "model", "paths", "records",
         "registry",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.arrays import Arrays, ImagesOnDisk, Labels, Part, load_split
-from harness.data.sealed import part_digest
+from harness.data.split import part_digest
 from harness.errors import DataError
 from harness.paths.prepared import SPLITS, CachePaths, hashes_file
 

@@ -16,10 +16,10 @@ from harness.data.group_split import hold_out_groups
 from harness.data.groups import Groups, Units, digest_of_units, units
 from harness.data.kept_together import near_duplicates
 from harness.data.manifest import Manifest
-from harness.data.sealed import part_digest, sealed_arrays
+from harness.data.sealed import sealed_arrays
 from harness.data.sentences import counted, listed
 from harness.data.source import Pool
-from harness.data.split import Indices, hold_out, limit
+from harness.data.split import Indices, hold_out, limit, part_digest
 from harness.errors import DataError
 from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import write_file

@@ -7,14 +7,13 @@ counted (see `harness.confirmation.opening`).
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.data.arrays import ImagesOnDisk, Labels, gone, on_disk
-from harness.data.split import Indices
+from harness.data.split import Indices, part_digest
 from harness.errors import DataError
 from harness.paths.prepared import hashes_file, labels_file, sealed_name
 from harness.records import Dataset
@@ -55,16 +54,6 @@ def digest_of_test(dataset: Dataset) -> str:
     except (OSError, ValueError) as error:
         raise DataError(gone(hashes_file(folder, pool), error)) from error
     return part_digest(hashes[indices], labels[indices])
-
-
-def part_digest(hashes: npt.NDArray[np.uint64], labels: npt.NDArray[np.int32]) -> str:
-    """SHA-256 (hex) of one part of a data set, whatever it is stored as.
-
-    Args:
-        hashes: of the pixels of its images, in their order, uint64 (N,).
-        labels: int32 (N,).
-    """
-    return hashlib.sha256(hashes.astype("<u8").tobytes() + labels.astype("<i4").tobytes()).hexdigest()
 
 
 def which_images(dataset: Dataset) -> tuple[Indices, str]:

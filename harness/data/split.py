@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,3 +75,13 @@ def limit(
         count = max(2, round(most * len(members) / len(candidates)))
         chosen.append(rng.permutation(members)[:count])
     return np.sort(np.concatenate(chosen))
+
+
+def part_digest(hashes: npt.NDArray[np.uint64], labels: npt.NDArray[np.int32]) -> str:
+    """SHA-256 (hex) of one part of a data set, whatever it is stored as.
+
+    Args:
+        hashes: of the pixels of its images, in their order, uint64 (N,).
+        labels: int32 (N,).
+    """
+    return hashlib.sha256(hashes.astype("<u8").tobytes() + labels.astype("<i4").tobytes()).hexdigest()

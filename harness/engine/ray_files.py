@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from harness.errors import EngineError
 from harness.paths import StudyPaths, cache, make_folder, sha256_of, sync_folder, unfinished_in, write_file
-from harness.paths.prepared import ARRAYS, FEATURES, MANIFEST
+from harness.paths.prepared import ARRAYS, FEATURES, MANIFEST, copy_lock
 from harness.paths.study import CHECKPOINTS, trial_folder
 
 CHUNK_BYTES = 32 << 20
@@ -129,7 +129,7 @@ def fetch(key: DataKey, files: list[Published], get: Callable[[Chunk], bytes]) -
     """
     folder = key.copy
     make_folder(folder.parent)
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    with FileLock(copy_lock(folder)):
         for leftover in unfinished_in(folder) if folder.is_dir() else []:
             leftover.unlink(missing_ok=True)
         if key.is_in(folder):

@@ -117,6 +117,11 @@ def block_of(name: str) -> int | None:
     return int(number) if dash and number.isdecimal() else None
 
 
+def copy_lock(folder: Path) -> Path:
+    """Held by whoever copies prepared data to this folder."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
 def block_lock(folder: Path, block: int) -> Path:
     """Held by whoever computes a block."""
     return folder / "locks" / f"{block:06d}"

@@ -23,7 +23,7 @@ def test_every_command_is_one_file_and_one_line() -> None:
         module = importlib.import_module(f"harness.cli.{name}")
         assert module.__doc__ == f"`harness {name}`."
     others = {file.stem for file in (ROOT / "harness" / "cli").glob("*.py")} - names
-    assert others == {"__init__", "app", "options", "signals", "sweeping"}
+    assert others == {"__init__", "app", "files", "options", "signals", "sweeping"}
 
 
 def test_a_command_of_another_package_is_one_more_line(

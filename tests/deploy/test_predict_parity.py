@@ -91,7 +91,7 @@ def test_twenty_files_are_the_same_everywhere(pets_bundle: Bundle, served: Any, 
 
     assert len(FILES) == 20
     model = predictor(open_bundle(pets_bundle.folder))
-    height, width, _ = model.image_shape
+    height, width, _ = model.example_shape
     contents = {name: FILES[name]() for name in sorted(FILES)}
     for label in ("cat", "dog"):
         (tmp_path / "drawn" / label).mkdir(parents=True)

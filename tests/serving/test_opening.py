@@ -38,7 +38,7 @@ def test_a_study_means_its_best_trial(studies: Path) -> None:
     assert source.classes == state.started.dataset.classes
     assert source.image_shape == state.started.dataset.image_shape
     model = predictor_of(source)
-    images = np.random.default_rng(0).integers(0, 256, (3, *model.image_shape)).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (3, *model.example_shape)).astype(np.uint8)
     expected = load_safely(source.file)(images.astype(np.float32)).numpy()
     np.testing.assert_allclose(model.predict(images), expected, atol=1e-5)
     source.file.write_bytes(source.file.read_bytes() + b"x")
