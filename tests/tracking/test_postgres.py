@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +20,15 @@ from tests.mlflow_server import free_port
 from tests.postgres_server import PASSWORD, PostgresServer
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _without_what_optuna_leaves_open() -> Iterator[None]:
+    """A storage of Optuna's that could not be made keeps a connection, which nobody else can close."""
+    yield
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "<psycopg.Connection", ResourceWarning)
+        gc.collect()
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
