@@ -118,10 +118,14 @@ def stored_states(url: str, study_id: str) -> dict[int, str]:
     if is_missing(url):
         return {}
     storage = open_storage(url)
-    return {
-        int(trial.user_attrs[TRIAL]): trial.state.name.lower()
-        for summary in optuna.get_all_study_summaries(storage)
-        if summary.user_attrs.get(STUDY_ID) == study_id
-        for trial in optuna.load_study(study_name=summary.study_name, storage=storage).trials
-        if TRIAL in trial.user_attrs  # others were added by somebody else
-    }
+    try:
+        return {
+            int(trial.user_attrs[TRIAL]): trial.state.name.lower()
+            for summary in optuna.get_all_study_summaries(storage)
+            if summary.user_attrs.get(STUDY_ID) == study_id
+            for trial in optuna.load_study(study_name=summary.study_name, storage=storage).trials
+            if TRIAL in trial.user_attrs  # others were added by somebody else
+        }
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
