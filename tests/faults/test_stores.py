@@ -151,9 +151,8 @@ def test_an_empty_server_is_filled_by_sync_and_a_second_sync_writes_nothing() ->
 
 
 CUT_AT_CURSOR = """
-import harness.tracking.background as background
+import os
 import harness.tracking.mlflow_tracker as tracker
-background.LARGEST_BATCH = 20  # so that there is a second one, however late the first is written
 real, calls = tracker.write_text, []
 def cut(*arguments):
     calls.append(1)
