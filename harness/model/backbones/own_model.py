@@ -85,7 +85,7 @@ def _described(file: Path) -> OwnModel:
         raise PretrainedError(f"The model {file} cannot be read: {error.strerror}.") from error
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise PretrainedError(
-            f"{file} is not a model as Keras saves it (a .keras file), or is damaged: {error}"
+            f"{file} is not a model as Keras saves it (a .keras file), or is damaged ({error})."
         ) from error
     foreign = next(_foreign(described.get("config") if isinstance(described, dict) else None), None)
     if foreign:

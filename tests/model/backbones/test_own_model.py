@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import PretrainedError
@@ -260,6 +260,7 @@ def test_what_cannot_serve_is_refused_before_keras_is_asked(
 
 
 @given(st.text())
+@example("/\0")
 def test_any_text_is_a_backbone_or_a_sentence(name: str) -> None:
     try:
         assert find_backbone(name).name == name
