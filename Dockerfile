@@ -18,7 +18,7 @@ ENV PYTHONUNBUFFERED=1 \
     RAY_USAGE_STATS_ENABLED=0
 # Volumes take the owner of the folder that they are mounted on.
 RUN useradd --uid "${HARNESS_UID}" --create-home harness \
- && install --directory --owner=harness --group=harness /studies /cache /artifacts /work /work/exports
+ && install --directory --owner=harness --group=harness /studies /cache /artifacts /project /project/exports
 COPY --chmod=755 deploy/with-secrets /usr/local/bin/with-secrets
 ENTRYPOINT ["/usr/local/bin/with-secrets"]
 
@@ -45,7 +45,7 @@ RUN pip install -c /build/constraints.txt hatchling editables \
 ENV HARNESS_HOME=/studies \
     HARNESS_CACHE=/cache
 USER harness
-WORKDIR /work
+WORKDIR /project
 CMD ["harness", "--help"]
 
 FROM cpu AS gpu
