@@ -256,7 +256,10 @@ def kernel() -> Iterator[tuple[KernelManager, Any]]:
 @pytest.mark.usefixtures("own_jupyter")
 def test_an_interrupted_cell_leaves_a_study_that_goes_on() -> None:
     with kernel() as (manager, client):
-        client.execute(f"import harness\nharness.sweep({LONG}, name='cell')\nprint('went on')")
+        # Otherwise the kernel drops what is asked of it just after an error.
+        client.execute(
+            f"import harness\nharness.sweep({LONG}, name='cell')\nprint('went on')", stop_on_error=False
+        )
         begun("cell")
         manager.interrupt_kernel()
         reply = client.get_shell_msg(timeout=120)["content"]
