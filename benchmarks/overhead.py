@@ -4,7 +4,7 @@
 
 Every arm trains the same networks (`benchmarks.configurations`) on the same images with the same batch
 sizes for the same number of epochs, without pruning, on the same number of worker processes, and
-evaluates on the validation split after each epoch. Of each run two times are taken:
+evaluates on the validation split after each epoch. Of each run three times are taken:
 
 - work: from the moment the first configuration's training begins (TensorFlow is imported) to the moment
   the last one's is done with all that the tool does for it, including everything in between: building
@@ -12,13 +12,15 @@ evaluates on the validation split after each epoch. Of each run two times are ta
   prepared data. For the bare loop this is T*: its processes have loaded the data, as all others have
   decoded it, before it starts. For harness it is T_wall, from the first `segment_started` to the last
   `segment_ended` of the event log.
+- start: from the start of the arm's process to the first configuration's.
 - command: from the start of the arm's process to its end, so with imports, with the start of servers
   and workers, and with what is written at the end (harness: until MLflow and Optuna are up to date).
 
 `--precision` is what harness and the bare loop compute with, `--policy` Keras's dtype policy in the others.
 
 score = T*/T_wall, the bare loop's work over harness's work; and the same of the commands. The arms take
-turns (A B C, C B A, …); medians over the repeats are shown.
+turns (A B C, C B A, …); medians over the repeats are shown. The arm `harness_ray` is the same sweep with
+`--engine ray`, on a Ray of its own or, where RAY_ADDRESS names one, on that cluster.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from benchmarks.tables import publish, table
 from harness.machine import usable_cores
 from harness.records import Precision
 
-ARMS = ("bare", "optuna_mlflow", "keras_tuner", "ray_tune", "harness")
+ARMS = ("bare", "optuna_mlflow", "keras_tuner", "ray_tune", "harness", "harness_ray")
 
 
 def main() -> None:
@@ -98,6 +100,7 @@ def summary(run: Run, job: Job) -> dict[str, Any]:
         raise SystemExit(f"{len(accuracies)} of {len(job.configurations)} configurations were trained")
     return {
         "work_seconds": run.work_seconds,
+        "start_seconds": run.start_seconds,
         "command_seconds": run.command_seconds,
         "accuracy": statistics.mean(accuracies.values()),
         "accuracies": list(accuracies.values()),
@@ -110,13 +113,13 @@ def render(runs: dict[str, list[dict[str, Any]]]) -> str:
 
     rows = []
     for arm in runs:
-        row = [arm, f"{median(arm, 'work_seconds'):.1f}", f"{median(arm, 'command_seconds'):.1f}"]
+        row = [arm, *(f"{median(arm, f'{name}_seconds'):.1f}" for name in ("start", "work", "command"))]
         for name in ("work_seconds", "command_seconds"):
             row.append(f"{median(arm, name) / median('harness', name):.2f}" if "harness" in runs else "")
             row.append(f"{median('bare', name) / median(arm, name):.3f}" if "bare" in runs else "")
         rows.append([*row, f"{median(arm, 'accuracy'):.4f}"])
     headers = (
-        "arm", "work, s", "command, s", "work over harness's", "T*/work", "command over harness's",
+        "arm", "start, s", "work, s", "command, s", "work over harness's", "T*/work", "command over harness's",
         "bare command/command", "mean accuracy",
     )  # fmt: skip
     return table(headers, rows)

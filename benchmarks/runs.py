@@ -49,6 +49,11 @@ class Run:
         ends = [line["time"] for line in self.stream if line["kind"] == "ended"]
         return float(max(ends) - min(begins))
 
+    @property
+    def start_seconds(self) -> float:
+        """From the start of the process to the first configuration's start."""
+        return float(min(line["time"] for line in self.stream if line["kind"] == "began") - self.began)
+
     def final_accuracies(self) -> dict[str, float]:
         """Validation accuracy after the last epoch, by configuration."""
         return {_key(line): line["accuracy"] for line in self.stream if line["kind"] == "epoch"}

@@ -16,14 +16,15 @@ from harness.study.event_log import read
 STUDY = "benchmark"
 
 
-def sweep(job: Job, **sections: Any) -> int:
-    """Run `harness sweep` on an experiment file with these sections; its exit status."""
+def sweep(job: Job, *options: str, **sections: Any) -> int:
+    """Run `harness sweep` with these options on an experiment file with these sections; its exit status."""
     file = Path("experiment.yaml")  # JSON is YAML
     training = {"epochs": job.epochs, "precision": job.precision}
     whole = {"name": STUDY, "seed": job.seed, "dataset": job.source, "training": training}
     file.write_text(json.dumps(whole | sections), encoding="utf-8")
     command = [sys.executable, "-m", "harness", "sweep", str(file)]
-    return subprocess.run([*command, "--study", STUDY, "--workers", str(job.workers)], check=False).returncode
+    workers = ["--workers", str(job.workers)]
+    return subprocess.run([*command, "--study", STUDY, *workers, *options], check=False).returncode
 
 
 def tell_log() -> None:
