@@ -119,8 +119,8 @@ def render(runs: dict[str, list[dict[str, Any]]]) -> str:
             row.append(f"{median('bare', name) / median(arm, name):.3f}" if "bare" in runs else "")
         rows.append([*row, f"{median(arm, 'accuracy'):.4f}"])
     headers = (
-        "arm", "start, s", "work, s", "command, s", "work over harness's", "T*/work", "command over harness's",
-        "bare command/command", "mean accuracy",
+        "arm", "start, s", "work, s", "command, s", "work over harness's", "T*/work",
+        "command over harness's", "bare command/command", "mean accuracy",
     )  # fmt: skip
     return table(headers, rows)
 

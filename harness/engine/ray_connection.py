@@ -9,6 +9,7 @@ import contextlib
 import math
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ NICENESS = "RAY_worker_niceness"
 unless it is set, at which a worker gets next to nothing of a core that somebody else uses as well."""
 OBJECT_STORE_BYTES = 128 << 20
 """Of a Ray of our own: on one machine files are used where they are, so that little passes through it."""
+
+ANSWER_SECONDS = 10.0
+"""Within which a cluster must accept a connection; Ray itself would try for minutes."""
 
 _users: list[object] = []
 """Engines that use a connection which this module has opened."""
@@ -64,16 +68,46 @@ def connect(user: object, settings: EngineSettings) -> None:
             _users.append(user)
         return
     where = f"The Ray cluster at {settings.address}" if settings.address else "A Ray on this machine"
+    if settings.address is not None:
+        _check_answers(settings.address)
     try:
         with _own_signals(), contextlib.nullcontext() if settings.address else _on_loopback(ray):
             ray.init(**_arguments(settings))
     except Exception as error:
+        if _asks_for_token(error):
+            raise EngineError(
+                f"{where} asks for a token. Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to a file with "
+                "the cluster's token, unless it is in .ray/auth_token of your home folder already."
+            ) from error
         raise EngineError(
             f"{where} cannot be reached or started ({' '.join(str(error).split())}). "
-            "Check --ray-address, and that this machine and the cluster have the same versions of Ray and "
-            "Python."
+            "Check --ray-address, that RAY_AUTH_MODE=token is set if the cluster asks for a token, and that "
+            "this machine and the cluster have the same versions of Ray and Python."
         ) from error
     _users.append(user)
+
+
+def _check_answers(address: str) -> None:
+    """Raises EngineError if nothing listens at the address, as HOST:PORT or ray://HOST:PORT."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # `auto`, or what Ray refuses itself
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise EngineError(
+            f"No Ray cluster answers at {address} ({getattr(error, 'strerror', None) or error}). Check "
+            "--ray-address, and that the cluster runs: `ray status` on its head."
+        ) from error
+
+
+def _asks_for_token(error: BaseException | None) -> bool:
+    """Whether a connection has failed for want of the cluster's token."""
+    while error is not None:
+        if type(error).__name__ == "AuthenticationError" or "InvalidAuthToken" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def disconnect(user: object) -> None:

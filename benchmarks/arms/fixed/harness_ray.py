@@ -1,4 +1,4 @@
-"""The same sweep as `harness`, with workers that Ray places: a cluster at RAY_ADDRESS, or a Ray of its own."""
+"""The same sweep as `harness`, with workers that Ray places: a cluster at RAY_ADDRESS, or one of its own."""
 
 from __future__ import annotations
 
