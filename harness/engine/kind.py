@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from harness.engine.memory import training_memory
 from harness.engine.protocol import Engine
-from harness.machine import usable_cores, visible_gpus
+from harness.gpus import visible_gpus
+from harness.machine import usable_cores
 from harness.paths import StudyPaths
 
 

@@ -21,7 +21,8 @@ from harness.engine.memory import GIB, GROWTH, WorkerMemory, own_memory, worker_
 from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost, WorkerReady
 from harness.engine.wire import Ready, Report, Request, StopSegment, decode_report, encode_request
 from harness.errors import EngineError
-from harness.machine import usable_cores, visible_gpus
+from harness.gpus import visible_gpus
+from harness.machine import usable_cores
 from harness.paths import StudyPaths, make_folder
 from harness.records import Answer, Question, Segment
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from harness.machine import gpu_memory, usable_memory
+from harness.gpus import gpu_memory
+from harness.machine import usable_memory
 
 GIB = 2**30
 PROGRAMS = 0.25

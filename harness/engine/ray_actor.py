@@ -29,7 +29,7 @@ from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost,
 from harness.engine.ray_files import DataKey, Outbox, Published, fetch, scratch_folder
 from harness.engine.wire import Ready, Report, Request, StopSegment, decode_request, encode_report
 from harness.errors import HarnessError
-from harness.machine import gpu_memory, visible_gpus
+from harness.gpus import gpu_memory, visible_gpus
 from harness.paths import StudyPaths, make_folder
 from harness.records import (
     CheckpointSaved,

@@ -12,7 +12,8 @@ from harness.experiment.experiment import Experiment
 from harness.experiment.load import computing_in
 from harness.experiment.parameters import CATALOG, FAMILIES_WITH_BODY, program_key
 from harness.experiment.space_conditions import only_heads, possible_values
-from harness.machine import CPUINFO, computes_in_bfloat16, usable_cores, visible_gpus
+from harness.gpus import visible_gpus
+from harness.machine import CPUINFO, computes_in_bfloat16, usable_cores
 from harness.records import Dataset, Params, Precision, Question
 from harness.study.state import StudyState
 from harness.sweeping.plan import Stop, Watcher
