@@ -15,6 +15,7 @@ from harness.machine import (
     usable_cores,
     usable_memory,
 )
+from tests.fake_driver import FakeCard, install
 
 
 def control_groups(folder: Path, groups: str, mounts: str, files: dict[str, str]) -> Path:
@@ -107,15 +108,22 @@ def test_less_than_a_core_is_still_one(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_images_on_a_gpu_are_bounded_by_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A driver that tells of two GPUs, the smaller one of 8 GiB, shared by two workers each."""
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho 8192\necho 81559\n")
-    driver.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    """A driver that tells of two GPUs, the smaller one of 8 GiB, shared by two workers each.
+
+    The machine's own memory bounds only what is in it: images that are evaluated with.
+    """
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    install(tmp_path, monkeypatch, [FakeCard("GPU-1", memory="8192"), FakeCard("GPU-2", memory="81559")])
     monkeypatch.setattr("harness.engine.memory.usable_memory", lambda: 512 * GIB)
-    assert worker_memory(4, gpus=2).data == GIB
-    assert worker_memory(4, gpus=2, data=3.0).data == 3 * GIB
+    assert worker_memory(4, gpus=2).device_data == GIB
+    assert worker_memory(4, gpus=2).data == 32 * GIB
+    assert worker_memory(4, gpus=2, data=3.0).device_data == 3 * GIB
     assert worker_memory(4).data == 32 * GIB
+    assert worker_memory(4).device_data is None
+    monkeypatch.setattr("harness.engine.memory.usable_memory", lambda: GIB)
+    assert worker_memory(4, gpus=2).device_data == GIB, "however little memory the machine has"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-2")
+    assert worker_memory(1, gpus=1).device_data == 81559 * 2**20 // 4, "another card's memory is no matter"
 
 
 def test_instruction_sets_are_those_that_matter_for_numbers(tmp_path: Path) -> None:
