@@ -1,0 +1,77 @@
+"""What is told of the GPU that a program was trained on, and of its memory when that runs out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pytest
+import tensorflow as tf
+
+from harness.model.out_of_memory import is_out_of_memory
+from harness.records import Device
+from harness.train.device import used_device
+from harness.train.program import Program
+
+
+@dataclass
+class Trained:
+    """What of a program is told."""
+
+    precision: str = "float32"
+    is_fused: bool = True
+
+
+def told(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], peak: int | None) -> Device:
+    """Of a GPU that TensorFlow is made to believe in."""
+
+    def memory_info(device: str) -> dict[str, int]:
+        assert device == "GPU:0"
+        if peak is None:
+            raise ValueError("Allocator stats not available for device 'GPU:0'")
+        return {"current": 1, "peak": peak}
+
+    details = {"device_name": "Model A", "compute_capability": capability}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["a GPU"])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: details)
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", memory_info)
+    found = used_device(cast("Program", Trained()))
+    assert found is not None
+    return found
+
+
+def test_a_device_is_told_with_how_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = tf.sysconfig.get_build_info()
+    found = told(monkeypatch, (8, 0), 5 << 30)
+    assert found == Device(
+        model="Model A", capability="8.0", precision="float32", tensor_float_32=True, xla=True,
+        cuda=str(build.get("cuda_version", "")), cudnn=str(build.get("cudnn_version", "")),
+        peak_bytes=5 << 30,
+    )  # fmt: skip
+    assert found.described == replace(found, peak_bytes=None).described, "what it took decides no number"
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert not told(monkeypatch, (8, 0), None).tensor_float_32
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
+    older = told(monkeypatch, (7, 5), None)
+    assert (older.tensor_float_32, older.peak_bytes) == (False, None)
+    assert older.described != found.described
+
+
+def test_a_processor_is_no_device() -> None:
+    assert used_device(cast("Program", Trained())) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (MemoryError(), True),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), True),
+        (tf.errors.InternalError(None, None, "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY: out of memory"), True),
+        (tf.errors.InternalError(None, None, "Attempting to use: CUBLAS_STATUS_ALLOC_FAILED"), True),
+        (tf.errors.UnknownError(None, None, "CUDNN_STATUS_ALLOC_FAILED in tensorflow"), True),
+        (tf.errors.InternalError(None, None, "CUDA_ERROR_ILLEGAL_ADDRESS"), False),
+        (ValueError("CUDA_ERROR_OUT_OF_MEMORY is what my own code says"), False),
+    ],
+)
+def test_every_way_of_cuda_to_say_that_memory_ran_out_is_known(error: Any, is_memory: bool) -> None:
+    assert is_out_of_memory(error) == is_memory
