@@ -180,7 +180,7 @@ def study_forecast(
             train_images=images[0],
             validation_images=images[1],
             epoch_images=experiment.training.epoch_images,
-            data_memory=memory.data,
+            data_memory=memory.data if memory.device_data is None else memory.device_data,
         ),
         Costs(ask, dataset),
         workers,

@@ -101,7 +101,7 @@ def test_a_number_that_somebody_chose_is_kept_and_what_does_not_fit_is_said_once
         (4, "workers: 2 share a GPU, about 18.0 GiB of its memory each."),
         (
             80,
-            "workers: 40 share a GPU, about 0.9 GiB of its memory each, of which CUDA itself takes up to 1 GiB",
+            "workers: 40 share a GPU, about 0.9 GiB of its memory each, of which CUDA itself",
         ),
     ],
 )
