@@ -14,7 +14,7 @@ import tensorflow as tf
 from harness.data.arrays import Arrays
 from harness.train.batching import BatchIndices, in_views
 from harness.train.features import FeaturesOnDisk
-from harness.train.packing import as_fed
+from harness.train.packing import as_fed, on_gpu, part_by_part
 
 CHUNK_BYTES = 64 << 20
 """Images that are gathered at a time when a set is streamed; the next ones are gathered meanwhile."""
@@ -60,8 +60,16 @@ class TrainingImages(Protocol):
 class ResidentImages:
     """All images in memory (on a GPU: in its memory): an epoch is one chunk."""
 
-    def __init__(self, images: npt.NDArray[Any], labels: npt.NDArray[np.int32]) -> None:
-        self._images, self._labels = as_fed(images), tf.constant(labels)
+    def __init__(
+        self, images: npt.NDArray[Any] | OnDisk, labels: npt.NDArray[np.int32], part_bytes: int = CHUNK_BYTES
+    ) -> None:
+        if on_gpu():  # whose memory may be larger than the machine's
+            step = max(1, part_bytes * len(images) // max(1, images.nbytes))
+            starts = range(0, len(images), step)
+            self._images = part_by_part(images[start : start + step] for start in starts)
+        else:
+            self._images = tf.constant(images[:])
+        self._labels = tf.constant(labels)
 
     def chunks(self, indices: BatchIndices) -> Iterator[Chunk]:
         """All batches as one chunk."""
@@ -189,10 +197,10 @@ class SplitImages:
 def split_images(arrays: Arrays, room: Room) -> SplitImages:
     """Pixels of training and validation images, resident as far as there is room for them."""
     (train, labels), (validation, validation_labels) = arrays.on_disk("train"), arrays.on_disk("validation")
-    resident, kept = _fitting(train, validation, room)
+    resident, kept = fitting(train, validation, room)
     in_memory, on_device = _taken(train, validation, room, resident, kept)
     return SplitImages(
-        train=ResidentImages(*arrays.train()) if resident else StreamedImages(train, labels),
+        train=ResidentImages(train, labels) if resident else StreamedImages(train, labels),
         on_disk=train,
         train_labels=labels,
         validation=arrays.validation()[0] if kept else validation,
@@ -210,10 +218,10 @@ def split_features(
     labels, validation_labels = arrays.on_disk("train")[1], arrays.on_disk("validation")[1]
     views = len(train.stores)
     tiled = np.tile(labels, views)
-    resident, kept = _fitting(train, validation, room)
+    resident, kept = fitting(train, validation, room)
     in_memory, on_device = _taken(train, validation, room, resident, kept)
     return SplitImages(
-        train=ResidentImages(train[:], tiled) if resident else StreamedImages(train, tiled),
+        train=ResidentImages(train, tiled) if resident else StreamedImages(train, tiled),
         on_disk=train,
         train_labels=labels,
         validation=validation[:] if kept else validation,
@@ -243,7 +251,7 @@ def of_fold(every: SplitImages, held_out: npt.NDArray[np.bool_]) -> SplitImages:
     )
 
 
-def _fitting(train: OnDisk, validation: OnDisk, room: Room) -> tuple[bool, bool]:
+def fitting(train: OnDisk, validation: OnDisk, room: Room) -> tuple[bool, bool]:
     """Whether training images, and validation images beside them, fit into memory.
 
     The training images come first: they are read more often, and in random order. Where they are in a GPU's

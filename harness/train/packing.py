@@ -8,7 +8,7 @@ moved, and the batch is bytes again.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,17 @@ def as_fed(images: npt.NDArray[Any]) -> tf.Tensor:
     """
     if images.dtype != np.uint8 or not on_gpu():
         return tf.constant(images)
-    rows = images.reshape(len(images), -1)
-    filled = np.zeros((len(rows), WORD * words(rows.shape[1:])), np.uint8)
-    filled[:, : rows.shape[1]] = rows
+    rows = np.ascontiguousarray(images).reshape(len(images), -1)
+    filled = rows
+    if rows.shape[1] % WORD:
+        filled = np.zeros((len(rows), WORD * words(rows.shape[1:])), np.uint8)
+        filled[:, : rows.shape[1]] = rows
     return tf.constant(filled.view(np.int64))
+
+
+def part_by_part(parts: Iterable[npt.NDArray[Any]]) -> tf.Tensor:
+    """The images of all parts as one, in a GPU's memory, of which the machine's has never more than a part."""
+    return tf.concat([as_fed(part) for part in parts], 0)
 
 
 def words(shape: Sequence[int]) -> int:

@@ -190,8 +190,8 @@ def ended(attempt: int, number: int, device: Device | None) -> SegmentEnded:
 
 def test_a_segment_on_another_kind_of_gpu_is_told() -> None:
     one = Device(
-        model="A", capability="8.0", precision="float32", tensor_float_32=True, xla=True, cuda="12", cudnn="9",
-        peak_bytes=5,
+        model="A", capability="8.0", precision="float32", tensor_float_32=True, xla=True, cuda="12",
+        cudnn="9", peak_bytes=5,
     )  # fmt: skip
     other = replace(one, model="B", capability="7.5", tensor_float_32=False)
     begin = began(), segment(1, 0), epoch(1, 1), saved(1, 1)
