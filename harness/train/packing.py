@@ -44,7 +44,7 @@ def as_fed(images: npt.NDArray[Any]) -> tf.Tensor:
 
 
 def part_by_part(parts: Iterable[npt.NDArray[Any]]) -> tf.Tensor:
-    """The images of all parts as one, in a GPU's memory, of which the machine's has never more than a part."""
+    """The images of all parts as one, in a GPU's memory; the machine's has no more than one part."""
     return tf.concat([as_fed(part) for part in parts], 0)
 
 

@@ -98,11 +98,11 @@ def test_training_images_have_the_gpus_room_and_validation_images_the_machines()
     assert of(101, 11, large).resident_bytes == 0
     left = large.less([found])
     assert (left.memory, left.device) == (64 * mib, 0)
-    assert left.lacks(of(1, 0, Room(0, 0)), large)
+    assert left.lacks(of(1, 1, Room(0, 0)), large)
     assert not large.lacks(of(100, 10, Room(0, 0)), large)
     alone = Room(110)
     assert (of(100, 10, alone).resident_bytes, of(100, 10, alone).device_bytes) == (110, 0)
-    assert alone.less([of(100, 10, alone)]).lacks(of(1, 0, Room(0)), alone)
+    assert alone.less([of(100, 10, alone)]).lacks(of(1, 1, Room(0)), alone)
 
 
 def on_gpu(operation: tf.Operation) -> bool:
