@@ -25,7 +25,7 @@ from harness.errors import EngineError
 from harness.gpus import Gpu, driver_problem, gpus, visible_gpus
 from harness.machine import usable_cores
 from harness.paths import StudyPaths, make_folder
-from harness.records import Answer, Question, Segment, SegmentFailed, TrainingEnded
+from harness.records import Answer, Question, Segment, SegmentEnded, SegmentFailed, TrainingEnded
 
 CLOSE_SECONDS = 5.0
 MEMORY_CHECK_SECONDS = 0.5
@@ -224,6 +224,8 @@ class LocalEngine:
             case Reported(worker, TrainingEnded(device_bytes=int(peak))):
                 for other in self._sharing.measured(peak):
                     self._launch(other)
+            case Reported(worker, SegmentEnded(device=device)):
+                self._sharing.trained(worker, on_gpu=device is not None)
             case Reported(worker, SegmentFailed(failure="out_of_memory") as failed):
                 return Reported(worker, replace(failed, shared=self._sharing.ran_out(worker)))
         return event

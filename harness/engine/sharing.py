@@ -97,6 +97,8 @@ class Sharing:
         self._needed: float | None = None
         """Bytes that a worker needs; None: that is not known yet."""
         self._told = False
+        self._unused = False
+        """Whether it was said that a GPU is not used."""
 
     def gpu_of(self, worker: int) -> Gpu | None:
         """The GPU of a worker; None where there is none."""
@@ -128,6 +130,16 @@ class Sharing:
         self._needed = needed if self._needed is None else max(self._needed, needed)
         self._say_if_crowded()
         return [worker for gpu in self._gpus for worker in self._room_for(gpu)]
+
+    def trained(self, worker: int, *, on_gpu: bool) -> None:
+        """A worker has trained a segment; says it once where its GPU was not used."""
+        gpu = self.gpu_of(worker)
+        if gpu is not None and not on_gpu and not self._unused:
+            self._unused = True
+            self._note(
+                f"Worker {worker} has GPU {gpu.name}, but TensorFlow found none and trained on the processor."
+                " Its GPU libraries come with: pip install 'tensorflow[and-cuda]'"
+            )
 
     def ran_out(self, worker: int) -> bool:
         """The worker's GPU had no memory left: whether others may be to blame, which were on it as well."""

@@ -93,6 +93,19 @@ def test_a_number_that_somebody_chose_is_kept_and_what_does_not_fit_is_said_once
     )
 
 
+def test_a_gpu_that_tensorflow_does_not_find_is_told_once() -> None:
+    said: list[str] = []
+    sharing = Sharing(BIG, range(2), note=said.append)
+    sharing.trained(0, on_gpu=True)
+    assert said == []
+    for worker in (1, 0):
+        sharing.trained(worker, on_gpu=False)
+    (sentence,) = said
+    assert sentence.startswith("Worker 1 has GPU A, but TensorFlow found none and trained on the processor.")
+    Sharing([], range(2), note=said.append).trained(0, on_gpu=False)
+    assert len(said) == 1
+
+
 @pytest.mark.parametrize(
     ("workers", "begins"),
     [

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import tensorflow as tf
 
+from harness.data.prepare import prepare
+from harness.experiment.dataset_config import DatasetConfig
+from harness.experiment.parameters import complete
 from harness.model.out_of_memory import is_out_of_memory
-from harness.records import Device
+from harness.records import Device, EpochEnded, TrainingEnded
 from harness.train.device import used_device
 from harness.train.program import Program
+from harness.train.worker_cache import WorkerCache
+from tests.train.one_worker import Worker
 
 
 @dataclass
@@ -22,8 +28,8 @@ class Trained:
     is_fused: bool = True
 
 
-def told(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], peak: int | None) -> Device:
-    """Of a GPU that TensorFlow is made to believe in."""
+def believe_in_a_gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], peak: int | None) -> None:
+    """TensorFlow tells of one; what it computes, it computes on the processor."""
 
     def memory_info(device: str) -> dict[str, int]:
         assert device == "GPU:0"
@@ -35,6 +41,39 @@ def told(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], peak: int
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["a GPU"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: details)
     monkeypatch.setattr(tf.config.experimental, "get_memory_info", memory_info)
+
+
+@pytest.mark.slow
+def test_a_segment_on_a_gpu_is_trained_on_packed_pixels_and_tells_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamed or resident, the numbers are the same, and near those of a processor."""
+    dataset = prepare(
+        DatasetConfig(limit_train=96), seed=0, progress=lambda *_: None, cache=tmp_path / "cache"
+    )
+    params = complete({"family": "baseline", "width": 8, "batch_size": 32})
+    losses: list[float] = []
+    for place, device_data in enumerate((None, 1 << 30, 0)):
+        if place == 1:
+            believe_in_a_gpu(monkeypatch, (8, 6), 7 << 20)
+        worker = Worker(dataset, tmp_path / str(place), params, 1)
+        worker.cache = WorkerCache(device_data=device_data)
+        ended = worker.run()
+        (epoch,), (trained,) = worker.of_kind(EpochEnded), worker.of_kind(TrainingEnded)
+        losses.append(cast("EpochEnded", epoch).metrics["val_loss"])
+        assert cast("TrainingEnded", trained).device_bytes == (7 << 20 if place else None)
+        assert (ended.device is None) == (place == 0)
+        if ended.device is not None:
+            assert (ended.device.model, ended.device.capability, ended.device.xla) == ("Model A", "8.6", True)
+        (images,) = worker.cache._images.values()
+        assert images.device_bytes == (0, images.on_disk.nbytes, 0)[place]
+    assert losses[1] == losses[2]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def told(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], peak: int | None) -> Device:
+    """Of a GPU that TensorFlow is made to believe in."""
+    believe_in_a_gpu(monkeypatch, capability, peak)
     found = used_device(cast("Program", Trained()))
     assert found is not None
     return found
