@@ -1,4 +1,4 @@
-"""What this process may use of its machine: cores, memory, GPUs, also inside of a container.
+"""What this process may use of its machine: cores and memory, also inside of a container.
 
 A container's limits (Docker's `--cpus` and `--memory`, Kubernetes' limits, Slurm's cgroups) are those of
 control groups. The number of processors and the size of the memory that the system reports know nothing of
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -25,7 +24,6 @@ INSTRUCTION_SETS = {
     "asimd", "asimdhp", "asimddp", "bf16", "i8mm", "sve", "sve2",
 }  # fmt: skip
 """Those, as Linux names them, by which numerical libraries choose their kernels."""
-NVIDIA_SMI_SECONDS = 10
 LONGEST_START = 60.0
 """Seconds after which nobody asks any more how long a process has been starting."""
 
@@ -149,49 +147,3 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-
-
-def visible_gpus() -> list[str]:
-    """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them; TensorFlow is not needed."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name for name in chosen.split(",") if name and name != "-1"]
-    return [str(index) for index, _ in enumerate(_nvidia_smi("--list-gpus"))]
-
-
-def gpu_memory() -> int | None:
-    """Bytes of the smallest GPU's memory; None where there is no GPU or its driver does not tell."""
-    told = _nvidia_smi("--query-gpu=memory.total", "--format=csv,noheader,nounits")
-    sizes = [int(line) << 20 for line in told if line.strip().isdecimal()]
-    return min(sizes, default=None)
-
-
-def gpu_models() -> tuple[tuple[str, ...], str]:
-    """The models of the GPUs that may be used, and the version of their driver; nothing without one."""
-    visible = visible_gpus()
-    if not visible:
-        return (), ""
-    told = _nvidia_smi("--query-gpu=index,uuid,driver_version,name", "--format=csv,noheader")
-    rows = [[cell.strip() for cell in line.split(",", 3)] for line in told]
-    rows = [row for row in rows if len(row) == 4]
-    models = tuple(
-        model
-        for wanted in visible
-        for index, uuid, _, model in rows
-        if wanted == index or uuid.startswith(wanted)
-    )
-    return models, rows[0][2] if rows else ""
-
-
-def _nvidia_smi(*arguments: str) -> list[str]:
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", *arguments],  # noqa: S607 - wherever the driver put it
-            capture_output=True,
-            text=True,
-            timeout=NVIDIA_SMI_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return done.stdout.splitlines() if done.returncode == 0 else []

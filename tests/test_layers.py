@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "clock": set(),
     "comparison": set(),
     "errors": set(),
+    "gpus": set(),
     "machine": set(),
     "messages": set(),
     "metrics": {"registry"},
@@ -38,19 +39,19 @@ ALLOWED: dict[str, set[str]] = {
         "clock", "data", "errors", "experiment", "metrics", "model", "model_weights", "paths", "predictions",
         "records", "seeds", "study_files",
     },
-    "engine": {"errors", "machine", "model", "paths", "records", "registry", "study_files", "train"},
+    "engine": {"errors", "gpus", "machine", "model", "paths", "records", "registry", "study_files", "train"},
     "audit": {
         "data", "engine", "errors", "experiment", "machine", "messages", "model", "paths", "records",
         "registry",
     },
     "tracking": {"errors", "experiment", "paths", "records", "registry", "study"},
     "sweeping": {
-        "audit", "clock", "comparison", "data", "engine", "errors", "experiment", "machine", "paths",
+        "audit", "clock", "comparison", "data", "engine", "errors", "experiment", "gpus", "machine", "paths",
         "records", "schedulers", "seeds", "study", "study_files", "tracking",
     },
     "proposal": {
-        "audit", "data", "engine", "errors", "experiment", "machine", "messages", "model", "paths", "records",
-        "study", "sweeping",
+        "audit", "data", "engine", "errors", "experiment", "gpus", "machine", "messages", "model", "paths",
+        "records", "study", "sweeping",
     },
     "analysis": {
         "experiment", "metrics", "paths", "predictions", "records", "seeds", "study", "tracking",

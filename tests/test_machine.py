@@ -10,13 +10,12 @@ from harness import machine
 from harness.engine.memory import GIB, worker_memory
 from harness.machine import (
     cpu_quota,
-    gpu_models,
     instruction_sets,
     memory_limit,
     usable_cores,
     usable_memory,
-    visible_gpus,
 )
+from tests.fake_driver import FakeCard, install
 
 
 def control_groups(folder: Path, groups: str, mounts: str, files: dict[str, str]) -> Path:
@@ -108,21 +107,23 @@ def test_less_than_a_core_is_still_one(tmp_path: Path, monkeypatch: pytest.Monke
     assert usable_cores() == 1
 
 
-def test_gpus_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,MIG-5c8f,-1")
-    assert visible_gpus() == ["1", "MIG-5c8f"]
-
-
 def test_images_on_a_gpu_are_bounded_by_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A driver that tells of two GPUs, the smaller one of 8 GiB, shared by two workers each."""
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho 8192\necho 81559\n")
-    driver.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    """A driver that tells of two GPUs, the smaller one of 8 GiB, shared by two workers each.
+
+    The machine's own memory bounds only what is in it: images that are evaluated with.
+    """
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    install(tmp_path, monkeypatch, [FakeCard("GPU-1", memory="8192"), FakeCard("GPU-2", memory="81559")])
     monkeypatch.setattr("harness.engine.memory.usable_memory", lambda: 512 * GIB)
-    assert worker_memory(4, gpus=2).data == GIB
-    assert worker_memory(4, gpus=2, data=3.0).data == 3 * GIB
+    assert worker_memory(4, gpus=2).device_data == GIB
+    assert worker_memory(4, gpus=2).data == 32 * GIB
+    assert worker_memory(4, gpus=2, data=3.0).device_data == 3 * GIB
     assert worker_memory(4).data == 32 * GIB
+    assert worker_memory(4).device_data is None
+    monkeypatch.setattr("harness.engine.memory.usable_memory", lambda: GIB)
+    assert worker_memory(4, gpus=2).device_data == GIB, "however little memory the machine has"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-2")
+    assert worker_memory(1, gpus=1).device_data == 81559 * 2**20 // 4, "another card's memory is no matter"
 
 
 def test_instruction_sets_are_those_that_matter_for_numbers(tmp_path: Path) -> None:
@@ -134,19 +135,3 @@ def test_instruction_sets_are_those_that_matter_for_numbers(tmp_path: Path) -> N
     cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd bf16 crc32\n")
     assert instruction_sets(cpuinfo) == ("asimd", "bf16")
     assert instruction_sets(tmp_path / "nowhere") == ()
-
-
-def test_gpus_are_told_by_their_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that may be used, by number or by the beginning of their names."""
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text(
-        "#!/bin/sh\necho '0, GPU-1a0b, 570.1, Model A'\necho '1, GPU-2c3d, 570.1, Model B, large'\n"
-    )
-    driver.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    first, second = "Model A", "Model B, large"
-    for visible, models in (("1", (second,)), ("GPU-1a", (first,)), ("1,0", (second, first))):
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        assert gpu_models() == (models, "570.1")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert gpu_models() == ((), "")

@@ -57,11 +57,11 @@ def measured(
     """Parameters, cost, and seconds, on the wall and of the processor: of compiling, a step, an epoch."""
     from harness.train.batching import batch_indices
     from harness.train.cost import cost
-    from harness.train.images import split_images
+    from harness.train.images import Room, split_images
     from harness.train.program import Program
 
     assert cache.arrays is not None
-    images = split_images(cache.arrays, cache.data_memory)
+    images = split_images(cache.arrays, Room(cache.data_memory))
     indices = batch_indices(images.train_labels, params, 0, 1)
     rates = np.full(len(indices), 1e-4, np.float32)
     began = now()

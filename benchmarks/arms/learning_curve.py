@@ -33,12 +33,12 @@ def main() -> None:
     requests, answers = own_channel()
     task = json.loads(requests.readline())
     prepare_tensorflow(task["threads"])
-    from harness.train.images import split_images
+    from harness.train.images import Room, split_images
     from harness.train.worker_cache import WorkerCache
 
     cache = WorkerCache()
     dataset = TypeAdapter(Dataset).validate_python(task["dataset"])
-    images = split_images(cache.open(dataset), cache.data_memory)
+    images = split_images(cache.open(dataset), Room(cache.data_memory))
     for line in requests:
         wanted = json.loads(line)
         params = complete(wanted["params"])

@@ -15,6 +15,7 @@ from harness.records import (
     EpochEnded,
     LogRecord,
     ModelSaved,
+    SegmentEnded,
     SegmentStarted,
     StudyStarted,
     TrialEnded,
@@ -82,7 +83,12 @@ def verify(
             _leftovers(paths, state, locked=is_locked(), workers=workers),
         ),
         _check("V5", "all agree on states and on the best trial", states, mended_by_sync=True),
-        Check("V6", "at most one epoch was trained twice for each interruption", tuple(_repeats(records))),
+        Check(
+            "V6",
+            "at most one epoch was trained twice for each interruption",
+            tuple(_repeats(records)),
+            tuple(_devices(records)),
+        ),
         Check("V7", _about_openings(state), tuple(_openings(paths, state))),
     ]
 
@@ -207,6 +213,21 @@ def _openings(paths: StudyPaths, state: StudyState) -> list[str]:
     if len(digests) > 1:
         problems.append("the test set was opened for models with different test images")
     return problems
+
+
+def _devices(records: Sequence[LogRecord]) -> list[str]:
+    """That segments were trained on different kinds of devices, so that their numbers are not quite alike."""
+    found = Counter(
+        record.event.device.described
+        if record.event.device is not None
+        else "a processor, or a device that was not recorded"
+        for record in records
+        if isinstance(record.event, SegmentEnded)
+    )
+    if len(found) < 2:
+        return []
+    told = "; ".join(f"{number} on {device}" for device, number in found.most_common())
+    return [f"segments were trained on different devices, whose numbers differ in their last digits: {told}"]
 
 
 def _repeats(records: Sequence[LogRecord]) -> list[str]:

@@ -36,7 +36,7 @@ def verify(study: StudyArgument = None, storage: StorageOption = None, json_: Js
         print_json([asdict(one) for one in checks])
     else:
         print_checks(checks)
-    if any(one.notes for one in checks):
+    if any(one.notes for one in checks if one.mended_by_sync):
         typer.echo(f"What was deleted in a store is written anew by: harness sync {name} --restore", err=True)
     if any(one.problems for one in checks if one.mended_by_sync):
         typer.echo(f"What a store lacks is written by: harness sync {name}", err=True)

@@ -15,7 +15,8 @@ from harness.engine import benchmarking
 from harness.engine.memory import GIB
 from harness.engine.remembered import machine, recall, remember
 from harness.errors import EngineError
-from harness.machine import usable_cores, usable_memory, visible_gpus
+from harness.gpus import visible_gpus
+from harness.machine import usable_cores, usable_memory
 from harness.records import Params, Precision
 
 SECONDS = 2.0

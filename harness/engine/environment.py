@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from harness.gpus import VISIBLE, has_driver
+
 SAFE_PATH = ("-P",)
 """Python's option that keeps the working directory off `sys.path`: a `random.py` there is not ours to run."""
 
@@ -14,7 +16,10 @@ changes."""
 
 
 def worker_environment(worker: int, threads: int, gpus: Sequence[str]) -> dict[str, str]:
-    """The environment of a process that trains: its threads, and one of the GPUs, dealt out in turn."""
+    """The environment of a process that trains: its threads, and one of the GPUs, dealt out in turn.
+
+    Where there are none to be dealt out, it sees none either, whatever TensorFlow would find.
+    """
     environment = os.environ | {
         "KERAS_BACKEND": "tensorflow",
         "OMP_NUM_THREADS": str(threads),
@@ -22,5 +27,7 @@ def worker_environment(worker: int, threads: int, gpus: Sequence[str]) -> dict[s
         "PYTHONUNBUFFERED": "1",
     }
     if gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = gpus[worker % len(gpus)]
+        environment[VISIBLE] = gpus[worker % len(gpus)]
+    elif has_driver():
+        environment[VISIBLE] = ""
     return environment

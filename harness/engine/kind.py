@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from harness.engine.memory import training_memory
 from harness.engine.protocol import Engine
-from harness.machine import usable_cores, visible_gpus
+from harness.gpus import visible_gpus
+from harness.machine import usable_cores
 from harness.paths import StudyPaths
 
 
@@ -38,6 +39,7 @@ class EngineSettings:
 
     study: StudyPaths
     workers: int
+    """The most that there may be."""
     worker_memory: float | None = None
     """GiB beyond which a worker is ended and its trial counts as out of memory; None: never."""
     data_memory: float | None = None
@@ -50,6 +52,8 @@ class EngineSettings:
     """Of the cluster; None: this machine."""
     note: Callable[[str], None] = lambda _: None
     """Told what a person should know."""
+    at_first: int | None = None
+    """How many workers start before it is known how much of a GPU's memory each needs; None: all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,9 @@ class Share:
 
 
 def equal_share(settings: EngineSettings) -> Share:
-    """What a worker has where all of them share this machine evenly."""
-    memory = training_memory(settings.workers, len(visible_gpus()), settings.worker_memory)
+    """What a worker has where all of them share this machine evenly; of a GPU what it may have at first."""
+    number = settings.at_first or settings.workers
+    memory = training_memory(number, len(visible_gpus()), settings.worker_memory)
     return Share(settings.threads or max(1, usable_cores() // settings.workers), memory)
 
 

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 import psutil
@@ -19,11 +19,13 @@ from harness.engine.environment import SAFE_PATH, worker_environment
 from harness.engine.kind import EngineKind, EngineSettings
 from harness.engine.memory import GIB, GROWTH, WorkerMemory, own_memory, worker_memory
 from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.engine.sharing import OUT_OF_MEMORY, Sharing
 from harness.engine.wire import Ready, Report, Request, StopSegment, decode_report, encode_request
 from harness.errors import EngineError
-from harness.machine import usable_cores, visible_gpus
+from harness.gpus import Gpu, driver_problem, gpus, visible_gpus
+from harness.machine import usable_cores
 from harness.paths import StudyPaths, make_folder
-from harness.records import Answer, Question, Segment
+from harness.records import Answer, Question, Segment, SegmentEnded, SegmentFailed, TrainingEnded
 
 CLOSE_SECONDS = 5.0
 MEMORY_CHECK_SECONDS = 0.5
@@ -39,39 +41,45 @@ class _Process:
     """File descriptor of the worker's reports."""
     partial: bytes = b""
     log: IO[str] | None = field(default=None)
+    said_before: int = 0
+    """Bytes of the log that earlier processes of this worker have written."""
     settled: int | None = None
     """Bytes of its own that the worker held after its first segment; None before."""
 
 
 class LocalEngine:
-    """`workers` processes that share the machine's cores evenly; GPUs are dealt out in turn."""
+    """Up to `workers` processes that share the machine's cores evenly; GPUs are dealt out in turn."""
 
     def __init__(
         self,
         paths: StudyPaths,
         workers: int,
-        gpus: Sequence[str] | None = None,
+        devices: Sequence[Gpu] | None = None,
         memory: WorkerMemory | None = None,
         threads: int | None = None,
         first: int = 0,
+        at_first: int | None = None,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Start nothing yet.
 
         Args:
             paths: of the study, for the workers' logs.
             workers: processes.
-            gpus: those that they share; None: all that may be used.
+            devices: GPUs that they share; None: all that may be used.
             memory: what each may use; None: its share of the machine.
             threads: that compute one operation in each; None: its share of the cores.
             first: the number of the first worker.
+            at_first: how many start before it is known what they need of a GPU's memory; None: all of them.
+            note: told what a person should know of the GPUs.
         """
         self._threads = threads or threads_of(workers)
         self._looked = 0.0
         self._paths = paths
         self._workers = workers
-        self._first = first
-        self._gpus = visible_gpus() if gpus is None else list(gpus)
-        self._memory = memory or worker_memory(workers, len(self._gpus))
+        devices = gpus() if devices is None else devices
+        self._sharing = Sharing(devices, range(first, first + workers), at_first, note)
+        self._memory = memory or worker_memory(workers, len(devices))
         self._processes: dict[int, _Process] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -81,17 +89,19 @@ class LocalEngine:
         return self._workers
 
     def start(self) -> None:
-        """Start every process; they import TensorFlow side by side."""
+        """Start the processes; they import TensorFlow side by side."""
         make_folder(self._paths.workers)
-        for worker in range(self._first, self._first + self._workers):
+        for worker in self._sharing.first():
             self._launch(worker)
 
     def submit(self, worker: int, segment: Segment) -> None:
         """Send the segment down the worker's input."""
+        self._sharing.given(worker)
         self._send(worker, segment)
 
     def ask(self, worker: int, question: Question) -> None:
         """Send the question down the worker's input."""
+        self._sharing.given(worker)
         self._send(worker, question)
 
     def stop_segment(self, worker: int) -> None:
@@ -112,7 +122,8 @@ class LocalEngine:
     def has_grown(self, worker: int) -> bool:
         """Whether the worker uses much memory, and much more than after its first segment.
 
-        What it needs from the beginning, a fresh one would need as well.
+        What it needs from the beginning, a fresh one would need as well. Where more workers share a GPU than
+        have room there, each has grown too large.
         """
         running = self._processes.get(worker)
         if running is None:
@@ -123,7 +134,7 @@ class LocalEngine:
             return False
         if running.settled is None:
             running.settled = used
-        return used > max(self._memory.recycle, GROWTH * running.settled)
+        return self._sharing.is_crowded(worker) or used > max(self._memory.recycle, GROWTH * running.settled)
 
     def cpu_seconds(self, worker: int) -> float:
         """The processor time that the worker's process has used, with the processes that it has ended."""
@@ -134,9 +145,10 @@ class LocalEngine:
             return 0.0
 
     def restart(self, worker: int) -> None:
-        """Kill what is left of the worker and start another."""
+        """Kill what is left of the worker and start another, unless its GPU has no room for one any more."""
         self._end(worker, wait=0)
-        self._launch(worker)
+        if self._sharing.may_start(worker):
+            self._launch(worker)
 
     def close(self) -> None:
         """Close every worker's input, which ends it; kill what has not gone after a few seconds."""
@@ -151,6 +163,8 @@ class LocalEngine:
     def _launch(self, worker: int) -> None:
         read_end, write_end = os.pipe()
         log = self._paths.worker_log(worker).open("a", encoding="utf-8")
+        gpu = self._sharing.gpu_of(worker)
+        on_gpu = [] if self._memory.device_data is None else [f"--device-data={self._memory.device_data}"]
         command = [sys.executable, *SAFE_PATH, "-m", WORKER_MODULE]
         try:
             process = subprocess.Popen(
@@ -162,12 +176,13 @@ class LocalEngine:
                     f"--threads={self._threads}",
                     f"--programs-memory={self._memory.programs}",
                     f"--data-memory={self._memory.data}",
+                    *on_gpu,
                 ],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 pass_fds=(write_end,),
-                env=worker_environment(worker, self._threads, self._gpus),
+                env=worker_environment(worker, self._threads, [gpu.name] if gpu else []),
                 # A ctrl-C in the terminal is the coordinator's to answer.
                 start_new_session=True,
                 text=True,
@@ -178,7 +193,8 @@ class LocalEngine:
         finally:
             os.close(write_end)
         os.set_blocking(read_end, False)
-        self._processes[worker] = _Process(process, read_end, log=log)
+        self._processes[worker] = _Process(process, read_end, log=log, said_before=log.tell())
+        self._sharing.started(worker)
         self._selector.register(read_end, selectors.EVENT_READ, worker)
 
     def _send(self, worker: int, request: Request) -> None:
@@ -198,9 +214,30 @@ class LocalEngine:
             return []
         if not chunk:
             code = self._end(worker, wait=1.0)
-            return [WorkerLost(worker, self._last_words(worker, code))]
+            return [self._lost(worker, code, running.said_before)]
         *lines, running.partial = (running.partial + chunk).split(b"\n")
-        return [told_by(worker, decode_report(line)) for line in lines]
+        return [self._taken_in(told_by(worker, decode_report(line))) for line in lines]
+
+    def _taken_in(self, event: EngineEvent) -> EngineEvent:
+        """What a worker says, after it was looked at for what it says of its GPU's memory."""
+        match event:
+            case Reported(worker, TrainingEnded(device_bytes=int(peak))):
+                for other in self._sharing.measured(peak):
+                    self._launch(other)
+            case Reported(worker, SegmentEnded(device=device)):
+                self._sharing.trained(worker, on_gpu=device is not None)
+            case Reported(worker, SegmentFailed(failure="out_of_memory") as failed):
+                return Reported(worker, replace(failed, shared=self._sharing.ran_out(worker)))
+        return event
+
+    def _lost(self, worker: int, code: int | None, said_before: int) -> WorkerLost:
+        """A worker has ended by itself."""
+        words = self._last_words(worker, code)
+        log = self._paths.worker_log(worker).read_bytes()[said_before:].decode("utf-8", "replace")
+        tail = "\n".join(log.splitlines()[-LOG_TAIL_LINES:])
+        if self._sharing.gpu_of(worker) is None or not any(said in tail for said in OUT_OF_MEMORY):
+            return WorkerLost(worker, words)
+        return WorkerLost(worker, words, "out_of_memory", self._sharing.ran_out(worker))
 
     def _too_large(self) -> list[EngineEvent]:
         """Kill workers that use more memory than they may."""
@@ -221,6 +258,7 @@ class LocalEngine:
         running = self._processes.pop(worker, None)
         if running is None:
             return None
+        self._sharing.ended(worker)
         self._selector.unregister(running.reports)
         os.close(running.reports)
         try:
@@ -275,9 +313,19 @@ def workers_of(paths: StudyPaths) -> list[int]:
 def _build(settings: EngineSettings) -> LocalEngine:
     if settings.address is not None:
         raise EngineError("The local engine uses this machine; an address belongs to --engine ray.")
-    gpus = visible_gpus()
-    memory = worker_memory(settings.workers, len(gpus), settings.worker_memory, settings.data_memory)
-    return LocalEngine(settings.study, settings.workers, gpus, memory, settings.threads)
+    devices = gpus(again=True)
+    if not devices and (problem := driver_problem()):
+        settings.note(f"{problem} Workers compute on the processor.")
+    memory = worker_memory(settings.workers, len(devices), settings.worker_memory, settings.data_memory)
+    return LocalEngine(
+        settings.study,
+        settings.workers,
+        devices,
+        memory,
+        settings.threads,
+        at_first=settings.at_first,
+        note=settings.note,
+    )
 
 
 KIND = EngineKind(

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import psutil
 
-from harness.machine import gpu_memory, usable_memory
+from harness.gpus import gpu_memory
+from harness.machine import usable_memory
 
 GIB = 2**30
 PROGRAMS = 0.25
 """The share of a worker's memory for compiled programs."""
 DATA = 0.25
-"""The share of a worker's memory for images."""
+"""The share of a worker's memory, and of what it has of its GPU's, for images."""
 RECYCLE = 0.8
 """The share of a worker's memory from which it may be replaced."""
 GROWTH = 1.5
@@ -28,6 +29,9 @@ class WorkerMemory:
     """Compiled programs that are kept for later trials."""
     data: int
     """Training and validation images; what is larger is read from disk, batch by batch."""
+    device_data: int | None
+    """Training images in its GPU's memory; what is larger goes there part by part. None: there is no GPU, or
+    its driver does not tell how large its memory is; then they count like the others."""
     recycle: int
     """Memory beyond which a worker that has grown is replaced by a fresh one when its segment has ended, so
     that what leaked is gone."""
@@ -49,13 +53,12 @@ def worker_memory(
     share = usable_memory() / workers
     if limit is not None:
         share = min(share, limit * GIB)
-    images = DATA * share
     device = gpu_memory() if gpus else None
-    if device is not None:  # training images are resident there
-        images = min(images, DATA * device / math.ceil(workers / gpus))
+    on_device = None if device is None else DATA * device / math.ceil(workers / gpus)
     return WorkerMemory(
         programs=int(PROGRAMS * share),
-        data=int(images if data is None else data * GIB),
+        data=int(DATA * share if data is None else data * GIB),
+        device_data=None if on_device is None else int(on_device if data is None else data * GIB),
         recycle=int(RECYCLE * share),
         limit=None if limit is None else int(limit * GIB),
     )

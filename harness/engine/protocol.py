@@ -28,6 +28,8 @@ class WorkerLost:
     reason: str
     """A sentence with the exit status and the end of the worker's log."""
     failure: FailureKind = "crash"
+    shared: bool = False
+    """Whether a GPU's memory ran out that other workers used as well."""
 
 
 @dataclass(frozen=True, slots=True)

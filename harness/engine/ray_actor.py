@@ -29,7 +29,7 @@ from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost,
 from harness.engine.ray_files import DataKey, Outbox, Published, fetch, scratch_folder
 from harness.engine.wire import Ready, Report, Request, StopSegment, decode_request, encode_report
 from harness.errors import HarnessError
-from harness.machine import gpu_memory, visible_gpus
+from harness.gpus import gpu_memory, gpus
 from harness.paths import StudyPaths, make_folder
 from harness.records import (
     CheckpointSaved,
@@ -123,14 +123,14 @@ class RayWorker:
         self._failed = ""
         """Why no segment can begin; empty: nothing is wrong."""
         self._worker = self._start.worker
-        gpus = visible_gpus()
+        devices = gpus()
         memory = worker_memory(
             self._start.side_by_side,
-            len(gpus) if gpus and gpu_memory() else 0,
+            len(devices) if gpu_memory() else 0,
             self._start.worker_memory,
             self._start.data_memory,
         )
-        self._engine = LocalEngine(study, 1, gpus, memory, self._start.threads, first=self._worker)
+        self._engine = LocalEngine(study, 1, devices, memory, self._start.threads, first=self._worker)
         make_folder(study.workers)
         self._engine.start()
 

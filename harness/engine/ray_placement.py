@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.engine.kind import EngineSettings, Resources, Share
 from harness.engine.memory import GIB, training_memory
-from harness.machine import gpu_memory, usable_cores, visible_gpus
+from harness.gpus import gpu_memory, visible_gpus
+from harness.machine import usable_cores
 
 
 def threads_of(settings: EngineSettings) -> int:

@@ -9,14 +9,16 @@ from importlib import metadata
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.gpus import gpu_models
 from harness.machine import CPUINFO, processor_name, usable_cores
 from harness.paths import calibration_file, make_folder, write_text
 
 
 def machine(gpus: Sequence[str]) -> str:
     """What every measurement depends on: the processor, the cores, the GPUs, TensorFlow's version."""
-    version = metadata.version("tensorflow")
-    return f"{processor_name(CPUINFO)} cores={usable_cores()} gpus={len(gpus)} tensorflow={version}"
+    version, models = metadata.version("tensorflow"), ", ".join(gpu_models()[0])
+    about = f"{len(gpus)} ({models})" if models else f"{len(gpus)}"
+    return f"{processor_name(CPUINFO)} cores={usable_cores()} gpus={about} tensorflow={version}"
 
 
 def recall(beginning: str) -> dict[str, dict[str, float]]:

@@ -25,19 +25,22 @@ class Trainer:
     """Finds out something without training a trial; never called while a segment trains."""
 
 
-def keras_trainer(programs_memory: int = 2 << 30, data_memory: int = 2 << 30) -> Trainer:
+def keras_trainer(
+    programs_memory: int = 2 << 30, data_memory: int = 2 << 30, device_data: int | None = None
+) -> Trainer:
     """Trains with Keras in this process, which must be able to import TensorFlow.
 
     Args:
         programs_memory: bytes of compiled programs to keep for later segments.
         data_memory: bytes of images to hold in memory.
+        device_data: bytes of training images to hold on a GPU; None: they count like the others.
     """
     from harness.train.failures import describe
     from harness.train.questions import answer
     from harness.train.segment import run_segment
     from harness.train.worker_cache import WorkerCache
 
-    cache = WorkerCache(programs_memory, data_memory)
+    cache = WorkerCache(programs_memory, data_memory, device_data)
 
     def run(segment: Segment, observe: Observe, should_stop: ShouldStop) -> Future[None]:
         return run_segment(segment, cache, observe, should_stop)

@@ -30,6 +30,7 @@ def main() -> None:
         "--programs-memory", type=int, required=True, help="bytes of compiled programs to keep"
     )
     parser.add_argument("--data-memory", type=int, required=True, help="bytes of images to hold")
+    parser.add_argument("--device-data", type=int, help="bytes of training images to hold on a GPU")
     options = parser.parse_args()
     requests, _ = own_channel()
     reports = os.fdopen(options.reports, "w", encoding="utf-8")
@@ -46,7 +47,7 @@ def main() -> None:
 
     def start() -> Trainer:
         prepare_tensorflow(options.threads)
-        return keras_trainer(options.programs_memory, options.data_memory)
+        return keras_trainer(options.programs_memory, options.data_memory, options.device_data)
 
     serve(receive, send, start)
 

@@ -98,8 +98,8 @@ class SearchConfig(Strict):
     warm_start: list[str] = Field(default=[])
     """Studies whose trials the sampler learns from, as far as they fit the space."""
     workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] | None = None
-    """None: one per GPU, else one per core; `auto`: measured, which takes some seconds once for a machine and
-    kind of network. Never more than trials."""
+    """None: one per GPU at first, else one per core; `auto`: measured, which takes some seconds once for a
+    machine and kind of network. Never more than trials."""
 
 
 class ResourcesConfig(Strict):

@@ -16,8 +16,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from harness.model.out_of_memory import is_out_of_memory
 from harness.records import Params
 
 
@@ -36,9 +36,9 @@ def build_plugin(params: Params, image_shape: tuple[int, ...], num_classes: int)
     own = {key: value for key, value in params.items() if key not in ("model", "family")}
     try:
         network = build(own, image_shape, num_classes)
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        raise  # the configuration's fault, not the code's
     except Exception as error:
+        if is_out_of_memory(error):
+            raise  # the configuration's fault, not the code's
         raise PluginError(
             f"The model {name} failed at {_place(error.__traceback__)}: {type(error).__name__}: {error}"
         ) from error

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from harness.engine import default_workers
 from harness.errors import HarnessError
-from harness.machine import usable_cores, visible_gpus
+from harness.gpus import visible_gpus
+from harness.machine import usable_cores
 from harness.model.backbones import BACKBONES as REGISTERED
 from harness.sweeping.worker_rates import known_rates, usual_rates
 

@@ -22,6 +22,7 @@ from harness.records.basic import (
 )
 from harness.records.codec import dataset_from_dict, event_from_dict, event_from_log, segment_from_dict
 from harness.records.cost import Cost
+from harness.records.device import Device
 from harness.records.ensemble import Gain, Member
 from harness.records.environment import Environment
 from harness.records.questions import Answer, Question
@@ -63,6 +64,7 @@ __all__ = [
     "ConfigurationRefused",
     "Cost",
     "Dataset",
+    "Device",
     "DiskFull",
     "EnsembleKind",
     "EnsembleSaved",

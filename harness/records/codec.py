@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from harness.records.basic import Checkpoint, Dataset, Evaluation, Segment
+from harness.records.device import Device
 from harness.records.ensemble import Gain, Member
 from harness.records.registry import EVENT_TYPES
 from harness.records.study_events import Event
@@ -50,6 +51,8 @@ def event_from_log(values: dict[str, Any]) -> Event:
         values = values | {"evaluations": [Evaluation(**one) for one in values["evaluations"]]}
     if values.get("evaluation") is not None:
         values = values | {"evaluation": Evaluation(**values["evaluation"])}
+    if values.get("device") is not None:
+        values = values | {"device": Device(**values["device"])}
     if kind == "ensemble_saved":
         members = [Member(**one) for one in values["members"]]
         values = values | {"members": members, "gain": Gain(**values["gain"])}

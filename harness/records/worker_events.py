@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from harness.records.basic import Checkpoint, Evaluation, FailureKind, Phase
+from harness.records.device import Device
 from harness.records.registry import event
 
 
@@ -160,6 +161,9 @@ class TrainingEnded:
     epoch: int
     over: bool
     """Whether training is over, as in `SegmentEnded`."""
+    device_bytes: int | None = None
+    """The most of its GPU's memory that the worker's tensors have taken; None: it has none, or that is not
+    known."""
     time: int
     kind: Literal["training_ended"] = "training_ended"
 
@@ -183,6 +187,8 @@ class SegmentEnded:
     """At the end of a fold: path, relative to the study's folder, of the file with what its model predicted
     for the images that it was not trained on (see `harness.predictions`); empty: there is none."""
     predictions_sha256: str = ""
+    device: Device | None = None
+    """The GPU that it was trained on; None: it was a processor, or an earlier version has trained it."""
     time: int
     kind: Literal["segment_ended"] = "segment_ended"
 
@@ -198,6 +204,8 @@ class SegmentFailed:
     message: str
     """One sentence."""
     traceback: str
+    shared: bool = False
+    """Whether a GPU's memory ran out that other workers used as well: the configuration may fit alone."""
     time: int
     kind: Literal["segment_failed"] = "segment_failed"
 

@@ -18,6 +18,7 @@ from harness.records import (
     EpochEnded,
     LogRecord,
     ModelSaved,
+    SegmentEnded,
     SegmentFailed,
     SegmentStarted,
     StudyStarted,
@@ -60,6 +61,8 @@ class TrialRecord:
     model: ModelSaved | None
     failure: SegmentFailed | None
     """How it failed, if that is the last that is told of it."""
+    devices: tuple[str, ...] = ()
+    """The GPUs that its segments were trained on, in words, each once; none where that was a processor."""
 
     @property
     def last_epoch(self) -> int:
@@ -82,6 +85,7 @@ def trial_record(records: Sequence[LogRecord], number: int) -> TrialRecord:
     session: StudyStarted | None = None
     model: ModelSaved | None = None
     failure: SegmentFailed | None = None
+    devices: dict[str, None] = {}
     for record in records:
         event = record.event
         if isinstance(event, StudyStarted):
@@ -100,6 +104,8 @@ def trial_record(records: Sequence[LogRecord], number: int) -> TrialRecord:
             model = event
         elif isinstance(event, SegmentFailed):
             failure = event
+        elif isinstance(event, SegmentEnded) and event.device is not None:
+            devices[event.device.described] = None
     counting = {epoch: attempts[found[-1][0]] for epoch, found in sorted(told.items())}
 
     def alike(epoch: int, attempt: int) -> bool:
@@ -118,6 +124,7 @@ def trial_record(records: Sequence[LogRecord], number: int) -> TrialRecord:
         sessions=tuple({one.session.session: one.session for one in counting.values()}.values()),
         model=model,
         failure=failure,
+        devices=tuple(devices),
     )
 
 

@@ -16,7 +16,7 @@ from harness.paths import StudyPaths
 from harness.records import Dataset, EpochEnded, LogRecord, StudyStarted
 from harness.reproducing.comparison import EpochsCompared, compare_epochs
 from harness.reproducing.record import TrialRecord, trial_record
-from harness.reproducing.surroundings import Changed, all_changes
+from harness.reproducing.surroundings import Changed, all_changes, device_changes
 from harness.reproducing.training import train_again
 from harness.reproducing.weights import WeightsCompared, compare_weights
 from harness.study.state import fold
@@ -102,6 +102,11 @@ def reproduce(
             weights = compare_weights(recorded.model, paths.folder, now.model, Path(folder))
     if recorded.model is not None and now.model is None:
         notes.append("The training did not come to its end again, so that there is no model to compare.")
+    if len(recorded.devices) > 1:
+        notes.append(
+            f"Its segments were trained on different GPUs ({'; '.join(recorded.devices)}), so that it cannot "
+            "be expected to come out the same to the last bit on one of them."
+        )
     notes += _not_compared(epochs, weights)
     return Reproduction(
         study=paths.folder.name,
@@ -111,7 +116,10 @@ def reproduce(
         tolerance=tolerance,
         epochs=epochs,
         weights=weights,
-        changed=all_changes(recorded.sessions, now.sessions),
+        changed=(
+            *all_changes(recorded.sessions, now.sessions),
+            *device_changes(recorded.devices, now.devices),
+        ),
         notes=tuple(notes),
     )
 

@@ -32,6 +32,13 @@ def all_changes(recorded: Sequence[StudyStarted], now: Sequence[StudyStarted]) -
     return tuple(found)
 
 
+def device_changes(recorded: Sequence[str], now: Sequence[str]) -> tuple[Changed, ...]:
+    """What differs between the GPUs that trained a trial, as far as they were recorded."""
+    if not recorded or set(recorded) == set(now):
+        return ()
+    return (Changed("device", "; ".join(recorded), "; ".join(now) or "a processor"),)
+
+
 def _changes(recorded: StudyStarted, now: StudyStarted) -> tuple[Changed, ...]:
     """What differs, as far as the recorded session tells of it; how many workers there are is no matter."""
     before, after = _described(recorded), _described(now)

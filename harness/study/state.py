@@ -146,7 +146,7 @@ class StudyState:
         elif isinstance(event, CheckpointDamaged):
             trial.checkpoints = [one for one in trial.checkpoints if one != event.checkpoint]
         elif isinstance(event, SegmentFailed):
-            if event.failure == "out_of_memory":
+            if event.failure == "out_of_memory" and not event.shared:
                 trial.microbatches = MICROBATCHES
         elif isinstance(event, ModelMeasured):
             trial.measured = event.measured

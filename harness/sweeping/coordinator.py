@@ -158,7 +158,10 @@ class Coordinator:
             if too_large:
                 self._replace(worker)  # with nothing of the large network left in it
             detail = event.message if too_large else event.traceback
-            self._failed(segment, Failure(event.failure, event.message, detail, while_writing=writing))
+            failure = Failure(
+                event.failure, event.message, detail, while_writing=writing, shared=event.shared
+            )
+            self._failed(segment, failure)
         else:
             self._progressed(worker, segment, event)
         if worker.outgrown and not worker.busy:
@@ -224,13 +227,20 @@ class Coordinator:
         for segment in [*([training] if training else []), *writing]:
             remove_unfinished(self.plan.study_folder, segment.trial)
         how = event.reason.split(". ", 1)[0]
-        failure = Failure(event.failure, how, event.reason, by_loss=True, while_writing=training is None)
+        failure = Failure(
+            event.failure,
+            how,
+            event.reason,
+            by_loss=True,
+            while_writing=training is None,
+            shared=event.shared,
+        )
         if training is None:
             for segment in writing:
                 self._failed(segment, failure)
             return
         if event.failure == "out_of_memory":
-            self.writer.out_of_memory(training, event.reason)
+            self.writer.out_of_memory(training, event.reason, shared=event.shared)
         elif event.failure == "preempted":
             self.note(f"Trial {training.trial} goes on from its last checkpoint: {how}.")
         self._failed(training, failure)
@@ -252,6 +262,11 @@ class Coordinator:
         if isinstance(what, Retry):
             if what.at_half_the_batch:
                 self.note(f"Trial {segment.trial} ran out of memory and is tried again at half the batch.")
+            if what.with_fewer:
+                self.note(
+                    f"Trial {segment.trial} ran out of memory on a GPU that others share, and is tried again "
+                    "as it is: fewer share it now."
+                )
             self._dispatcher.add(segment.trial, segment.stop)
             return
         if failure.kind == "user_code":

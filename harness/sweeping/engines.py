@@ -9,8 +9,11 @@ from typing import Literal
 from harness.engine import default_workers, make_engine
 from harness.engine.kind import EngineChoice, EngineSettings, Resources
 from harness.engine.protocol import Engine
+from harness.engine.sharing import asked_for, most_workers
 from harness.errors import EngineError
 from harness.experiment.experiment import Experiment
+from harness.gpus import gpus
+from harness.machine import usable_cores
 from harness.paths import StudyPaths
 from harness.sweeping.plan import Stop, Watcher
 from harness.sweeping.preparing import PreparedData, measured_workers
@@ -47,22 +50,45 @@ def number_of_workers(
 
 
 def engine_settings(
-    experiment: Experiment, paths: StudyPaths, workers: int, chosen: EngineChoice, watcher: Watcher
+    experiment: Experiment,
+    paths: StudyPaths,
+    workers: int,
+    chosen: EngineChoice,
+    watcher: Watcher,
+    *,
+    by_itself: bool = False,
 ) -> EngineSettings:
-    """What the engine of a session is made of; says it where `resources` do not hold."""
+    """What the engine of a session is made of; says it where `resources`, or a number of workers, do not fit.
+
+    Args:
+        experiment: what is run.
+        paths: of the study.
+        workers: that train side by side from the beginning.
+        chosen: the engine.
+        watcher: told what a person should know.
+        by_itself: nobody has chosen the number of workers, so that on GPUs it may grow to what has room.
+    """
     search, resources = experiment.search, experiment.resources
     if resources != type(resources)() and chosen == ON_THIS_MACHINE:
         watcher.note(
             "resources: they are asked of a cluster (--engine ray); here, workers share the machine."
         )
+    most = workers
+    if chosen == ON_THIS_MACHINE:
+        devices = gpus()
+        if by_itself and not search.ordered:  # an ordered study decides by how many workers there are
+            most = most_workers(workers, search.trials, len(devices), usable_cores())
+        elif not by_itself and (sentence := asked_for(workers, devices)) is not None:
+            watcher.note(sentence)
     return EngineSettings(
         paths,
-        workers,
+        most,
         search.worker_memory,
         search.data_memory,
         resources=Resources(resources.cpus, resources.gpus, resources.memory),
         address=chosen.address,
         note=watcher.note,
+        at_first=workers if most > workers else None,
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from harness import __version__
 from harness.engine.environment import OPERATIONS_AT_A_TIME
 from harness.engine.local import threads_of
-from harness.machine import CPUINFO, gpu_models, instruction_sets, processor_name, usable_cores
+from harness.gpus import gpu_models
+from harness.machine import CPUINFO, instruction_sets, processor_name, usable_cores
 from harness.paths import sha256_of
 from harness.records import Environment
 

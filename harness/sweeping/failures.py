@@ -27,6 +27,8 @@ class Failure:
     """Whether the worker was lost."""
     while_writing: bool = False
     """Whether the segment's training was over, and only its last file was still being written."""
+    shared: bool = False
+    """Whether a GPU's memory ran out that other workers used as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Retry:
     """Run the segment again."""
 
     at_half_the_batch: bool = False
+    with_fewer: bool = False
+    """While fewer workers share its GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,7 @@ def answer(failure: Failure, *, tries: int, microbatches: int) -> Answer:
     if failure.kind == "preempted":  # its machine was taken away, which says nothing of the trial
         return Retry()
     if failure.kind == "out_of_memory" and not failure.while_writing:
-        if microbatches < MICROBATCHES:
-            return Retry(at_half_the_batch=True)
-        return Fail("ran out of memory, even at half the batch with accumulated gradients")
+        return _with_less_memory(failure, microbatches)
     if is_charged(failure):
         if tries <= RETRIES:
             return Retry()
@@ -68,6 +70,14 @@ def answer(failure: Failure, *, tries: int, microbatches: int) -> Answer:
             f"its worker was lost ({what}) {tries} times" if failure.by_loss else f"{what}: {tries} times"
         )
     return Fail(failure.message)
+
+
+def _with_less_memory(failure: Failure, microbatches: int) -> Answer:
+    if failure.shared:  # each time one worker fewer shares the GPU, so that this has an end
+        return Retry(with_fewer=True)
+    if microbatches < MICROBATCHES:
+        return Retry(at_half_the_batch=True)
+    return Fail("ran out of memory, even at half the batch with accumulated gradients")
 
 
 def is_charged(failure: Failure) -> bool:

@@ -14,7 +14,7 @@ from harness.errors import HarnessError
 from harness.experiment.drawing import defaults
 from harness.experiment.experiment import Experiment
 from harness.experiment.parameters import complete
-from harness.machine import visible_gpus
+from harness.gpus import visible_gpus
 from harness.paths import StudyPaths
 from harness.records import Dataset
 from harness.sweeping.costs import Ask

@@ -12,7 +12,8 @@ from harness.experiment.experiment import Experiment
 from harness.experiment.load import computing_in
 from harness.experiment.parameters import CATALOG, FAMILIES_WITH_BODY, program_key
 from harness.experiment.space_conditions import only_heads, possible_values
-from harness.machine import CPUINFO, computes_in_bfloat16, usable_cores, visible_gpus
+from harness.gpus import gpus, visible_gpus
+from harness.machine import CPUINFO, computes_in_bfloat16, usable_cores
 from harness.records import Dataset, Params, Precision, Question
 from harness.study.state import StudyState
 from harness.sweeping.plan import Stop, Watcher
@@ -26,6 +27,8 @@ SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 """The longest to wait for a worker to start, and then for its answer."""
 LABEL = "measuring bfloat16"
+WITH_BFLOAT16 = (8, 0)
+"""The compute capability from which GPUs have instructions for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,22 @@ def without_measuring(experiment: Experiment) -> Taken | None:
         return Taken("float32", "an ordered study measures nothing, so that it can be repeated anywhere")
     if only_heads(experiment.space.parameters):
         return Taken("float32", "heads on features are too small to gain by anything else")
-    if not visible_gpus() and not computes_in_bfloat16(CPUINFO):
-        return Taken("float32", "this processor has no instructions for bfloat16")
+    if (lacking := _without_bfloat16()) is not None:
+        return Taken("float32", lacking)
     return None
+
+
+def _without_bfloat16() -> str | None:
+    """Why the devices that train are not made for bfloat16; None if they are, or if that is not known."""
+    found = gpus()
+    if not found:
+        known = computes_in_bfloat16(CPUINFO)
+        return None if known else "this processor has no instructions for bfloat16"
+    oldest = min((gpu.capability for gpu in found if gpu.capability is not None), default=WITH_BFLOAT16)
+    if oldest >= WITH_BFLOAT16:
+        return None
+    least, own = (".".join(map(str, one)) for one in (WITH_BFLOAT16, oldest))
+    return f"GPUs compute in bfloat16 from compute capability {least} on, and here is one of {own}"
 
 
 def settled(experiment: Experiment, state: StudyState, note: Callable[[str], None]) -> Experiment:
@@ -59,6 +75,9 @@ def settled(experiment: Experiment, state: StudyState, note: Callable[[str], Non
         note: told what is taken for `auto`, and why.
     """
     if experiment.training.precision != "auto":
+        lacking = _without_bfloat16() if gpus() and experiment.training.precision == "bfloat16" else None
+        if lacking is not None:
+            note(f"precision: bfloat16, as it was chosen. It will be slow: {lacking}.")
         return experiment
     if state.has_begun:
         recorded = state.experiment.training.precision

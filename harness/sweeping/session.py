@@ -106,7 +106,8 @@ def run_sweep(
         tidy_study(paths, state)
         prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
         number = number_of_workers(experiment, workers, chosen, prepared, watcher, stop)
-        settings = engine_settings(experiment, paths, number, chosen, watcher)
+        by_itself = workers is None and experiment.search.workers is None
+        settings = engine_settings(experiment, paths, number, chosen, watcher, by_itself=by_itself)
         # Workers import TensorFlow while everything else is prepared.
         engine = stack.enter_context(started_engine(settings, chosen))
         share = ENGINES[chosen.name].share(settings)

@@ -8,7 +8,7 @@ from harness.engine.memory import worker_memory
 from harness.experiment.experiment import Experiment
 from harness.experiment.folds import ONE_TRAINING, Folds
 from harness.experiment.parameters import body_key, in_epoch, program_key, unfreezes
-from harness.machine import visible_gpus
+from harness.gpus import visible_gpus
 from harness.records import Dataset, Params, Precision
 from harness.sweeping.costs import Ask, Costs
 from harness.sweeping.forecast import Forecast
@@ -180,7 +180,7 @@ def study_forecast(
             train_images=images[0],
             validation_images=images[1],
             epoch_images=experiment.training.epoch_images,
-            data_memory=memory.data,
+            data_memory=memory.data if memory.device_data is None else memory.device_data,
         ),
         Costs(ask, dataset),
         workers,

@@ -7,7 +7,7 @@ import contextlib
 from harness.engine.local import threads_of
 from harness.engine.remembered import machine, recall, remember
 from harness.experiment.rates import DEFAULT_RATES, KINDS, Rates
-from harness.machine import visible_gpus
+from harness.gpus import visible_gpus
 from harness.records import Precision, Question
 from harness.sweeping.costs import Ask
 

@@ -110,14 +110,15 @@ class StudyWriter:
         for checkpoint in superseded:
             study_files(self.plan.study_folder).remove(checkpoint.file)
 
-    def out_of_memory(self, segment: Segment, message: str) -> None:
-        """A worker was killed for the memory that a segment took, so it could not say so itself."""
+    def out_of_memory(self, segment: Segment, message: str, *, shared: bool) -> None:
+        """A worker is gone for the memory that a segment took, so it could not say so itself."""
         failed = SegmentFailed(
             trial=segment.trial,
             attempt=segment.attempt,
             failure="out_of_memory",
             message=message,
             traceback="",
+            shared=shared,
             time=now_ms(),
         )
         self.emit(failed, durable=True)

@@ -12,6 +12,7 @@ from harness.model.network import ImageShape
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Params, Precision
 from harness.train.images import Chunk
+from harness.train.packing import as_fed
 from harness.train.program import Program
 
 BATCHES = 8
@@ -33,7 +34,7 @@ def benchmark(
     """
     number, channels = BATCHES * int(params["batch_size"]), image_shape[-1]
     rng = np.random.default_rng(0)
-    images = tf.constant(rng.integers(0, 256, (number, *image_shape), np.uint8))
+    images = as_fed(rng.integers(0, 256, (number, *image_shape), np.uint8))
     labels = tf.constant(rng.integers(0, classes, number, np.int32))
     statistics = PixelStatistics((127.5,) * channels, (64.0,) * channels)
     program = Program(params, image_shape, classes, statistics, precision=precision)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import traceback
 
-import tensorflow as tf
-
 from harness.clock import now_ms
 from harness.errors import HarnessError
+from harness.model.out_of_memory import is_out_of_memory
 from harness.model.plugin import PluginError
 from harness.records import FailureKind, Segment, SegmentFailed
 from harness.train.measure import InfeasibleError
@@ -31,7 +30,7 @@ def describe(segment: Segment, error: BaseException) -> SegmentFailed:
 def _classify(error: BaseException) -> tuple[FailureKind, str]:
     if isinstance(error, DivergedError):
         return "diverged", str(error)
-    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+    if is_out_of_memory(error):
         return "out_of_memory", "The configuration needs more memory than there is."
     if isinstance(error, InfeasibleError):
         return "infeasible", str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import tensorflow as tf
 from harness.data.arrays import Arrays
 from harness.train.batching import BatchIndices, in_views
 from harness.train.features import FeaturesOnDisk
+from harness.train.packing import as_fed, on_gpu, part_by_part
 
 CHUNK_BYTES = 64 << 20
 """Images that are gathered at a time when a set is streamed; the next ones are gathered meanwhile."""
@@ -24,7 +25,7 @@ class Chunk:
     """Consecutive batches of an epoch."""
 
     images: tf.Tensor
-    """Pixels uint8 (N, H, W, C), or features float32 (N, F)."""
+    """Pixels uint8 (N, H, W, C), or features float32 (N, F); on a GPU as `harness.train.packing` has them."""
     labels: tf.Tensor
     """int32 (N,)."""
     indices: BatchIndices
@@ -59,8 +60,16 @@ class TrainingImages(Protocol):
 class ResidentImages:
     """All images in memory (on a GPU: in its memory): an epoch is one chunk."""
 
-    def __init__(self, images: npt.NDArray[Any], labels: npt.NDArray[np.int32]) -> None:
-        self._images, self._labels = tf.constant(images), tf.constant(labels)
+    def __init__(
+        self, images: npt.NDArray[Any] | OnDisk, labels: npt.NDArray[np.int32], part_bytes: int = CHUNK_BYTES
+    ) -> None:
+        if on_gpu():  # whose memory may be larger than the machine's
+            step = max(1, part_bytes * len(images) // max(1, images.nbytes))
+            starts = range(0, len(images), step)
+            self._images = part_by_part(images[start : start + step] for start in starts)
+        else:
+            self._images = tf.constant(images[:])
+        self._labels = tf.constant(labels)
 
     def chunks(self, indices: BatchIndices) -> Iterator[Chunk]:
         """All batches as one chunk."""
@@ -90,7 +99,38 @@ class StreamedImages:
     def _gather(self, part: BatchIndices) -> Chunk:
         chosen = part.ravel()
         places = np.arange(len(chosen), dtype=np.int32).reshape(part.shape)
-        return Chunk(tf.constant(self._images[chosen]), tf.constant(self._labels[chosen]), places)
+        return Chunk(as_fed(self._images[chosen]), tf.constant(self._labels[chosen]), places)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much there is for images that are trained on, or evaluated with, again and again."""
+
+    memory: int
+    """Bytes of the machine's memory."""
+    device: int | None = None
+    """Bytes of a GPU's memory, for training images; None: there is none, and they are in the machine's."""
+
+    def less(self, every: Iterable[SplitImages]) -> Room:
+        """What is left beside these images."""
+        taken = list(every)
+        memory = self.memory - sum(one.resident_bytes for one in taken)
+        device = None if self.device is None else self.device - sum(one.device_bytes for one in taken)
+        return Room(memory, device)
+
+    def lacks(self, wanted: SplitImages, most: Room) -> bool:
+        """Whether images, as far as they fit into an empty room, do not fit into what is left here.
+
+        Args:
+            wanted: images of which none is in memory yet.
+            most: the empty room.
+        """
+        if self.device is None or most.device is None:
+            return min(wanted.nbytes, most.memory) > self.memory
+        on_device = min(wanted.on_disk.nbytes, most.device)
+        return (
+            on_device > self.device or min(wanted.nbytes - wanted.on_disk.nbytes, most.memory) > self.memory
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +173,9 @@ class SplitImages:
     nbytes: int
     """Bytes that all of them would take in memory."""
     resident_bytes: int
-    """Bytes that those of them take that are in memory."""
+    """Bytes that those of them take that are in the machine's memory."""
+    device_bytes: int = 0
+    """Bytes that those of them take that are in a GPU's memory."""
     views: int = 1
     """Of every training image: row v·M + i of what `train` holds is the view v of the image i of M."""
     members: npt.NDArray[np.int32] | None = None
@@ -152,37 +194,41 @@ class SplitImages:
         return in_views(chosen, len(self.on_disk) // self.views, self.views, seed, epoch)
 
 
-def split_images(arrays: Arrays, most_bytes: int) -> SplitImages:
-    """Pixels of training and validation images, resident as far as they take no more than `most_bytes`."""
+def split_images(arrays: Arrays, room: Room) -> SplitImages:
+    """Pixels of training and validation images, resident as far as there is room for them."""
     (train, labels), (validation, validation_labels) = arrays.on_disk("train"), arrays.on_disk("validation")
-    resident, kept = _fitting(train, validation, most_bytes)
+    resident, kept = fitting(train, validation, room)
+    in_memory, on_device = _taken(train, validation, room, resident, kept)
     return SplitImages(
-        train=ResidentImages(*arrays.train()) if resident else StreamedImages(train, labels),
+        train=ResidentImages(train, labels) if resident else StreamedImages(train, labels),
         on_disk=train,
         train_labels=labels,
         validation=arrays.validation()[0] if kept else validation,
         validation_labels=validation_labels,
         nbytes=train.nbytes + validation.nbytes,
-        resident_bytes=resident * train.nbytes + kept * validation.nbytes,
+        resident_bytes=in_memory,
+        device_bytes=on_device,
     )
 
 
 def split_features(
-    train: FeaturesOnDisk, validation: FeaturesOnDisk, arrays: Arrays, most_bytes: int
+    train: FeaturesOnDisk, validation: FeaturesOnDisk, arrays: Arrays, room: Room
 ) -> SplitImages:
-    """Features of training and validation images, resident as far as they take no more than `most_bytes`."""
+    """Features of training and validation images, resident as far as there is room for them."""
     labels, validation_labels = arrays.on_disk("train")[1], arrays.on_disk("validation")[1]
     views = len(train.stores)
     tiled = np.tile(labels, views)
-    resident, kept = _fitting(train, validation, most_bytes)
+    resident, kept = fitting(train, validation, room)
+    in_memory, on_device = _taken(train, validation, room, resident, kept)
     return SplitImages(
-        train=ResidentImages(train[:], tiled) if resident else StreamedImages(train, tiled),
+        train=ResidentImages(train, tiled) if resident else StreamedImages(train, tiled),
         on_disk=train,
         train_labels=labels,
         validation=validation[:] if kept else validation,
         validation_labels=validation_labels,
         nbytes=train.nbytes + validation.nbytes,
-        resident_bytes=resident * train.nbytes + kept * validation.nbytes,
+        resident_bytes=in_memory,
+        device_bytes=on_device,
         views=views,
     )
 
@@ -205,11 +251,22 @@ def of_fold(every: SplitImages, held_out: npt.NDArray[np.bool_]) -> SplitImages:
     )
 
 
-def _fitting(train: OnDisk, validation: OnDisk, most_bytes: int) -> tuple[bool, bool]:
+def fitting(train: OnDisk, validation: OnDisk, room: Room) -> tuple[bool, bool]:
     """Whether training images, and validation images beside them, fit into memory.
 
-    The training images come first: they are read more often, and in random order.
+    The training images come first: they are read more often, and in random order. Where they are in a GPU's
+    memory, validation images are beside the parts of them that are on their way.
     """
-    resident = train.nbytes <= most_bytes
-    left = most_bytes - (train.nbytes if resident else CHUNK_BYTES)
+    if room.device is not None:
+        return train.nbytes <= room.device, validation.nbytes <= room.memory - CHUNK_BYTES
+    resident = train.nbytes <= room.memory
+    left = room.memory - (train.nbytes if resident else CHUNK_BYTES)
     return resident, validation.nbytes <= left
+
+
+def _taken(train: OnDisk, validation: OnDisk, room: Room, resident: bool, kept: bool) -> tuple[int, int]:
+    """Bytes of the machine's memory and of a GPU's that images take which are resident."""
+    trained = resident * train.nbytes
+    if room.device is not None:
+        return kept * validation.nbytes, trained
+    return trained + kept * validation.nbytes, 0

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -30,8 +31,10 @@ from harness.model.preprocessing import PixelStatistics
 from harness.records import Params, Precision
 from harness.train.batching import BatchIndices
 from harness.train.body import FrozenBody
+from harness.train.graphs import fused, rewrite_graphs
 from harness.train.images import Chunk, OnDisk
 from harness.train.networks import networks
+from harness.train.packing import chosen_pixels, on_gpu, words
 from harness.train.pulses import Beat, Pace, unheard
 from harness.train.reusable import seed_generators
 from harness.train.state import State, assign, named_variables
@@ -109,24 +112,31 @@ class Program:
         # XLA pays on a GPU only: on a CPU oneDNN's kernels are several times faster. It gets the network and
         # the update, not the loop around them: some augmentations it cannot compile.
         # Nor can it compile a GPU's own kernels for recurrent layers.
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        self.precision: Precision = precision
+        """What layers compute with in training."""
+        gpu = on_gpu()
         layers = list(self.network._flatten_layers())
         compilable = all(layer.supports_jit for layer in layers)
-        fuse = _fused if on_gpu and compilable else lambda function: function
+        self.is_fused = gpu and compilable
+        """Whether XLA compiles it."""
+        fuse = fused if self.is_fused else lambda function: function
         rule = update_rule(params, self._groups, self.network.trainable_variables, self._averages)
         work = multiply_adds(params, image_shape) or 0.0
         inputs = tf.TensorSpec(
             (None, *made.stock.input_shape[1:]), tf.uint8 if self.takes_pixels else tf.float32
         )
-        pictures, device = max(1, frames_in(image_shape)), "GPU" if on_gpu else "CPU"
+        pictures, device = max(1, frames_in(image_shape)), "GPU" if gpu else "CPU"
         self._evaluation_batch = _evaluation_batch(device, self._evaluated, work, pictures)
         loops = any(isinstance(layer, keras.layers.RNN) for layer in layers)
-        self._rewritten = on_gpu or loops or "model" in params
+        self._rewritten = gpu or loops or "model" in params
+        shape, fed, pick = made.stock.input_shape[1:], inputs, tf.gather
+        if gpu and self.takes_pixels:
+            fed, pick = tf.TensorSpec((None, words(shape)), tf.int64), partial(chosen_pixels, shape=shape)
         self._train = tf.function(
-            epoch_function(StepKind.of(params, num_classes, microbatches), self.network, rule, fuse),
+            epoch_function(StepKind.of(params, num_classes, microbatches), self.network, rule, fuse, pick),
             autograph=False,
             input_signature=[
-                inputs,
+                fed,
                 tf.TensorSpec((None,), tf.int32),
                 tf.TensorSpec((None, None), tf.int32),
                 tf.TensorSpec((None,), tf.float32),
@@ -190,7 +200,7 @@ class Program:
             class_weights: float32 (num_classes,), what an image of each class counts; by default 1.
             beat: called after every pulse.
         """
-        _rewrite_graphs(self._rewritten)
+        rewrite_graphs(self._rewritten)
         for index, generator in enumerate(seed_generators(self.network)):
             generator.state.assign([seed, index])
         model = str(params["model"]) if "model" in params else None
@@ -231,7 +241,7 @@ class Program:
             images: uint8 (N, H, W, C), or the features that a body has made of them, float32 (N, F).
             beat: called with the share that is done.
         """
-        _rewrite_graphs(self._rewritten)
+        rewrite_graphs(self._rewritten)
         if self._evaluated is not self.network:
             self._align()
         parts = []
@@ -265,7 +275,7 @@ class Program:
         """Weights, the optimizer's variables and averages, by name; not to be written to."""
         # One call: reading variables one by one takes as long as a training step of a small network.
         # Nor is it copied: what was read stays, and a variable that changes moves to another place.
-        _rewrite_graphs(self._rewritten)
+        rewrite_graphs(self._rewritten)
         values = [np.asarray(value) for value in self._read()]
         return dict(zip(self._variables, values, strict=True))
 
@@ -333,18 +343,3 @@ def _bytes_an_image(network: keras.Model) -> int:
         return 4 * sum(math.prod(length or 1 for length in shape) for shape in shapes)
 
     return max(size(layer.input) + size(layer.output) for layer in network.layers)
-
-
-def _rewrite_graphs(wanted: bool) -> None:
-    """Whether TensorFlow rewrites a graph before it first runs, to make it faster.
-
-    On a CPU that takes a quarter of the time of compiling, and feed-forward networks are no faster for it:
-    oneDNN's kernels take nearly all of their time. Loops inside layers are.
-    """
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
-
-
-def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, compiled by XLA to few kernels."""
-    compiled: Callable[..., Any] = tf.function(function, autograph=False, jit_compile=True)
-    return compiled

@@ -25,6 +25,7 @@ from harness.records import (
 )
 from harness.seeds import seed_from
 from harness.train.batching import batch_indices, class_weights
+from harness.train.device import used_device
 from harness.train.images import SplitImages
 from harness.train.measure import check_limits, measure
 from harness.train.metrics import Logits, evaluation, summary
@@ -104,6 +105,7 @@ def run_segment(
     elif not trained.cut_off:
         cache.resident = stage.resident(trained.epoch)
     cache.measure_program()
+    device = used_device(stage.program)
     ended = SegmentEnded(
         trial=segment.trial,
         attempt=segment.attempt,
@@ -111,6 +113,7 @@ def run_segment(
         over=save_model is not None,
         seconds=time.monotonic() - began,
         evaluations=evaluations,
+        device=device,
         time=now_ms(),
     )
 
@@ -125,7 +128,12 @@ def run_segment(
     wait([cache.files] if cache.files else [])  # models do not pile up in memory
     observe(
         TrainingEnded(
-            trial=ended.trial, attempt=ended.attempt, epoch=ended.epoch, over=ended.over, time=now_ms()
+            trial=ended.trial,
+            attempt=ended.attempt,
+            epoch=ended.epoch,
+            over=ended.over,
+            device_bytes=device.peak_bytes if device is not None else None,
+            time=now_ms(),
         )
     )
     cache.files = cache.writer.submit(conclude)

@@ -21,6 +21,7 @@ TENSOR_PARAMETERS = tuple(name for name, parameter in CATALOG.items() if paramet
 """Parameters that enter the compiled step as float32 scalars."""
 
 Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
+Pick = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def _kind(name: str, params: Params) -> str:
 
 
 def epoch_function(
-    kind: StepKind, network: keras.Model, rule: list[Piece], fuse: Compile
+    kind: StepKind, network: keras.Model, rule: list[Piece], fuse: Compile, pick: Pick = tf.gather
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """The loop over a chunk of batches, to be traced once.
 
@@ -61,6 +62,7 @@ def epoch_function(
         network: whose weights are trained.
         rule: what is done with the gradients.
         fuse: compiles the network's part and the update, or returns them as they are.
+        pick: gives some of the images, by their numbers.
 
     Returns:
         A function of images (uint8, N×H×W×C), labels (int32, N), the batches' indices (int32, steps×batch),
@@ -95,7 +97,7 @@ def epoch_function(
                 # The parts one after the other: side by side they would need the memory of the whole.
                 with tf.control_dependencies(gradients):
                     own_seed = tf.stack([seed, first + index + part * PART_STREAM])
-                    batch = tf.cast(tf.gather(images, chosen), tf.float32)
+                    batch = tf.cast(pick(images, chosen), tf.float32)
                     batch = augment(kind.augmentation, batch, numbers["augmentation_strength"], own_seed)
                     hard = tf.gather(labels, chosen)
                     truth = tf.one_hot(hard, kind.num_classes)

@@ -21,7 +21,8 @@ from harness.model.preprocessing import PixelStatistics
 from harness.records import Dataset, Precision, Segment
 from harness.train.body import FrozenBody
 from harness.train.features import cached_features
-from harness.train.images import SplitImages, of_fold, split_features, split_images
+from harness.train.images import Room, SplitImages, of_fold, split_features, split_images
+from harness.train.packing import on_gpu
 from harness.train.program import Program
 from harness.train.pulses import Beat
 from harness.train.writing import Writer
@@ -45,6 +46,8 @@ class WorkerCache:
     """Bytes beyond which the programs used longest ago are dropped before another is made."""
     data_memory: int = 2 << 30
     """Bytes of training and validation images up to which they are resident."""
+    device_data: int | None = None
+    """Bytes of training images up to which they are resident on a GPU; None: they count like the others."""
     programs: dict[str, Program] = field(default_factory=dict)
     """Compiled programs by their keys, the one used last at the end."""
     sizes: dict[str, int] = field(default_factory=dict)
@@ -103,7 +106,8 @@ class WorkerCache:
         """What the segment trains on and is evaluated with: pixels, or features that a body makes of them.
 
         All folds share the images in memory. They are pixels where the body is trained as well. What is in
-        memory takes no more than `data_memory` bytes; what was used longest ago makes room.
+        memory takes no more than `data_memory` bytes, and on a GPU `device_data`; what was used longest ago
+        makes room.
 
         Args:
             segment: on the open data set.
@@ -143,17 +147,16 @@ class WorkerCache:
             self._images[name] = found
         return found
 
-    def _hold(self, name: str, split: Callable[[int], SplitImages]) -> SplitImages:
-        """Take images into memory, of which `split` makes as many resident as the bytes it is given allow."""
-        wanted = split(0).nbytes
+    def _hold(self, name: str, split: Callable[[Room], SplitImages]) -> SplitImages:
+        """Take images into memory, of which `split` makes as many resident as there is room for."""
+        on_device = None if self.device_data is None or not on_gpu() else self.device_data
+        most = Room(self.data_memory, on_device)
+        wanted = split(Room(0, None if on_device is None else 0))
         self._fold = None
-        while self._images and self._resident_bytes() + min(wanted, self.data_memory) > self.data_memory:
+        while self._images and most.less(self._images.values()).lacks(wanted, most):
             del self._images[next(iter(self._images))]
-        self._images[name] = split(self.data_memory - self._resident_bytes())
+        self._images[name] = split(most.less(self._images.values()))
         return self._images[name]
-
-    def _resident_bytes(self) -> int:
-        return sum(images.resident_bytes for images in self._images.values())
 
     def program(self, segment: Segment, body: FrozenBody | None) -> Program:
         """The compiled program for this configuration on the open data set, made on first use."""

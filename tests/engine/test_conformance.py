@@ -376,7 +376,7 @@ def test_a_set_beyond_the_memory_for_data_is_streamed_with_the_same_numbers(
 ) -> None:
     found = []
     for data in (1 << 30, 1):
-        memory = WorkerMemory(programs=1 << 30, data=data, recycle=1 << 40, limit=None)
+        memory = WorkerMemory(programs=1 << 30, data=data, device_data=None, recycle=1 << 40, limit=None)
         engine = LocalEngine(StudyPaths(tmp_path / str(data)), 1, memory=memory)
         engine.start()
         try:
@@ -399,7 +399,7 @@ def test_a_worker_that_has_grown_is_known_but_not_one_that_was_large_from_the_st
         "    x = keras.Input(image_shape)\n"
         "    return keras.Model(x, keras.layers.Dense(num_classes)(keras.layers.Flatten()(x)))\n"
     )
-    memory = WorkerMemory(programs=1, data=1, recycle=1, limit=None)
+    memory = WorkerMemory(programs=1, data=1, device_data=None, recycle=1, limit=None)
     engine = LocalEngine(StudyPaths(tmp_path), 1, memory=memory)
     engine.start()
     grown: list[bool] = []

@@ -18,17 +18,19 @@ from harness.paths import sha256_of
 from harness.records import (
     Checkpoint,
     CheckpointSaved,
+    Device,
     Environment,
     EpochEnded,
     LogRecord,
     ModelSaved,
+    SegmentEnded,
     SegmentStarted,
     StudyStarted,
     TrialStarted,
 )
 from harness.reproducing.comparison import compare_epochs
 from harness.reproducing.record import Setting, Stretch, TrialRecord, trial_record
-from harness.reproducing.surroundings import all_changes
+from harness.reproducing.surroundings import Changed, all_changes, device_changes
 from harness.reproducing.weights import compare_weights
 from tests.studies import study_started
 
@@ -178,6 +180,34 @@ def test_what_differs_in_the_environment_is_named_with_both_values() -> None:
     assert all_changes([began()], [began()]) == ()
     old = replace(began(), environment=None)
     assert {one.what for one in all_changes([old], [now])} == {"keras"}
+
+
+def ended(attempt: int, number: int, device: Device | None) -> SegmentEnded:
+    return SegmentEnded(
+        trial=0, attempt=attempt, epoch=number, over=False, seconds=1.0, evaluations=[], device=device, time=0
+    )
+
+
+def test_a_segment_on_another_kind_of_gpu_is_told() -> None:
+    one = Device(
+        model="A", capability="8.0", precision="float32", tensor_float_32=True, xla=True, cuda="12",
+        cudnn="9", peak_bytes=5,
+    )  # fmt: skip
+    other = replace(one, model="B", capability="7.5", tensor_float_32=False)
+    begin = began(), segment(1, 0), epoch(1, 1), saved(1, 1)
+    alone = record(*begin, ended(1, 1, one))
+    both = record(
+        *begin, ended(1, 1, one), segment(2, 1), epoch(2, 2), ended(2, 2, replace(one, peak_bytes=7)),
+        segment(3, 2), epoch(3, 3), ended(3, 3, other),
+    )  # fmt: skip
+    assert alone.devices == (one.described,)
+    assert both.devices == (one.described, other.described)
+    assert device_changes(alone.devices, alone.devices) == ()
+    assert device_changes((), alone.devices) == (), "it was not recorded, or a processor"
+    found = device_changes(both.devices, alone.devices)
+    assert found == (Changed("device", f"{one.described}; {other.described}", one.described),)
+    assert one.described == "A (compute capability 8.0, float32, TensorFloat-32, XLA, CUDA 12, cuDNN 9)"
+    assert other.described == "B (compute capability 7.5, float32, XLA, CUDA 12, cuDNN 9)"
 
 
 @pytest.fixture(scope="module")

@@ -559,6 +559,31 @@ def test_out_of_memory_is_tried_again_once_in_smaller_parts(tmp_path: Path) -> N
     assert running.state.trials[1].microbatches == 2
 
 
+def test_out_of_a_gpus_memory_that_others_share_is_tried_again_as_it_was(tmp_path: Path) -> None:
+    """However often it takes until fewer share it; the log tells, and a later session knows."""
+
+    def run(segment: Segment, observe: Observe, should_stop: Callable[[], bool]) -> None:
+        if segment.trial == 1 and segment.attempt <= 4:
+            about = {"trial": 1, "attempt": segment.attempt, "time": 0}
+            failed = SegmentFailed(
+                failure="out_of_memory",
+                message="no room",
+                traceback="",
+                shared=True,
+                **about,  # type: ignore[arg-type]
+            )
+            observe(failed)
+        else:
+            simulate(segment, observe, should_stop)
+
+    running = coordinator(tmp_path, engine=InlineEngine(2, run=run))
+    finish(running)
+    trial = running.state.trials[1]
+    assert (trial.failure, trial.microbatches) == (None, 1)
+    running.writer.log.close()
+    assert fold(read(tmp_path / "events.jsonl")).trials[1].microbatches == 1
+
+
 def test_out_of_memory_twice_is_a_failure_that_the_sampler_learns_from(tmp_path: Path) -> None:
     running = coordinator(tmp_path, engine=InlineEngine(2, run=out_of_memory(2)))
     finish(running)

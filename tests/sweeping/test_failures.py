@@ -79,6 +79,14 @@ def test_memory_that_runs_out_in_training_halves_the_batch_once(failure: Failure
         assert tries_until_failed(failure) == 2
 
 
+@given(st.integers(0, 9), st.integers(1, MICROBATCHES))
+def test_memory_of_a_gpu_that_others_share_is_no_fault_of_the_configuration(tries: int, parts: int) -> None:
+    """The engine lets fewer share it each time, until it is alone."""
+    failure = Failure("out_of_memory", "no room", "", shared=True)
+    assert answer(failure, tries=tries, microbatches=parts) == Retry(with_fewer=True)
+    assert not is_charged(failure)
+
+
 @pytest.mark.parametrize(
     ("failure", "tries", "reason"),
     [

@@ -27,6 +27,7 @@ from harness.sweeping.plan import Stop
 from harness.sweeping.precision import foreseen, measured, settled
 from harness.sweeping.stopwatch import Stopwatch
 from harness.sweeping.workers import Workers
+from tests.fake_driver import FakeCard, install
 from tests.studies import DATASET, experiment, study_started
 
 FAST, SLOW = {"float32": 0.03, "bfloat16": 0.02}, {"float32": 0.03, "bfloat16": 0.026}
@@ -152,6 +153,20 @@ def test_heads_alone_take_float32_and_an_unfrozen_backbone_is_measured(told: Tol
 def test_on_a_gpu_flags_decide_nothing(told: Told, able: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     able.write_text("flags: sse2\n")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert settled(chosen(), fold([]), told.note).training.precision == "auto"
+
+
+def test_gpus_older_than_bfloat16_are_not_measured(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest decides: all workers compute alike."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    install(tmp_path, monkeypatch, [FakeCard("GPU-a"), FakeCard("GPU-b", "Tesla T4", capability="7.5")])
+    assert settled(chosen(), fold([]), told.note).training.precision == "float32"
+    assert "from compute capability 8.0 on, and here is one of 7.5" in told.notes[-1]
+    assert settled(chosen("bfloat16"), fold([]), told.note).training.precision == "bfloat16"
+    assert "bfloat16, as it was chosen. It will be slow" in told.notes[-1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
     assert settled(chosen(), fold([]), told.note).training.precision == "auto"
 
 

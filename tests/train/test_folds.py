@@ -14,7 +14,7 @@ from harness.data.prepare import prepare
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
 from harness.records import Dataset, EpochEnded, FeaturesReady, ModelSaved, Params, SegmentEnded
-from harness.train.images import ChosenImages, of_fold, split_images
+from harness.train.images import ChosenImages, Room, of_fold, split_images
 from harness.train.worker_cache import WorkerCache
 from tests.train.one_worker import Worker
 
@@ -90,7 +90,7 @@ def test_all_trainings_share_one_compiled_program(trained: Worker) -> None:
 
 def test_no_fold_trains_on_what_it_is_validated_on(trained: Worker, dataset: Dataset) -> None:
     arrays = load(dataset)
-    every = split_images(arrays, 1 << 30)
+    every = split_images(arrays, Room(1 << 30))
     pixels, labels = arrays.train()
     for fold in range(PARTS):
         held = arrays.held_out(fold)

@@ -23,7 +23,7 @@ from harness.records import Dataset, Question
 from harness.train.batching import batch_indices, in_views
 from harness.train.body import BATCH, FrozenBody
 from harness.train.features import cached_features, features_of
-from harness.train.images import split_features, split_images
+from harness.train.images import Room, split_features, split_images
 from harness.train.metrics import summary
 from harness.train.program import Program
 from harness.train.pulses import unheard
@@ -59,8 +59,8 @@ def test_cached_features_train_a_head_as_the_whole_network_trains_it(
     """Validation loss within 1e-3 after every epoch, at most one image classified differently."""
     train, validation, _ = cached_features(arrays, body, 1, unheard)
     fed = {
-        "features": split_features(train, validation, arrays, 1 << 30),
-        "pixels": split_images(arrays, 1 << 30),
+        "features": split_features(train, validation, arrays, Room(1 << 30)),
+        "pixels": split_images(arrays, Room(1 << 30)),
     }
     programs = {
         "features": Program(PARAMS, (8, 8, 1), 10, STATISTICS, body=body),
@@ -219,7 +219,7 @@ def test_features_that_memory_does_not_hold_are_streamed(body: FrozenBody, array
     order = in_views(batch_indices(arrays.on_disk("train")[1], PARAMS, 1, 1), len(train) // 2, 2, 1, 1)
 
     def batches(resident_bytes: int) -> list[Any]:
-        chunks = split_features(train, validation, arrays, resident_bytes).train.chunks(order)
+        chunks = split_features(train, validation, arrays, Room(resident_bytes)).train.chunks(order)
         return [np.asarray(chunk.images)[chunk.indices] for chunk in chunks]
 
     np.testing.assert_array_equal(np.concatenate(batches(0)), np.concatenate(batches(1 << 30)))

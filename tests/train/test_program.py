@@ -19,6 +19,7 @@ from harness.seeds import seed_from
 from harness.train import program as program_module
 from harness.train.batching import shuffled_batches
 from harness.train.images import Chunk
+from harness.train.packing import as_fed
 from harness.train.program import Program
 
 SHAPE = (8, 8, 1)
@@ -43,7 +44,9 @@ def train(program: Program, chosen: Params, images: Any, labels: Any, epochs: ra
     for epoch in epochs:
         order = shuffled_batches(len(images), int(chosen["batch_size"]), 5, epoch)
         rates = np.full(len(order), float(chosen["learning_rate"]), np.float32)
-        totals = program.train_epoch([Chunk(images, labels, order)], rates, seed_from(5, epoch), chosen)
+        totals = program.train_epoch(
+            [Chunk(as_fed(images), labels, order)], rates, seed_from(5, epoch), chosen
+        )
         losses.append(totals.loss)
     return losses
 
