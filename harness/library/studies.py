@@ -132,7 +132,9 @@ class TrialResult:
             temperature=fitted_scaling(self._paths, self._trial) if temperature_scaling else None,
         )
 
-    def reproduce(self, *, tolerance: float = 1e-3) -> Reproduction:
+    def reproduce(
+        self, *, tolerance: float = 1e-3, engine: str = "local", ray_address: str | None = None
+    ) -> Reproduction:
         """Train the trial again from its record, and compare every epoch and the final model's weights.
 
         It is trained in a process and a folder of its own; the study stays as it is.
@@ -140,6 +142,9 @@ class TrialResult:
         Args:
             tolerance: how far metrics (those above 1 by this share) and weights may be apart and still count
                 as within tolerance.
+            engine: what runs the process; here and below, `engine` and `ray_address` are as of
+                `harness.sweep`.
+            ray_address: of the cluster.
 
         Returns:
             The comparison: its `verdict` is `identical` (to the last bit), `within tolerance` or `different`;
@@ -151,8 +156,16 @@ class TrialResult:
         """
         from harness.reproducing.reproduce import reproduce
         from harness.study.event_log import read
+        from harness.sweeping.engines import engine_choice
 
-        return reproduce(self._paths, read(self._paths.log), self._trial, tolerance=tolerance)
+        return reproduce(
+            self._paths,
+            read(self._paths.log),
+            self._trial,
+            tolerance=tolerance,
+            engine=engine_choice(engine, ray_address),
+            note=LOGGER.info,
+        )
 
     def test(self) -> Evaluation:
         """Open the sealed test set for this trial: evaluate its model on the test images, as it is.
@@ -275,6 +288,8 @@ class Study:
         seeds: int | None = None,
         timeout: float | Literal["none"] | None = None,
         workers: int | Literal["auto"] | None = None,
+        engine: str = "local",
+        ray_address: str | None = None,
         recheck: bool = False,
         stop: threading.Event | None = None,
     ) -> Confirmation:
@@ -292,6 +307,8 @@ class Study:
             seeds: how often each of them is trained, by default 5; likewise.
             timeout: seconds of all its sessions together; "none" lifts the limit of the session before.
             workers: processes that train; "auto" to measure how many are best.
+            engine: what runs them.
+            ray_address: of the cluster.
             recheck: read all files of the data set again, instead of trusting their sizes and times.
             stop: set it from another thread to end it early.
 
@@ -304,6 +321,7 @@ class Study:
             KeyboardInterrupt: it was interrupted, and has come to rest.
         """
         from harness.library.confirmations import confirm
+        from harness.sweeping.engines import engine_choice
 
         return confirm(
             self._state,
@@ -311,6 +329,7 @@ class Study:
             seeds=seeds,
             timeout=timeout,
             workers=workers,
+            chosen=engine_choice(engine, ray_address),
             recheck=recheck,
             stop=stop,
         )

@@ -6,18 +6,49 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Literal
 
-from harness.engine import default_workers, make_engine
+from harness.engine import DEFAULT_ENGINE, ENGINES, default_workers, make_engine
 from harness.engine.kind import EngineChoice, EngineSettings, Resources
 from harness.engine.protocol import Engine
-from harness.errors import EngineError
+from harness.errors import EngineError, UsageError
 from harness.experiment.experiment import Experiment
+from harness.messages import nearest, shown
 from harness.paths import StudyPaths
 from harness.sweeping.plan import Stop, Watcher
 from harness.sweeping.preparing import PreparedData, measured_workers
 
-ON_THIS_MACHINE = EngineChoice()
+ON_THIS_MACHINE = EngineChoice(DEFAULT_ENGINE)
 MOST_ON_CLUSTER = 256
 """Workers that a cluster is asked for, unless there are fewer trials or somebody says otherwise."""
+
+
+def engine_choice(name: str, address: str | None = None) -> EngineChoice:
+    """The engine that somebody names, and the address of its cluster.
+
+    Raises:
+        UsageError: there is no such engine, or it has no address.
+    """
+    if name not in ENGINES:
+        raise UsageError(
+            f"{shown(name)} is none of the engines: {', '.join(ENGINES)}{nearest(name, ENGINES)}."
+        )
+    if address is not None and not ENGINES[name].has_address:
+        others = " or ".join(f"--engine {other}" for other, kind in ENGINES.items() if kind.has_address)
+        raise UsageError(
+            f"The engine {name} uses this machine, so that the address {shown(address)} has no meaning "
+            f"for it. It is that of a cluster: {others}."
+        )
+    return EngineChoice(name, address)
+
+
+def foreseen_workers(
+    experiment: Experiment,
+    asked: int | Literal["auto"] | None = None,
+    chosen: EngineChoice = ON_THIS_MACHINE,
+) -> int:
+    """How many there will be as far as that is known without measuring anything; never more than trials."""
+    total, wanted = experiment.search.trials, asked or experiment.search.workers
+    usual = default_workers(total, chosen.name) if chosen.address is None else MOST_ON_CLUSTER
+    return min(total, wanted if isinstance(wanted, int) else usual)
 
 
 def number_of_workers(
@@ -33,36 +64,47 @@ def number_of_workers(
     Raises:
         EngineError: they are to be measured on this machine, but work elsewhere.
     """
-    total = experiment.search.trials
-    usual = default_workers(total, chosen.name) if chosen.address is None else MOST_ON_CLUSTER
-    wanted = asked or experiment.search.workers or usual
-    if wanted == "auto" and chosen.name != ON_THIS_MACHINE.name:
+    if (asked or experiment.search.workers) != "auto":
+        return foreseen_workers(experiment, asked, chosen)
+    if chosen.name != ON_THIS_MACHINE.name:
         raise EngineError(
             f"The best number of workers is measured on this machine, and --engine {chosen.name} places them "
             "elsewhere. Give --workers a number, the most that there may be."
         )
-    return min(
-        total, wanted if wanted != "auto" else measured_workers(experiment, prepared().dataset, watcher, stop)
-    )
+    return min(experiment.search.trials, measured_workers(experiment, prepared().dataset, watcher, stop))
 
 
 def engine_settings(
-    experiment: Experiment, paths: StudyPaths, workers: int, chosen: EngineChoice, watcher: Watcher
+    experiment: Experiment,
+    paths: StudyPaths,
+    workers: int,
+    chosen: EngineChoice,
+    note: Callable[[str], None],
+    *,
+    threads: int | None = None,
 ) -> EngineSettings:
-    """What the engine of a session is made of; says it where `resources` do not hold."""
+    """What an engine is made of; says it where `resources` do not hold.
+
+    Args:
+        experiment: what is trained.
+        paths: where the files of its trials are.
+        workers: how many.
+        chosen: the engine.
+        note: told what a person should know.
+        threads: that compute one operation in each worker; None for what it has.
+    """
     search, resources = experiment.search, experiment.resources
     if resources != type(resources)() and chosen == ON_THIS_MACHINE:
-        watcher.note(
-            "resources: they are asked of a cluster (--engine ray); here, workers share the machine."
-        )
+        note("resources: they are asked of a cluster (--engine ray); here, workers share the machine.")
     return EngineSettings(
         paths,
         workers,
         search.worker_memory,
         search.data_memory,
+        threads,
         resources=Resources(resources.cpus, resources.gpus, resources.memory),
         address=chosen.address,
-        note=watcher.note,
+        note=note,
     )
 
 

@@ -106,7 +106,7 @@ def run_sweep(
         tidy_study(paths, state)
         prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
         number = number_of_workers(experiment, workers, chosen, prepared, watcher, stop)
-        settings = engine_settings(experiment, paths, number, chosen, watcher)
+        settings = engine_settings(experiment, paths, number, chosen, watcher.note)
         # Workers import TensorFlow while everything else is prepared.
         engine = stack.enter_context(started_engine(settings, chosen))
         share = ENGINES[chosen.name].share(settings)
