@@ -36,9 +36,9 @@ def train(
 ) -> None:
     """Train one configuration on all cores, and report on the validation images; the test set stays sealed.
 
-    On a Ray cluster it has the cores and GPUs of `resources` instead, such as --set resources.cpus=8. What the
-    experiment searches takes its default value; choose others with --set space.NAME=VALUE. On the test images
-    the model is evaluated by `harness confirm STUDY --as-is`.
+    On a Ray cluster it has the cores and GPUs of `resources` instead, such as --set resources.cpus=8. What
+    the experiment searches takes its default value; choose others with --set space.NAME=VALUE. On the test
+    images the model is evaluated by `harness confirm STUDY --as-is`.
     """
     from dataclasses import asdict
 
