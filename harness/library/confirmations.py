@@ -12,8 +12,9 @@ from harness.confirmation.results import Findings, findings
 from harness.confirmation.tested import Tested, tested
 from harness.experiment.overrides import NO_LIMIT
 from harness.library.progress import LOGGER
-from harness.library.studies import Study, TrialResult
+from harness.library.studies import Study
 from harness.library.sweeps import run
+from harness.library.trials import TrialResult
 from harness.paths import StudyPaths
 
 if TYPE_CHECKING:
