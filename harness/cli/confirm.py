@@ -139,7 +139,7 @@ def _confirm(
         if state.started.dataset.counts.get("test"):
             state, behind = _open(state, found.champion)
         else:
-            say("The data set has no test images, so there is no test score.")
+            say(f"The data set has no test {state.started.dataset.noun}s, so there is no test score.")
     score = None if found.champion is None else tested(state, found.champion, planned.study)
     if as_json:
         print_json(
@@ -151,7 +151,7 @@ def _confirm(
             }
         )
     else:
-        print_findings(found, score)
+        print_findings(found, score, state.started.dataset.noun)
     if behind:
         raise UnreachableError(f"{' '.join(behind)} Finish it with: harness sync {planned.name}")
 
@@ -184,9 +184,14 @@ def _open(state: StudyState, trial: int) -> tuple[StudyState, tuple[str, ...]]:
     known = state.openings.get(trial)
     if known is not None and known.evaluation is not None:
         return state, ()
-    say(f"evaluating trial {trial} of {state.name} on {state.started.dataset.counts['test']:,} test images …")
+    say(f"evaluating trial {trial} of {_on_test(state)} …")
     opened = open_test_set(StudyPaths.of(state.name), trial, how="confirmed", note=say)
     return opened.state, opened.behind
+
+
+def _on_test(state: StudyState) -> str:
+    dataset = state.started.dataset
+    return f"{state.name} on {dataset.counts['test']:,} test {dataset.noun}s"
 
 
 def _evaluate(study: str | None, trial: int | None, *, ensemble: bool, as_json: bool) -> None:
@@ -201,7 +206,7 @@ def _evaluate(study: str | None, trial: int | None, *, ensemble: bool, as_json: 
     from harness.study.openings import openings_in_words
 
     paths, state = open_study(study)
-    say(f"evaluating {paths.folder.name} on {state.started.dataset.counts['test']:,} test images …")
+    say(f"evaluating {_on_test(state)} …")
     opened = open_test_set(paths, trial, ensemble=ensemble, note=say)
     say(f"{opened.model.name} of {paths.folder.name}")
     if as_json:

@@ -153,11 +153,11 @@ def _dataset(experiment: Experiment, started: StudyStarted, stop: Stop) -> Datas
     if differing:
         part = differing[0]
         raise StudyError(
-            f"The data set {dataset.name} is split into other training and validation images than when "
-            f"{started.study} was trained (the digest of {part} was {was[part][:SHOWN]}…, and is "
-            f"{now[part][:SHOWN]}…), so nothing could be compared. Its "
-            "groups, or the paths that name them, have changed; or the version of harness or numpy, which "
-            f"were {started.versions.get('harness')} and {started.versions.get('numpy')}."
+            f"The data set {dataset.name} is split into other training and validation {dataset.noun}s than "
+            f"when {started.study} was trained (the digest of {part} was {was[part][:SHOWN]}…, and is "
+            f"{now[part][:SHOWN]}…), so nothing could be compared. Its groups, or the paths that name them, "
+            "have changed; or the version of harness or numpy, which were "
+            f"{started.versions.get('harness')} and {started.versions.get('numpy')}."
         )
     return dataset
 
