@@ -102,7 +102,7 @@ RayAddressOption = Annotated[
 ]
 TrialsOption = Annotated[
     int | None,
-    typer.Option("--trials", "-n", min=1, help="The study's total of trials.  [default: 50]"),
+    typer.Option("--trials", "-n", min=1, help="The study's total of trials.  \\[default: 50]"),
 ]
 
 
@@ -154,7 +154,7 @@ PatienceOption = Annotated[
 ]
 MinGainOption = Annotated[
     float | None,
-    typer.Option("--min-gain", min=0, help="What counts as an improvement for --patience.  [default: 0]"),
+    typer.Option("--min-gain", min=0, help="What counts as an improvement for --patience.  \\[default: 0]"),
 ]
 OrderedOption = Annotated[
     bool,
