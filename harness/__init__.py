@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from harness.library.ensembles import EnsembleResult as EnsembleResult
     from harness.library.experiments import load as load
     from harness.library.studies import Study as Study
-    from harness.library.studies import TrialResult as TrialResult
     from harness.library.studies import open_study as open_study
     from harness.library.sweeps import sweep as sweep
+    from harness.library.trials import TrialResult as TrialResult
 
 __version__ = "0.7.0"
 __all__ = [  # noqa: RUF022 - in the order in which they are met
@@ -44,7 +44,7 @@ _MODULES = {
     "open_study": "harness.library.studies",
     "Experiment": "harness.experiment.experiment",
     "Study": "harness.library.studies",
-    "TrialResult": "harness.library.studies",
+    "TrialResult": "harness.library.trials",
     "EnsembleResult": "harness.library.ensembles",
     "HarnessError": "harness.errors",
 }

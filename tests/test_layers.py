@@ -46,8 +46,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tracking": {"errors", "experiment", "paths", "records", "registry", "study"},
     "sweeping": {
-        "audit", "clock", "comparison", "data", "engine", "errors", "experiment", "gpus", "machine", "paths",
-        "records", "schedulers", "seeds", "study", "study_files", "tracking",
+        "audit", "clock", "comparison", "data", "engine", "errors", "experiment", "gpus", "machine", "messages",
+        "paths", "records", "schedulers", "seeds", "study", "study_files", "tracking",
     },
     "proposal": {
         "audit", "data", "engine", "errors", "experiment", "gpus", "machine", "messages", "model", "paths",
@@ -80,8 +80,8 @@ ALLOWED: dict[str, set[str]] = {
         "analysis", "confirmation", "data", "deploy", "errors", "paths", "serving", "study", "tracking",
     },
     "library": {
-        "analysis", "confirmation", "deploy", "ensembling", "errors", "experiment", "paths", "proposal",
-        "records", "reproducing", "study", "sweeping",
+        "analysis", "confirmation", "deploy", "engine", "ensembling", "errors", "experiment", "paths",
+        "proposal", "records", "reproducing", "study", "sweeping",
     },
     "cli": {
         "analysis", "audit", "comparison", "confirmation", "data", "deploy", "engine", "ensembling", "errors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.arms.job import Job
@@ -23,6 +24,22 @@ def space_of(job: Job) -> Space:
 def resolved(job: Job, suggest: Any) -> Params:
     """A complete configuration, every searched value from `suggest(name, among)`."""
     return complete(resolve(space_of(job), suggest)[0])
+
+
+def asking_keras_tuner(hp: Any) -> Callable[[str, Distribution], Any]:
+    """What suggests values from hyper-parameters of KerasTuner's, which get to know those that they have not
+    seen yet."""
+
+    def suggest(name: str, among: Distribution) -> Any:
+        if isinstance(among, Choice):
+            # As text, for on its way through the chief a True would become a 1.
+            by_text = {str(choice): choice for choice in among.choices}
+            return by_text[hp.Choice(name, list(by_text))]
+        if isinstance(among, IntRange):
+            return hp.Int(name, among.low, among.high)
+        return hp.Float(name, among.low, among.high, sampling="log" if among.log else "linear")
+
+    return suggest
 
 
 def distributions(space: Space) -> dict[str, Distribution]:

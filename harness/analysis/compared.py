@@ -56,6 +56,7 @@ def judged(champion: Trial, found: dict[int, Floats], state: StudyState, complet
             number for number, could in zip(found, good, strict=True) if could and number in others
         ),
         needed={number: images_needed(own - found[number]) for number in others},
+        noun=state.started.dataset.noun,
     )
 
 

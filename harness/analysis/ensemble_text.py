@@ -22,7 +22,8 @@ def ensemble_sentence(state: StudyState, ensemble: EnsembleSaved) -> str:
 
 def gain_sentence(state: StudyState, ensemble: EnsembleSaved) -> str:
     """What the ensemble is worth beside the best trial alone."""
-    gain, images = ensemble.gain, f"{sum(map(sum, ensemble.evaluation.confusion)):,} validation images"
+    gain, noun = ensemble.gain, state.started.dataset.noun
+    images = f"{sum(map(sum, ensemble.evaluation.confusion)):,} validation {noun}s"
     chosen = f"{_signed(state, gain.difference)} on the {images} that it was chosen by"
     if gain.held_out is None:
         return f"{chosen}; how much of that is luck is not known."
@@ -35,8 +36,8 @@ def _held_out(state: StudyState, gain: Gain) -> str:
         interval = f" ({_number(state, gain.low)} to {_number(state, gain.high)} at 95 %)"
     return (
         f"{_signed(state, gain.held_out or 0.0)}{interval} where both are chosen by four fifths of these "
-        f"images and compared on the others, {gain.only_ensemble} of which only the ensemble gets right and "
-        f"{gain.only_trial} only the trial (McNemar p = {gain.p:.2f})"
+        f"{state.started.dataset.noun}s and compared on the others, {gain.only_ensemble} of which only the "
+        f"ensemble gets right and {gain.only_trial} only the trial (McNemar p = {gain.p:.2f})"
     )
 
 

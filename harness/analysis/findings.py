@@ -40,6 +40,8 @@ class Noise:
     needed: dict[int, int | None]
     """By trial, except the best: how many images would tell it from the best one; None where the two do not
     differ."""
+    noun: str = "image"
+    """What one of the images is called: it may be a clip."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ FEWEST_IMAGES = 10
 """Validation images below which nothing is said."""
 _NO_FOLDS = (
     "How much of the best score is luck is not known: what the models of the folds predicted was not "
-    "stored. An earlier version has trained them, or there are too many images."
+    "stored. An earlier version has trained them, or they were too large to be kept."
 )
 
 
@@ -64,5 +64,8 @@ def _why_not(state: StudyState, scored: Sequence[Trial]) -> str | None:
         return f"How much of a score is luck is not known for {name}."
     images = images_that_judge(state.started.dataset)
     if images < FEWEST_IMAGES:
-        return f"With {images} validation images nothing can be said of what a score is worth."
+        return (
+            f"With {images} validation {state.started.dataset.noun}s nothing can be said of what a score "
+            "is worth."
+        )
     return None

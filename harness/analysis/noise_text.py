@@ -16,7 +16,7 @@ def noise_sentences(found: Noise | Unknown) -> list[str]:
 
 def _tied(noise: Noise) -> str:
     best, images = f"trial {noise.best}", _images(noise)
-    how = "95 %, paired bootstrap over the images, all trials at once"
+    how = f"95 %, paired bootstrap over the {noise.noun}s, all trials at once"
     if not noise.tied:
         return f"The {images} tell the best, {best}, from {_all_others(noise)} ({how})."
     count = len(noise.tied)
@@ -34,21 +34,21 @@ def _all_others(noise: Noise) -> str:
 def _images(noise: Noise) -> str:
     """What trials are judged by, in words."""
     if noise.folds:
-        return f"{noise.images:,} images, predicted out of fold,"
-    return f"{noise.images:,} validation images"
+        return f"{noise.images:,} {noise.noun}s, predicted out of fold,"
+    return f"{noise.images:,} validation {noise.noun}s"
 
 
 def _needed(noise: Noise) -> str:
     """What the closest and the farthest of the tied trials would take."""
     found = sorted((images, trial) for trial in noise.tied if (images := noise.needed[trial]) is not None)
     if not found:
-        return " They do not differ from it on the whole, so that no number of images would."
+        return f" They do not differ from it on the whole, so that no number of {noise.noun}s would."
     (fewest, farthest), (most, closest) = found[0], found[-1]
     if fewest == most:
-        return f" Some {_rounded(most)} images would, if trial {closest} stays as far from it."
+        return f" Some {_rounded(most)} {noise.noun}s would, if trial {closest} stays as far from it."
     return (
-        f" Some {_rounded(fewest)} images would for trial {farthest}, {_rounded(most)} for trial {closest}, "
-        "if they stay as far from it."
+        f" Some {_rounded(fewest)} {noise.noun}s would for trial {farthest}, {_rounded(most)} for trial "
+        f"{closest}, if they stay as far from it."
     )
 
 

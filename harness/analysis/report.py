@@ -105,7 +105,7 @@ def _figures(state: StudyState, judged: ImageByImage | None) -> list[tuple[str, 
                 found.append((title, _confusion(evaluation)))
         if judged is not None:
             title = f"Reliability of trial {winner.number}, validation: error {judged.calibration.error:.3f}"
-            found.append((title, _reliability(judged.calibration)))
+            found.append((title, _reliability(judged.calibration, state.started.dataset.noun)))
     return found
 
 
@@ -206,7 +206,7 @@ def _confusion(evaluation: Any) -> go.Figure:
     return _laid_out(figure, "predicted", "true", height=HEIGHT + 100)
 
 
-def _reliability(found: Calibration) -> go.Figure:
+def _reliability(found: Calibration, noun: str) -> go.Figure:
     """Accuracy by confidence; the probabilities are right where the bars reach the line."""
     import plotly.graph_objects as go
 
@@ -217,8 +217,8 @@ def _reliability(found: Calibration) -> go.Figure:
             y=[one.accuracy for one in held],
             width=[0.8 * (one.high - one.low) for one in held],
             marker={"color": "#1f6f8b"},
-            text=[f"{one.images:,}" for one in held],
-            hovertemplate="confidence %{x:.3f}, accuracy %{y:.3f}, %{text} images<extra></extra>",
+            text=[f"{one.images:,} {noun}s" for one in held],
+            hovertemplate="confidence %{x:.3f}, accuracy %{y:.3f}, %{text}<extra></extra>",
             name="accuracy",
         )
     )

@@ -208,10 +208,15 @@ def _openings(paths: StudyPaths, state: StudyState) -> list[str]:
                 f"harness confirm {paths.folder.name} {which} --as-is"
             )
         elif sum(map(sum, opening.evaluation.confusion)) != opening.images:
-            problems.append(f"the evaluation of {name} is not of all {opening.images:,} test images")
+            problems.append(
+                f"the evaluation of {name} is not of all {opening.images:,} test "
+                f"{state.started.dataset.noun}s"
+            )
     digests = {one.test_digest for one in state.test_openings if one.test_digest}
     if len(digests) > 1:
-        problems.append("the test set was opened for models with different test images")
+        problems.append(
+            f"the test set was opened for models with different test {state.started.dataset.noun}s"
+        )
     return problems
 
 

@@ -66,10 +66,7 @@ def audit(
             raise DataError("Wrong labels are looked for among images; leave --suspects out, for clips.")
         left_out = [name for name, check in CHECKS.items() if check.images_only]
         wanted = {name: check for name, check in CHECKS.items() if name not in left_out}
-        notes.append(
-            "What is called an image below is a clip. Left out, for these are checks of images alone: "
-            f"{', '.join(left_out)}."
-        )
+        notes.append(f"Left out, for these are checks of images alone: {', '.join(left_out)}.")
     elif suspects is None and len(known_images(facts)) * len(facts.classes) > FEW:
         notes.append("Wrong labels were not looked for, since that takes minutes here: --suspects does it.")
         suspects = False

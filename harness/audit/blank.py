@@ -19,9 +19,10 @@ NEARLY = 2.0
 SAME = 8.0
 """How far colours may be apart, of 255, that are nearly one."""
 NOTHING_TO_SEE = (
-    "All images are of one and the same colour, or nearly, so that there is nothing to learn. They may be "
+    "All {}s are of one and the same colour, or nearly, so that there is nothing to learn. They may be "
     "masks or class maps, or wrongly converted. Look at the files, and give the pictures themselves."
 )
+"""Of what is called so."""
 LABEL = "looking at pixels"
 
 
@@ -57,14 +58,14 @@ def _find(facts: Facts, progress: Progress) -> list[Finding]:
         return []
     groups = tuple(Group((number,), _remark(facts, number, found[number])) for number in found)
     if len(found) == len(readable) and nothing_to_see([facts.pixels(number) for number in found]):
-        return [Finding(severity="error", sentence=NOTHING_TO_SEE, groups=groups)]
+        return [Finding(severity="error", sentence=NOTHING_TO_SEE.format(facts.noun), groups=groups)]
     whole = _whole_classes(facts, found)
     others = f" Classes that have no others: {listed(whole)}." if whole else ""
     return [
         Finding(
             severity="warning",
-            sentence=f"{counted(len(found), 'image is', 'images are')} of one colour, or nearly: nothing can "
-            f"be learnt from such. Remove them, or fetch them again.{others}",
+            sentence=f"{counted(len(found), f'{facts.noun} is', f'{facts.noun}s are')} of one colour, or "
+            f"nearly: nothing can be learnt from such. Remove them, or fetch them again.{others}",
             groups=groups,
         )
     ]

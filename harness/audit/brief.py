@@ -36,6 +36,8 @@ class Brief:
     leaked: int
     """Pictures that are there in two of the source's own splits."""
     unreadable: int
+    noun: str
+    """What one of them is called."""
 
     def sentence(self, command: str) -> str | None:
         """What should be said; None if nothing was found.
@@ -52,7 +54,7 @@ class Brief:
             parts.append(counted(self.unreadable, "unreadable file"))
         if self.blank:
             among = f"among {self.looked_at:,} looked at, of {listed(sorted(set(self.blank)))}"
-            parts.append(f"{counted(len(self.blank), 'image')} of one colour ({among})")
+            parts.append(f"{counted(len(self.blank), self.noun)} of one colour ({among})")
         return f"The data has {and_list(parts)}. To see which: {command}" if parts else None
 
 
@@ -74,13 +76,14 @@ def brief(dataset: Dataset) -> Brief:
         conflicts=_conflicts(labels, hashes),
         leaked=_leaked(labels, hashes),
         unreadable=sum(int((of_pool < 0).sum()) for of_pool in labels.values()),
+        noun=dataset.noun,
     )
 
 
 def refuse_nothing_to_see(found: Brief) -> None:
     """Raise DataError if every image is of one and the same colour, or nearly."""
     if found.nothing_to_see:
-        raise DataError(NOTHING_TO_SEE)
+        raise DataError(NOTHING_TO_SEE.format(found.noun))
 
 
 def _blank(dataset: Dataset) -> tuple[list[int], int, bool]:

@@ -24,7 +24,7 @@ def _find(facts: Facts, _: Progress) -> list[Finding]:
         return []
     counts = facts.counts()
     train = {name: counts[name]["train"] for name in facts.classes}
-    return [*_without(facts), *_few(train), *_imbalance(train), *_small(facts)]
+    return [*_without(facts), *_few(facts, train), *_imbalance(facts, train), *_small(facts)]
 
 
 def _without(facts: Facts) -> list[Finding]:
@@ -35,14 +35,14 @@ def _without(facts: Facts) -> list[Finding]:
             found.append(
                 Finding(
                     severity="warning",
-                    sentence=f"{counted(len(none), 'class has', 'classes have')} no {part} images, so that "
-                    f"nothing is known of how well they do there: {listed(none, 8)}. Add some.",
+                    sentence=f"{counted(len(none), 'class has', 'classes have')} no {part} {facts.noun}s, "
+                    f"so that nothing is known of how well they do there: {listed(none, 8)}. Add some.",
                 )
             )
     return found
 
 
-def _few(train: dict[str, int]) -> list[Finding]:
+def _few(facts: Facts, train: dict[str, int]) -> list[Finding]:
     few = {name: count for name, count in train.items() if count < FEW}
     if not few:
         return []
@@ -50,21 +50,21 @@ def _few(train: dict[str, int]) -> list[Finding]:
     return [
         Finding(
             severity="warning",
-            sentence=f"{counted(len(few), 'class has', 'classes have')} fewer than {FEW} training images: "
-            f"{named}. Add images, or leave them out with dataset.ignore.",
+            sentence=f"{counted(len(few), 'class has', 'classes have')} fewer than {FEW} training "
+            f"{facts.noun}s: {named}. Add {facts.noun}s, or leave them out with dataset.ignore.",
         )
     ]
 
 
-def _imbalance(train: dict[str, int]) -> list[Finding]:
+def _imbalance(facts: Facts, train: dict[str, int]) -> list[Finding]:
     rare, common = min(train, key=lambda name: train[name]), max(train, key=lambda name: train[name])
     if train[common] < IMBALANCE * max(train[rare], 1):
         return []
     return [
         Finding(
             severity="warning",
-            sentence=f"The classes are imbalanced: {common} has {train[common]:,} training images, {rare} "
-            f"{train[rare]:,}. Accuracy says little about rare classes; consider val_f1_macro as the "
+            sentence=f"The classes are imbalanced: {common} has {train[common]:,} training {facts.noun}s, "
+            f"{rare} {train[rare]:,}. Accuracy says little about rare classes; consider val_f1_macro as the "
             "objective, and the experiment `imbalanced`.",
         )
     ]
@@ -80,7 +80,7 @@ def _small(facts: Facts) -> list[Finding]:
             found.append(
                 Finding(
                     severity="note",
-                    sentence=f"The {part} split has {counted(images, 'image')}: one is {100 / images:.1f} "
+                    sentence=f"The {part} split has {counted(images, facts.noun)}: one is {100 / images:.1f} "
                     f"points of accuracy, and 90 % means 90 ± {spread:.0f}. Smaller differences are luck.",
                 )
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.data.arrays import Images
 from harness.data.source import Pool
 from harness.experiment.dataset_config import DatasetConfig
-from harness.records import Dataset
+from harness.records import Dataset, noun_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Facts:
     @property
     def noun(self) -> str:
         """What one of its files is called: `image` or `clip`."""
-        return "clip" if self.frames else "image"
+        return noun_of(self.frames)
 
     def pixels(self, number: int) -> Images:
         """An image as a sweep sees it, uint8 (H, W, C), or a clip, (T, H, W, C)."""

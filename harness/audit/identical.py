@@ -39,9 +39,9 @@ def _leaks(facts: Facts, _: Progress) -> list[Finding]:
             found.append(
                 Finding(
                     severity="error",
-                    sentence=f"{counted(doubled, f'{other} image is', f'{other} images are')} among the "
-                    f"{called} images as well: a leak, which would flatter {what}. A sweep leaves them out "
-                    f"of {'training' if one == 'train' else one}; other tools will not. Remove them from one "
+                    sentence=f"{_are(facts, doubled, f'{other} ')} among the {called} {facts.noun}s as "
+                    f"well: a leak, which would flatter {what}. A sweep leaves them out of "
+                    f"{'training' if one == 'train' else one}; other tools will not. Remove them from one "
                     "of the two splits.",
                     groups=tuple(groups),
                 )
@@ -57,9 +57,9 @@ def _conflicts(facts: Facts, _: Progress) -> list[Finding]:
     return [
         Finding(
             severity="error",
-            sentence=f"{counted(len(groups), 'picture is', 'pictures are')} there under "
-            f"different labels ({images:,} images): a conflict, since no model can be right on both. Decide "
-            "which label is right, and remove the others.",
+            sentence=f"{counted(len(groups), 'picture is', 'pictures are')} there under different labels "
+            f"({images:,} {facts.noun}s): a conflict, since no model can be right on both. Decide which "
+            "label is right, and remove the others.",
             groups=tuple(
                 _group(facts, numbers, f"labelled {' and '.join(facts.labels(numbers))}, ")
                 for numbers in groups
@@ -80,11 +80,15 @@ def _duplicates(facts: Facts, _: Progress) -> list[Finding]:
     return [
         Finding(
             severity="note",
-            sentence=f"{counted(more, 'image is', 'images are')} there again under the same label. A sweep "
-            "keeps identical images on one side of every split that it draws; they only count more often.",
+            sentence=f"{_are(facts, more)} there again under the same label. A sweep keeps identical "
+            f"{facts.noun}s on one side of every split that it draws; they only count more often.",
             groups=tuple(_group(facts, numbers) for numbers in groups),
         )
     ]
+
+
+def _are(facts: Facts, number: int, which: str = "") -> str:
+    return counted(number, f"{which}{facts.noun} is", f"{which}{facts.noun}s are")
 
 
 def _group(facts: Facts, numbers: list[int], also: str = "") -> Group:

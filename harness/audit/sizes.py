@@ -52,7 +52,7 @@ def _find(facts: Facts, _: Progress) -> list[Finding]:
             found.append(
                 Finding(
                     severity="note",
-                    sentence=f"{counted(len(groups), 'image is', 'images are')} {what} "
+                    sentence=f"{counted(len(groups), f'{facts.noun} is', f'{facts.noun}s are')} {what} "
                     f"({usual}). {advice} Look whether they belong here.",
                     groups=tuple(groups),
                 )

@@ -31,8 +31,8 @@ def _find(facts: Facts, _: Progress) -> list[Finding]:
         found.append(
             Finding(
                 severity="note",
-                sentence=f"{number} beside the images. Such are passed over here, but other tools may count "
-                "them as images.",
+                sentence=f"{number} beside the {facts.noun}s. Such are passed over here, but other tools "
+                f"may count them as {facts.noun}s.",
                 files=tuple(hidden),
             )
         )
@@ -41,8 +41,8 @@ def _find(facts: Facts, _: Progress) -> list[Finding]:
         found.append(
             Finding(
                 severity="note",
-                sentence=f"Not used: {counted(len(others), 'file')} beside the images ({documents:,} by "
-                "their suffix no image). See that nothing is missing.",
+                sentence=f"Not used: {counted(len(others), 'file')} beside the {facts.noun}s ({documents:,} "
+                f"by their suffix no {facts.noun}). See that nothing is missing.",
                 files=tuple(others),
             )
         )

@@ -24,8 +24,8 @@ def audit(
         bool | None,
         typer.Option(
             "--suspects/--no-suspects",
-            help="Look for images that seem to be mislabelled, however long it takes, or do not.  [default: "
-            "where it takes about a minute]",
+            help="Look for images that seem to be mislabelled, however long it takes, or do not.  "
+            "\\[default: where it takes about a minute]",
         ),
     ] = None,
     strict: Annotated[

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import (
+    EngineOption,
     EnsembleOption,
     JsonOption,
+    RayAddressOption,
     RecheckOption,
     StorageOption,
     StudyArgument,
@@ -20,6 +22,7 @@ from harness.cli.options import (
 
 if TYPE_CHECKING:
     from harness.confirmation.planning import PlannedConfirmation
+    from harness.engine.kind import EngineChoice
     from harness.study.state import StudyState
 
 
@@ -48,6 +51,8 @@ def confirm(
     ] = None,
     timeout: TimeoutOption = None,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     recheck: RecheckOption = False,
     json_: JsonOption = False,
     storage: StorageOption = None,
@@ -61,13 +66,16 @@ def confirm(
     images counts as an opening, and the count is shown wherever a test score is; to show again what was found
     counts for nothing."""
     from harness.errors import UsageError
+    from harness.sweeping.engines import ON_THIS_MACHINE, engine_choice
 
     use_storage(storage)
+    chosen = engine_choice(engine, ray_address)
     training = {
         "--top": top is not None,
         "--seeds": seeds is not None,
         "--timeout": timeout is not None,
         "--workers": workers is not None,
+        "--engine": chosen != ON_THIS_MACHINE,
         "--recheck": recheck,
     }
     given = [option for option, is_given in training.items() if is_given]
@@ -87,7 +95,7 @@ def confirm(
             f"Without --as-is no trial is named: configurations are chosen by --top. To evaluate the model "
             f"that trial {trial} has, add --as-is."
         )
-    _confirm(study, top, seeds, timeout, workers, recheck=recheck, as_json=json_)
+    _confirm(study, top, seeds, timeout, workers, chosen, recheck=recheck, as_json=json_)
 
 
 def _confirm(
@@ -96,6 +104,7 @@ def _confirm(
     seeds: int | None,
     timeout: float | str | None,
     workers: str | None,
+    chosen: EngineChoice,
     *,
     recheck: bool,
     as_json: bool,
@@ -110,6 +119,7 @@ def _confirm(
     from harness.confirmation.tested import tested
     from harness.errors import UnreachableError
     from harness.experiment.overrides import NO_LIMIT
+    from harness.sweeping.engines import foreseen_workers
 
     limit = {} if timeout is None else {"timeout": None if timeout == NO_LIMIT else float(timeout)}
     planned = plan_confirmation(confirmed_study(study), top, seeds, limit)
@@ -117,9 +127,10 @@ def _confirm(
         assert planned.begun is not None
         state = planned.begun
     else:
-        _foretell(planned, number_of_workers(workers))
+        wanted = number_of_workers(workers)
+        _foretell(planned, foreseen_workers(planned.experiment, wanted, chosen))
         result = run_and_report(
-            planned.experiment, study=planned.name, workers=number_of_workers(workers), recheck=recheck
+            planned.experiment, study=planned.name, workers=wanted, recheck=recheck, chosen=chosen
         )
         state = result.state
     found = findings(state)
@@ -128,7 +139,7 @@ def _confirm(
         if state.started.dataset.counts.get("test"):
             state, behind = _open(state, found.champion)
         else:
-            say("The data set has no test images, so there is no test score.")
+            say(f"The data set has no test {state.started.dataset.noun}s, so there is no test score.")
     score = None if found.champion is None else tested(state, found.champion, planned.study)
     if as_json:
         print_json(
@@ -140,23 +151,19 @@ def _confirm(
             }
         )
     else:
-        print_findings(found, score)
+        print_findings(found, score, state.started.dataset.noun)
     if behind:
         raise UnreachableError(f"{' '.join(behind)} Finish it with: harness sync {planned.name}")
 
 
-def _foretell(planned: PlannedConfirmation, workers: int | str | None) -> None:
+def _foretell(planned: PlannedConfirmation, workers: int) -> None:
     """Say which configurations are trained, and what it will take."""
     from harness.cli.sweeping import say
     from harness.cli.tables.lines import duration
-    from harness.engine import default_workers
 
     for sentence in planned.sentences():
         say(sentence)
-    search = planned.experiment.search
-    wanted = workers or search.workers
-    number = wanted if isinstance(wanted, int) else default_workers(search.trials)
-    ahead = planned.forecast(min(number, search.trials))
+    ahead = planned.forecast(workers)
     how = "one after the other" if ahead.workers == 1 else f"on {ahead.workers} workers"
     say(
         f"forecast: {ahead.trainings} full trainings take about {duration(ahead.seconds)} {how}, as they did "
@@ -177,9 +184,14 @@ def _open(state: StudyState, trial: int) -> tuple[StudyState, tuple[str, ...]]:
     known = state.openings.get(trial)
     if known is not None and known.evaluation is not None:
         return state, ()
-    say(f"evaluating trial {trial} of {state.name} on {state.started.dataset.counts['test']:,} test images …")
+    say(f"evaluating trial {trial} of {_on_test(state)} …")
     opened = open_test_set(StudyPaths.of(state.name), trial, how="confirmed", note=say)
     return opened.state, opened.behind
+
+
+def _on_test(state: StudyState) -> str:
+    dataset = state.started.dataset
+    return f"{state.name} on {dataset.counts['test']:,} test {dataset.noun}s"
 
 
 def _evaluate(study: str | None, trial: int | None, *, ensemble: bool, as_json: bool) -> None:
@@ -194,7 +206,7 @@ def _evaluate(study: str | None, trial: int | None, *, ensemble: bool, as_json: 
     from harness.study.openings import openings_in_words
 
     paths, state = open_study(study)
-    say(f"evaluating {paths.folder.name} on {state.started.dataset.counts['test']:,} test images …")
+    say(f"evaluating {_on_test(state)} …")
     opened = open_test_set(paths, trial, ensemble=ensemble, note=say)
     say(f"{opened.model.name} of {paths.folder.name}")
     if as_json:

@@ -88,8 +88,8 @@ def export(
     typer.echo(f"exporting {shown} …", err=True)
     if scaling is not None:
         typer.echo(
-            f"  temperature {scaling.temperature:.3f}, fitted on {scaling.images:,} validation images: "
-            f"calibration error {scaling.calibration_error:.3f} without it, "
+            f"  temperature {scaling.temperature:.3f}, fitted on {scaling.images:,} validation "
+            f"{source.dataset.noun}s: calibration error {scaling.calibration_error:.3f} without it, "
             f"{scaling.calibration_error_after:.3f} with it",
             err=True,
         )
@@ -106,7 +106,7 @@ def export(
     for parity in bundle.parity:
         if not isinstance(parity, Parity) or parity is bundle.parity[0]:  # the others are in the table
             typer.echo(f"  {parity.sentence()}", err=True)
-    for line in formats_lines(bundle.figures):
+    for line in formats_lines(bundle.figures, source.dataset.noun):
         typer.echo(line, err=True)
     for sentence in bundle.left_out:
         typer.echo(sentence, err=True)

@@ -70,14 +70,6 @@ def _check_workers(text: str | None) -> str | None:
     raise typer.BadParameter(f"{text!r} is neither {AUTO} nor a number from 1 to {MOST_WORKERS:,}.")
 
 
-def _check_engine(text: str) -> str:
-    from harness.engine import ENGINES
-
-    if text in ENGINES:
-        return text
-    raise typer.BadParameter(f"{text!r} is none of the engines: {', '.join(ENGINES)}.")
-
-
 AUTO = "auto"
 MOST_WORKERS = 1024
 WorkersOption = Annotated[
@@ -96,8 +88,7 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         metavar="local|ray",
-        callback=_check_engine,
-        help="What runs the workers: processes on this machine, or a Ray cluster (needs harness[ray]).",
+        help="What runs the workers: processes on this machine, or a Ray cluster (needs harness\\[ray]).",
     ),
 ]
 RayAddressOption = Annotated[
@@ -111,7 +102,7 @@ RayAddressOption = Annotated[
 ]
 TrialsOption = Annotated[
     int | None,
-    typer.Option("--trials", "-n", min=1, help="The study's total of trials.  [default: 50]"),
+    typer.Option("--trials", "-n", min=1, help="The study's total of trials.  \\[default: 50]"),
 ]
 
 
@@ -163,7 +154,7 @@ PatienceOption = Annotated[
 ]
 MinGainOption = Annotated[
     float | None,
-    typer.Option("--min-gain", min=0, help="What counts as an improvement for --patience.  [default: 0]"),
+    typer.Option("--min-gain", min=0, help="What counts as an improvement for --patience.  \\[default: 0]"),
 ]
 OrderedOption = Annotated[
     bool,

@@ -30,12 +30,14 @@ def promote(
         typer.Option(
             "--alias",
             help="champion: only if it is better than the present champion by more than noise, on images "
-            "that neither was trained on.  [default: challenger]",
+            "that neither was trained on.  \\[default: challenger]",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", metavar="MODEL", help="The registered model.  [default: the data set's name]"),
+        typer.Option(
+            "--name", metavar="MODEL", help="The registered model.  \\[default: the data set's name]"
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Make it champion though it is not shown to be better.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import JsonOption, OfStudyOption
+from harness.cli.options import EngineOption, JsonOption, OfStudyOption, RayAddressOption
 
 if TYPE_CHECKING:
     from harness.records import EpochEnded
@@ -23,6 +23,8 @@ def reproduce(
             "within tolerance.",
         ),
     ] = 1e-3,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Train a trial again from its record and compare every epoch and the weights; exit 1 if they differ.
@@ -37,8 +39,10 @@ def reproduce(
     from harness.study.choosing import choose_trial
     from harness.study.event_log import read
     from harness.study.opening import open_study
+    from harness.sweeping.engines import engine_choice
     from harness.sweeping.plan import Stop
 
+    on = engine_choice(engine, ray_address)
     paths, state = open_study(study)
     chosen = choose_trial(state, trial)
     last, metric, stop = chosen.last_epoch, state.objective.name, Stop()
@@ -49,7 +53,9 @@ def reproduce(
 
     say(f"training trial {trial} of {paths.folder.name} again, to epoch {last} …")
     with stopped_by_signals(stop):
-        found = train_again(paths, read(paths.log), chosen, tolerance=tolerance, told=told, stop=stop)
+        found = train_again(
+            paths, read(paths.log), chosen, tolerance=tolerance, told=told, stop=stop, engine=on, note=say
+        )
     if json_:
         print_json(reproduction_dict(found))
     else:

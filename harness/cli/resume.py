@@ -41,12 +41,13 @@ def resume(
     The limits that it was started with still hold; an option changes one, `none` lifts it.
     """
     from harness.cli.sweeping import run_and_report, say
-    from harness.engine.kind import EngineChoice
     from harness.experiment.load import with_search
     from harness.experiment.overrides import NO_LIMIT
     from harness.study.opening import open_study
+    from harness.sweeping.engines import engine_choice
 
     use_storage(storage)
+    engine_chosen = engine_choice(engine, ray_address)
     paths, state = open_study(study)
     given: dict[str, Any] = {
         "trials": trials,
@@ -66,7 +67,7 @@ def resume(
         workers=number_of_workers(workers),
         resume=True,
         recheck=recheck,
-        chosen=EngineChoice(engine, ray_address),
+        chosen=engine_chosen,
     )
     if state.experiment.confirmation is not None:
         say(f"see what it has found by: harness confirm {state.experiment.confirmation.study}")

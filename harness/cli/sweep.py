@@ -51,11 +51,12 @@ def sweep(
     Running the same command again with the same --study finishes that study rather than doubling it.
     """
     from harness.cli.sweeping import run_and_report, say
-    from harness.engine.kind import EngineChoice
     from harness.experiment.overrides import options
     from harness.proposal.chosen import chosen
+    from harness.sweeping.engines import engine_choice
 
     use_storage(storage)
+    engine_chosen = engine_choice(engine, ray_address)
     given = options(
         dataset=dataset,
         epochs=epochs,
@@ -73,5 +74,5 @@ def sweep(
         study=study,
         workers=number_of_workers(workers),
         recheck=recheck,
-        chosen=EngineChoice(engine, ray_address),
+        chosen=engine_chosen,
     )

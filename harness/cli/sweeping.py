@@ -31,7 +31,7 @@ def run_and_report(
     workers: int | Literal["auto"] | None,
     resume: bool = False,
     recheck: bool = False,
-    chosen: EngineChoice | None = None,
+    chosen: EngineChoice,
 ) -> SweepResult:
     """Run, print the summary to stderr, and exit with the code that the outcome has.
 
@@ -43,7 +43,6 @@ def run_and_report(
     from harness.cli.display import open_display
     from harness.cli.signals import stopped_by_signals
     from harness.machine import process_seconds
-    from harness.sweeping.engines import ON_THIS_MACHINE
     from harness.sweeping.plan import Stop
     from harness.sweeping.session import run_sweep
     from harness.sweeping.verdict import verdict
@@ -62,7 +61,7 @@ def run_and_report(
             recheck=recheck,
             stop=stop,
             began=began,
-            chosen=chosen or ON_THIS_MACHINE,
+            chosen=chosen,
         )
     display.ended(result)
     for sentence in _worth(result):

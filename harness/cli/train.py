@@ -8,8 +8,10 @@ import typer
 
 from harness.cli.options import (
     DatasetOption,
+    EngineOption,
     EpochsOption,
     JsonOption,
+    RayAddressOption,
     RecheckOption,
     SetOption,
     StorageOption,
@@ -25,6 +27,8 @@ def train(
     dataset: DatasetOption = None,
     epochs: EpochsOption = None,
     study: StudyOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     recheck: RecheckOption = False,
     set_: SetOption = None,
     json_: JsonOption = False,
@@ -32,8 +36,9 @@ def train(
 ) -> None:
     """Train one configuration on all cores, and report on the validation images; the test set stays sealed.
 
-    What the experiment searches takes its default value; choose others with --set space.NAME=VALUE. On the
-    test images the model is evaluated by `harness confirm STUDY --as-is`.
+    On a Ray cluster it has the cores and GPUs of `resources` instead, such as --set resources.cpus=8. What
+    the experiment searches takes its default value; choose others with --set space.NAME=VALUE. On the test
+    images the model is evaluated by `harness confirm STUDY --as-is`.
     """
     from dataclasses import asdict
 
@@ -42,10 +47,12 @@ def train(
     from harness.experiment.load import load, single
     from harness.experiment.overrides import options
     from harness.study.openings import openings_in_words
+    from harness.sweeping.engines import engine_choice
 
     use_storage(storage)
+    engine_chosen = engine_choice(engine, ray_address)
     chosen = single(load(experiment, [*(set_ or []), *options(dataset=dataset, epochs=epochs, trials=1)]))
-    state = run_and_report(chosen, study=study, workers=1, recheck=recheck).state
+    state = run_and_report(chosen, study=study, workers=1, recheck=recheck, chosen=engine_chosen).state
     evaluations = state.trials[0].shown_evaluations
     if json_:
         print_json({evaluation.split: asdict(evaluation) for evaluation in evaluations})

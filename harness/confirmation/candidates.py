@@ -39,10 +39,10 @@ def candidates(state: StudyState, top: int | None = None, noise: Noise | None = 
     Raises:
         StudyError: no trial is complete, or none has a score.
     """
-    ranked = _ranked(state)
+    ranked, noun = _ranked(state), state.started.dataset.noun
     if not ranked and any(trial.state == "complete" for trial in state.trials.values()):
         raise StudyError(
-            f"The trials of the study {state.name} have no scores, for there were no validation images, so "
+            f"The trials of the study {state.name} have no scores, for there were no validation {noun}s, so "
             f"that nothing could be ranked. Evaluate the model as it is: harness confirm {state.name} --as-is"
         )
     if not ranked:
@@ -57,18 +57,22 @@ def candidates(state: StudyState, top: int | None = None, noise: Noise | None = 
         )
     images = state.started.dataset.counts.get("validation", 0)
     if noise is not None:
-        by = f"{noise.images:,} images, predicted out of fold," if noise.folds else _validation(noise.images)
-        return _alike(ranked, {noise.best, *noise.tied}, by, "image by image")
+        by = (
+            f"{noise.images:,} {noun}s, predicted out of fold,"
+            if noise.folds
+            else _validation(noise.images, noun)
+        )
+        return _alike(ranked, {noise.best, *noise.tied}, by, f"{noun} by {noun}")
     if state.objective.name not in SHARES or not images:
         chosen = ranked[:MOST]
         return Candidates(tuple(chosen), f"the best {len(chosen)} by the sweep's scores")
     low = _lowest(ranked[0].score or 0.0, images)
     within = {trial.number for trial in ranked if trial.score is not None and trial.score >= low}
-    return _alike(ranked, within, _validation(images), f"all above {low:.4f}")
+    return _alike(ranked, within, _validation(images, noun), f"all above {low:.4f}")
 
 
-def _validation(images: int) -> str:
-    return f"{images:,} validation images"
+def _validation(images: int, noun: str) -> str:
+    return f"{images:,} validation {noun}s"
 
 
 def _alike(ranked: list[Trial], numbers: set[int], images: str, how: str) -> Candidates:

@@ -116,11 +116,13 @@ def _ask(paths: StudyPaths, workers: Workers, model: FinishedModel, dataset: Dat
     answer = workers.ask(_question(paths, model, dataset), ANSWER_SECONDS)
     if answer is None:
         raise EngineError(
-            "The worker that was to evaluate the model on the test images is gone; "
+            f"The worker that was to evaluate the model on the test {dataset.noun}s is gone; "
             f"{paths.workers} may tell why. {again}"
         )
     if answer.error is not None:
-        raise EngineError(f"The model could not be evaluated on the test images. {answer.error} {again}")
+        raise EngineError(
+            f"The model could not be evaluated on the test {dataset.noun}s. {answer.error} {again}"
+        )
     return Evaluation(**json.loads(answer.said))
 
 

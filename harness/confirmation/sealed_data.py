@@ -30,7 +30,7 @@ def sealed_data(state: StudyState, progress: Progress) -> tuple[Dataset, str]:
     recorded = state.started.dataset
     if not recorded.counts["test"]:
         raise StudyError(
-            f"The data set {recorded.name} has no test images: none were held out "
+            f"The data set {recorded.name} has no test {recorded.noun}s: none were held out "
             "(dataset.test_fraction is 0), and it brings none. A new study with --set "
             "dataset.test_fraction=0.15 holds some out."
         )
@@ -49,7 +49,7 @@ def sealed_data(state: StudyState, progress: Progress) -> tuple[Dataset, str]:
     if (again.digest, found) != (recorded.digest, sealed):
         raise StudyError(
             f"The data set {again.name} has changed since the study {state.name} began (its content digest "
-            "differs), so its test images are not those that were sealed. Put back what it was."
+            f"differs), so its test {again.noun}s are not those that were sealed. Put back what it was."
         )
     return again, found
 

@@ -30,7 +30,7 @@ class Failure:
 
 def judge(failures: Sequence[Failure], source: ImageFiles, config: DatasetConfig) -> None:
     """Raise DataError if too many images are unreadable, or all of a class or of a split."""
-    total, noun = len(source.files), "clip" if config.frames else "image"
+    total, noun = len(source.files), config.noun
     if len(failures) > config.max_unreadable * total:
         raise DataError(
             f"{len(failures)} of {total} {noun}s cannot be read, more than the allowed share of "

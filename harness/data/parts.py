@@ -46,6 +46,8 @@ class _Pools:
     near-duplicates if these are to."""
     together: str
     """What others must stay together than identical images, in words; empty if none must."""
+    noun: str
+    """What one of the images is called."""
     warnings: list[str] = field(default_factory=list)
 
     def held_out(self, train: Indices, fraction: float, seed: int, what: str) -> tuple[Indices, Indices]:
@@ -81,21 +83,21 @@ class _Pools:
             name = self.classes[label]
             if not len(own):
                 raise DataError(
-                    f"The class {name!r} has no image left to train on: all are unreadable, or test or "
-                    "validation images as well. Add images, or remove the class."
+                    f"The class {name!r} has no {self.noun} left to train on: all are unreadable, or test or "
+                    f"validation {self.noun}s as well. Add {self.noun}s, or remove the class."
                 )
             if len(elsewhere):
                 others = listed(repr(self.classes[other]) for other in np.unique(elsewhere))
                 shared = int(np.isin(own, hashes[labels != label]).sum())
                 raise DataError(
-                    f"{shared:,} of the {counted(len(own), 'image')} of the class {name!r} are also in "
+                    f"{shared:,} of the {counted(len(own), self.noun)} of the class {name!r} are also in "
                     f"{others}: the same picture cannot be of two classes. Remove them from one, or leave a "
                     f"class out: --set 'dataset.ignore=[{name}]'."
                 )
             if len(own) > 1 and len(np.unique(own)) == 1:
                 raise DataError(
-                    f"The {len(own):,} images of the class {name!r} are all the same picture, so that none "
-                    f"can be held out for {what}. Add images, or remove the class."
+                    f"The {len(own):,} {self.noun}s of the class {name!r} are all the same picture, so that "
+                    f"none can be held out for {what}. Add {self.noun}s, or remove the class."
                 )
 
 
@@ -175,7 +177,8 @@ def _refuse_own_validation(pools: _Pools, folds: int) -> None:
     """Folds take the place of a validation split; one that the source brings must not be lost in silence."""
     if "validation" in pools.used:
         raise DataError(
-            f"The data set brings {counted(len(pools.used['validation']), 'validation image')} of its own, "
+            f"The data set brings {counted(len(pools.used['validation']), f'validation {pools.noun}')} of "
+            "its own, "
             f"and dataset.folds is {folds}, which validates on parts of the training images. Leave out "
             "dataset.folds; or have the data set's validation images trained on, too, such as by --set "
             "'dataset.splits={train: [train, val], test: [test]}' with the names of its own splits."
@@ -188,7 +191,7 @@ def _judge_unreadable(pools: _Pools, config: DatasetConfig) -> None:
     lost = total - sum(len(used) for used in pools.used.values())
     if lost > config.max_unreadable * total:
         raise DataError(
-            f"{lost} of {total} images cannot be read, more than the allowed share of "
+            f"{lost} of {total} {config.noun}s cannot be read, more than the allowed share of "
             f"{config.max_unreadable:.0%} (dataset.max_unreadable). Mend or remove them."
         )
 
@@ -204,7 +207,7 @@ def _read(
     others += ["of a group with some"] if groups else []
     names, links = (groups.names if groups else None), (near.links if near else None)
     together = units(hashes, names, used, links) if others else hashes
-    pools = _Pools(manifest.classes, labels, hashes, used, together, " or ".join(others))
+    pools = _Pools(manifest.classes, labels, hashes, used, together, " or ".join(others), config.noun)
     pools.warnings.extend(found.said for found in (groups, near) if found is not None)
     _warn_of_lookalikes(pools)
     _warn_of_contradictions(pools)
@@ -219,22 +222,22 @@ def _without_shared(pools: _Pools, digest: str) -> str:
             continue
         there = pools.units[other][pools.used[other]]
         shared = np.isin(pools.units[one][pools.used[one]], there)
-        also = f"are also {other} images" + (f", or {pools.together}," if pools.together else "")
+        also = f"are also {other} {pools.noun}s" + (f", or {pools.together}," if pools.together else "")
         number = int(shared.sum())
         if not number:
             continue
         pools.used[one] = pools.used[one][~shared]
         if one == "train":
-            pools.warnings.append(f"{number} training images that {also} were left out of training.")
+            pools.warnings.append(f"{number} training {pools.noun}s that {also} were left out of training.")
             continue
         # Studies of the time when these images still counted cannot be compared.
         digest = hashlib.sha256(f"{digest} without {number}".encode()).hexdigest()
-        pools.warnings.append(f"{number} validation images that {also} were left out of validation.")
+        pools.warnings.append(f"{number} validation {pools.noun}s that {also} were left out of validation.")
         if not len(pools.used[one]):
             raise DataError(
-                "All validation images are test images as well, so that no choice between models would be "
-                "independent of the test. Give other ones, or pass one of the two splits over with "
-                "dataset.ignore."
+                f"All validation {pools.noun}s are test {pools.noun}s as well, so that no choice between "
+                "models would be independent of the test. Give other ones, or pass one of the two splits "
+                "over with dataset.ignore."
             )
     return digest
 
@@ -248,14 +251,14 @@ def _check_classes_left(pools: _Pools, labels: dict[str, Labels]) -> None:
             continue
         if part == "train":
             raise DataError(
-                f"No image is left to train the class {missing[0]!r} on: they are unreadable, or test or "
-                "validation images as well. Add images, or remove the class."
+                f"No {pools.noun} is left to train the class {missing[0]!r} on: they are unreadable, or "
+                f"test or validation {pools.noun}s as well. Add {pools.noun}s, or remove the class."
             )
         has = "has" if len(missing) == 1 else "have"
         pools.warnings.append(
-            f"{len(missing)} of {len(pools.classes)} classes {has} no {part} images ({listed(missing)}): "
-            f"nothing is known of {'it' if len(missing) == 1 else 'them'} there, and macro averages leave "
-            f"{'it' if len(missing) == 1 else 'them'} out."
+            f"{len(missing)} of {len(pools.classes)} classes {has} no {part} {pools.noun}s "
+            f"({listed(missing)}): nothing is known of {'it' if len(missing) == 1 else 'them'} there, and "
+            f"macro averages leave {'it' if len(missing) == 1 else 'them'} out."
         )
 
 
@@ -308,5 +311,6 @@ def _warn_of_contradictions(pools: _Pools) -> None:
     if len(clash):
         one, other = pools.classes[named[clash[0]]], pools.classes[named[clash[0] + 1]]
         pools.warnings.append(
-            f"{len(clash)} pairs of identical images have two labels, for example {one!r} and {other!r}."
+            f"{len(clash)} pairs of identical {pools.noun}s have two labels, for example {one!r} and "
+            f"{other!r}."
         )

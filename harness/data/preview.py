@@ -37,9 +37,8 @@ def preview(config: DatasetConfig) -> Preview:
         return Preview(config.source)
     counts = Counter(file.pool for file in source.files)
     images = ", ".join(f"{counts[pool]:,} {pool}" for pool in POOLS if counts[pool])
-    noun = "clips" if config.frames else "images"
     return Preview(
-        f"{config.source}: {images} {noun}, {len(source.classes)} classes (nothing is decoded)",
+        f"{config.source}: {images} {config.noun}s, {len(source.classes)} classes (nothing is decoded)",
         tuple(source.warnings),
         _size(source, config),
     )

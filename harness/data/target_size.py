@@ -38,8 +38,7 @@ def target_size(
             except (UnreadableError, OSError) as error:
                 reason = reason or f"{file.path}: {error}"
         if not headers:
-            them = "clips" if config.frames else "images"
-            raise DataError(f"None of the {them} of {source.name} can be read. The first: {reason}.")
+            raise DataError(f"None of the {config.noun}s of {source.name} can be read. The first: {reason}.")
     channels = {"grey": 1, "rgb": 3}.get(config.color) or (1 if all(h.grey for h in headers) else 3)
     if isinstance(config.image_size, int):
         return (config.image_size, config.image_size), channels

@@ -84,8 +84,8 @@ def fitting(
         if not why and one.needs_training_images and not training_images:
             study = source.provenance.get("study", "STUDY")
             why = (
-                "It is quantised by training images, and those are gone; if the data set itself is still "
-                f"there, harness resume {study} prepares it again and keeps a few."
+                "It is quantised by examples of the training split, and those are gone; if the data set "
+                f"itself is still there, harness resume {study} prepares it again and keeps a few."
             )
         if why:
             reasons.setdefault(why, []).append(name)

@@ -48,10 +48,10 @@ def expected_predictions(source: TrainedModel) -> tuple[Reference, Probabilities
     except DataError as error:
         study = source.provenance.get("study", "STUDY")
         raise ExportError(
-            f"The images that exported models are compared with are gone: the study has none of its own in "
-            f"{source.reference}, or damaged ones, and the prepared data in {source.dataset.folder} is "
-            f"missing too. If the data set itself is still there, harness resume {study} prepares it again "
-            "and keeps the images; then export again."
+            f"The {source.dataset.noun}s that exported models are compared with are gone: the study has "
+            f"none of its own in {source.reference}, or damaged ones, and the prepared data in "
+            f"{source.dataset.folder} is missing too. If the data set itself is still there, harness resume "
+            f"{study} prepares it again and keeps the {source.dataset.noun}s; then export again."
         ) from error
 
 

@@ -240,7 +240,8 @@ def _describe(
     texts = {
         LABELS: "".join(f"{name}\n" for name in classes),
         METADATA: yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=WIDTH),
-        README: model_card(source, model.dataset, artefacts) + about_scaling(source.provenance),
+        README: model_card(source, model.dataset, artefacts)
+        + about_scaling(source.provenance, model.dataset.noun),
         SAMPLE_INPUT: request,
         EXPECTED_OUTPUT: answer,
         REQUIREMENTS: "".join(f"{name}=={version}\n" for name, version in versions.items()),

@@ -54,7 +54,7 @@ request and its answer in TensorFlow Serving's REST form. Check the files with `
         _use(dataset),
         "## Models\n",
         models,
-        *_members(source.provenance),
+        *_members(source.provenance, dataset.noun),
         _formats([one.figures for one in artefacts], dataset.noun),
         *usages,
         *files,
@@ -119,7 +119,7 @@ def _front_matter(source: TrainedModel, dataset: Dataset, artefacts: Sequence[Ar
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n"
 
 
-def _members(provenance: dict[str, Any]) -> list[str]:
+def _members(provenance: dict[str, Any], noun: str) -> list[str]:
     """Whose mean an ensemble is, and what that gains; nothing of a trial's model."""
     if "members" not in provenance:
         return []
@@ -128,7 +128,7 @@ def _members(provenance: dict[str, Any]) -> list[str]:
     shown = "shown" if gain["low"] is not None and gain["low"] > 0 else "not shown"
     return [
         f"It is the mean of the probabilities of {len(provenance['members'])} networks, {members}, chosen by "
-        f"the\nvalidation images, which have {shown} it to be better than the best of them alone.\n"
+        f"the\nvalidation {noun}s, which have {shown} it to be better than the best of them alone.\n"
     ]
 
 

@@ -38,7 +38,7 @@ class Parity:
         """What was found, in a sentence for people."""
         return (
             f"{self.artefact}: differs from the trained model by at most {self.largest_difference:.1e}, same "
-            f"class on {self.same_class} of {self.images} images"
+            f"class on {self.same_class} of {self.images}"
         )
 
 
@@ -85,7 +85,7 @@ def compare(
         bad = int((~np.isfinite(found).all(axis=1)).sum())
         raise ExportError(
             f"{artefact} does not predict what the trained model did: its probabilities are not numbers for "
-            f"{bad} of {len(found)} images. Nothing was exported."
+            f"{bad} of {len(found)} examples. Nothing was exported."
         )
     difference = float(np.abs(found - expected).max())
     same = found.argmax(axis=1) == expected.argmax(axis=1)
@@ -96,7 +96,7 @@ def compare(
     if problem:
         raise ExportError(
             f"{artefact} does not predict what the trained model did: probabilities differ by up to "
-            f"{difference:.2g}, and {int((~same).sum())} of {len(same)} images get another class; {problem}. "
+            f"{difference:.2g}, and {int((~same).sum())} of {len(same)} get another class; {problem}. "
             "Nothing was exported."
         )
     return Parity(artefact, len(expected), difference, int(same.sum()), lost)
@@ -126,7 +126,7 @@ def _beyond(
         counted = int((~same).sum()) if lost is None else lost
         allowed = max(IMAGES_ALLOWED, int(tolerance.lost * len(same)))
         if counted > allowed:
-            return f"{counted} of the images are lost, and {allowed} are allowed"
+            return f"{counted} of them are lost, and {allowed} are allowed"
     return ""
 
 

@@ -70,22 +70,22 @@ def fitted_scaling(paths: StudyPaths, trial: Trial) -> TemperatureScaling:
     who = f"trial {trial.number} of {paths.folder.name}"
     without = "Export it without temperature scaling."
     if trial.model is None or not trial.model.predictions:
-        why = "it was trained on the images of all folds" if trial.folds.parts else "none are stored"
+        why = "it was trained on all folds" if trial.folds.parts else "none are stored"
         raise ExportError(
-            f"There are no predictions of {who} for validation images, which a temperature could be fitted "
-            f"to: {why}. {without}"
+            f"There are no predictions of {who} for the validation split, which a temperature could be "
+            f"fitted to: {why}. {without}"
         )
     stored = read_predictions(paths.folder / trial.model.predictions, trial.model.predictions_sha256)
     if stored is None:
         raise ExportError(
-            f"The predictions of {who} for validation images, which a temperature would be fitted to, are "
+            f"The predictions of {who} for the validation split, which a temperature would be fitted to, are "
             f"missing or damaged: {paths.folder / trial.model.predictions}. {without}"
         )
     found = calibration(stored)
     if found.temperature is None or found.error_after is None:
         raise ExportError(
             f"No temperature from {COLDEST:g} to {HOTTEST:g} fits the predictions of {who} best, as where "
-            f"all validation images are right, or hardly any. {without}"
+            f"the whole validation split is right, or hardly any of it. {without}"
         )
     return TemperatureScaling(found.temperature, len(stored.labels), found.error, found.error_after, stored)
 
@@ -138,14 +138,14 @@ def _unchanged(evaluation: Evaluation) -> Evaluation:
     return replace(evaluation, metrics=kept)
 
 
-def about_scaling(provenance: dict[str, Any]) -> str:
+def about_scaling(provenance: dict[str, Any], noun: str) -> str:
     """What a bundle's README says of it, in Markdown; empty if its model has none."""
     found = provenance.get(PROVENANCE)
     if found is None:
         return ""
     return (
         f"\nTemperature scaling: logits are divided by {found['temperature']:.3f} before the softmax, which "
-        f"was fitted on {found['fitted_on']['images']:,} validation images. The expected calibration error "
+        f"was fitted on {found['fitted_on']['images']:,} validation {noun}s. The expected calibration error "
         f"there was {found['calibration_error']:.3f} without it and is "
         f"{found['calibration_error_after']:.3f} with it. The most probable class is the same as without.\n"
     )

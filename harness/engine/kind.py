@@ -87,3 +87,5 @@ class EngineKind:
     """Process ids of a study's workers on this machine, whoever started them."""
     share: Callable[[EngineSettings], Share] = equal_share
     """What each worker has, by which configurations are judged too large, and what is recorded of it."""
+    has_address: bool = False
+    """Whether it can be told where the machines of its workers are reached."""

@@ -328,4 +328,5 @@ KIND = EngineKind(
     default_workers=local.default_workers,
     processes=lambda _: [],  # they are processes of the local engine, wherever they run
     share=share,
+    has_address=True,
 )

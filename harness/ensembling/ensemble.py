@@ -114,10 +114,11 @@ def _chosen(library: Library, state: StudyState, members: int, top: int | None) 
     if (picks > 0).sum() == 1:
         alone = library.trials[int(picks.argmax())].number
         raise StudyError(
-            f"No average of up to {members} of the {len(library.trials)} complete trials of {state.name} has "
-            f"a better {state.objective.name} than trial {alone} alone on its {len(library.labels):,} "
-            "validation images, so that nothing was written. The best ones are averaged all the same by: "
-            f"harness ensemble {state.name} --top {min(MEMBERS, len(library.trials))}"
+            f"No average of up to {members} of the {len(library.trials)} complete trials of {state.name} "
+            f"has a better {state.objective.name} than trial {alone} alone on its {len(library.labels):,} "
+            f"validation {state.started.dataset.noun}s, so that nothing was written. The best ones are "
+            f"averaged all the same by: harness ensemble {state.name} --top "
+            f"{min(MEMBERS, len(library.trials))}"
         )
     return _Chosen("greedy" if top is None else "best", library, picks, choose)
 

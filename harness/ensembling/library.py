@@ -66,14 +66,15 @@ def library_of(folder: Path, state: StudyState) -> Library:
             f"The trials of {state.name} are ranked by {state.objective.name}, by which no average is better "
             "than the best of them. Ensembles are made where the first objective is a metric of predictions."
         )
+    noun = state.started.dataset.noun
     if state.folds.parts:
         raise StudyError(
             f"The trials of {state.name} are scored over folds, whose models are not kept: the models that "
-            "are there were trained on all images, so that none are left to choose an ensemble by. A study "
-            "with --set dataset.folds=null has validation images."
+            f"are there were trained on all {noun}s, so that none are left to choose an ensemble by. A study "
+            f"with --set dataset.folds=null has validation {noun}s."
         )
     if not state.started.dataset.counts.get("validation"):
-        raise StudyError(f"The study {state.name} has no validation images to choose an ensemble by.")
+        raise StudyError(f"The study {state.name} has no validation {noun}s to choose an ensemble by.")
     scored = [one for one in state.trials.values() if one.state == "complete" and one.score is not None]
     scored.sort(key=lambda one: (-state.objective.larger_is_better(one.score or 0.0), one.number))
     trials: list[Trial] = []

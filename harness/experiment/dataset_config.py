@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from harness.records import noun_of
 from harness.settings import Strict
 
 ImageSide = Annotated[int, Field(ge=2, le=1024)]
@@ -118,6 +119,11 @@ class DatasetConfig(Strict):
     images."""
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The share of unreadable images above which preparing is an error."""
+
+    @property
+    def noun(self) -> str:
+        """What one of its files is called: `image` or `clip`."""
+        return noun_of(self.frames)
 
     @model_validator(mode="after")
     def _repeat_folds_alone(self) -> Self:

@@ -12,11 +12,13 @@ from harness.confirmation.results import Findings, findings
 from harness.confirmation.tested import Tested, tested
 from harness.experiment.overrides import NO_LIMIT
 from harness.library.progress import LOGGER
-from harness.library.studies import Study, TrialResult
+from harness.library.studies import Study
 from harness.library.sweeps import run
+from harness.library.trials import TrialResult
 from harness.paths import StudyPaths
 
 if TYPE_CHECKING:
+    from harness.engine.kind import EngineChoice
     from harness.study.state import StudyState
 
 
@@ -51,6 +53,7 @@ def confirm(
     seeds: int | None,
     timeout: float | Literal["none"] | None,
     workers: int | Literal["auto"] | None,
+    chosen: EngineChoice,
     recheck: bool,
     stop: threading.Event | None,
 ) -> Confirmation:
@@ -63,7 +66,9 @@ def confirm(
     else:
         for sentence in planned.sentences():
             LOGGER.info(sentence)
-        confirmation = run(planned.experiment, planned.name, workers, stop, recheck=recheck).state
+        confirmation = run(
+            planned.experiment, planned.name, workers, stop, chosen=chosen, recheck=recheck
+        ).state
     found = findings(confirmation)
     if found.champion is not None and confirmation.started.dataset.counts.get("test"):
         confirmation = _opened(confirmation, found.champion)

@@ -7,12 +7,14 @@ import warnings
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Literal
 
+from harness.engine.kind import EngineChoice
 from harness.errors import StudyError, UnreachableError
 from harness.experiment.experiment import Experiment
 from harness.library.progress import Display, Progress, open_display
 from harness.library.studies import Study
 from harness.paths import StudyPaths
 from harness.proposal.chosen import as_kept
+from harness.sweeping.engines import engine_choice
 from harness.sweeping.plan import Stop, SweepResult
 from harness.sweeping.session import run_sweep
 from harness.sweeping.verdict import verdict
@@ -26,6 +28,8 @@ def sweep(
     *,
     name: str | None = None,
     workers: int | Literal["auto"] | None = None,
+    engine: str = "local",
+    ray_address: str | None = None,
     recheck: bool = False,
     stop: threading.Event | None = None,
 ) -> Study:
@@ -49,6 +53,10 @@ def sweep(
         name: the study's; None for a new one.
         workers: processes that train, never more than trials; "auto" to measure how many are best; None for
             what the experiment says, and if it says nothing, for one per GPU or core.
+        engine: what runs them: "local" for processes on this machine, "ray" for a Ray cluster, which needs
+            harness[ray].
+        ray_address: of the cluster: "auto", "HOST:PORT" or "ray://HOST:PORT"; None for a Ray on this machine
+            that ends with the call.
         recheck: read all files of the data set again, instead of trusting their sizes and times.
         stop: set it from another thread to end the sweep early, as by a ctrl-C; the study is returned as it
             is then.
@@ -60,9 +68,10 @@ def sweep(
         HarnessError: the sweep could not run, or no trial was successful.
         KeyboardInterrupt: it was interrupted, and has come to rest.
     """
+    chosen = engine_choice(engine, ray_address)
     if name is not None:
         experiment = as_kept(experiment, name)
-    result = run(experiment, name, workers, stop, recheck=recheck)
+    result = run(experiment, name, workers, stop, chosen=chosen, recheck=recheck)
     return Study(StudyPaths.of(result.state.name), result.state)
 
 
@@ -72,6 +81,7 @@ def run(
     workers: int | Literal["auto"] | None,
     stop: threading.Event | None,
     *,
+    chosen: EngineChoice,
     recheck: bool,
 ) -> SweepResult:
     """Run a sweep in a thread of its own, while the caller's thread shows how far it is; as of `sweep`."""
@@ -85,6 +95,7 @@ def run(
             workers=workers,
             recheck=recheck,
             stop=request,
+            chosen=chosen,
         )
         interrupted = _wait(running, request, progress, stop or threading.Event())
     try:

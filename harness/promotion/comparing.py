@@ -34,6 +34,8 @@ class Comparison:
     """That of the present champion."""
     interval: Interval
     """Where the difference lies, with a probability of 95 %."""
+    noun: str
+    """What one of them is called."""
     test: McNemar
     """Of the images that only the challenger, and only the champion gets right."""
 
@@ -51,7 +53,7 @@ class Comparison:
         """The comparison in words and numbers."""
         low, high = self.interval.low, self.interval.high
         return (
-            f"On {self.images:,} images that neither was trained on: {self.challenger:.4f} against the "
+            f"On {self.images:,} {self.noun}s that neither was trained on: {self.challenger:.4f} against the "
             f"champion's {self.champion:.4f}, a difference of {self.difference:+.4f} ({low:+.4f} to "
             f"{high:+.4f} at 95 %); {self.test.only_first} only this one gets right, "
             f"{self.test.only_second} only the champion (McNemar's exact test: p = {self.test.p:.2g})."
@@ -79,22 +81,23 @@ def compare(challenger: Candidate, champion: Candidate, tell: Callable[[str], No
         )
     if one.example_shape != other.example_shape:
         raise PromotionError(
-            f"{one.name} takes images of {_size(one)} and {other.name} of {_size(other)}, so there are no "
-            "images that both were validated with."
+            f"{one.name} takes {one.noun}s of {_size(one)} and {other.name} of {_size(other)}, so there are "
+            f"no {one.noun}s that both were validated with."
         )
     images, labels = held_out_of_both(_held_out(challenger), _held_out(champion))
     if not len(images):
         raise PromotionError(
-            f"{one.name} and {other.name} have no validation image in common: each was trained on the "
-            "images that the other was validated with, or on other data."
+            f"{one.name} and {other.name} have no validation {one.noun} in common: each was trained on the "
+            f"{one.noun}s that the other was validated with, or on other data."
         )
     rights = []
     for source in (one, other):
-        tell(f"{source.name} classifies {len(images):,} images …")
+        tell(f"{source.name} classifies {len(images):,} {source.noun}s …")
         rights.append(_classes(source, images) == labels)
     first, second = rights
     return Comparison(
         images=len(images),
+        noun=one.noun,
         challenger=float(first.mean()),
         champion=float(second.mean()),
         interval=accuracy_difference(first, second),
@@ -108,23 +111,23 @@ def _size(source: ModelSource) -> str:
 
 def _held_out(candidate: Candidate) -> HeldOut:
     """The validation images of the study that has trained a model; raises PromotionError."""
-    name, digests = candidate.source.name, candidate.split_digests
+    name, noun, digests = candidate.source.name, candidate.source.noun, candidate.split_digests
     if not digests:
         raise PromotionError(
-            f"It is not known which images {name} was trained on: it keeps no digests of them, as models of "
+            f"It is not known which {noun}s {name} was trained on: it keeps no digests of them, as models of "
             "early versions do."
         )
     found = held_out_images(cache(), digests)
     if found is None:
         raise PromotionError(
-            f"The images that {name} was validated with are not among the prepared data in {cache()}. "
-            f"Prepare them again with the data set at hand (harness resume "
+            f"The {noun}s that {name} was validated with are not among the prepared data in {cache()}. "
+            "Prepare them again with the data set at hand (harness resume "
             f"{candidate.tags.get('harness.study', 'STUDY')}), or set HARNESS_CACHE to where they are."
         )
     if not len(found.labels):
         raise PromotionError(
-            f"No images were held out of the training of {name}, as with folds, whose final model is trained "
-            "on all of them."
+            f"No {noun}s were held out of the training of {name}, as with folds, whose final model is "
+            "trained on all of them."
         )
     return found
 

@@ -114,8 +114,8 @@ def decide(survey: Survey, means: Means, division: Division, limit: float | None
         Decision(
             "training.epochs",
             EPOCHS,
-            f"{_full(division)} of the dearest configuration takes about {in_words(chosen.seconds)} of one "
-            f"worker ({speed}).",
+            f"{_full(survey, division)} of the dearest configuration takes about {in_words(chosen.seconds)} "
+            f"of one worker ({speed}).",
         ),
         *_epoch_images(survey, division, chosen),
         *rungs(division, FIRST_RUNG, REDUCTION, f"1, 3, 9 and {EPOCHS}"),
@@ -148,10 +148,10 @@ def _affordable(survey: Survey, means: Means, division: Division, limit: float) 
     return found
 
 
-def _full(division: Division) -> str:
+def _full(survey: Survey, division: Division) -> str:
     if not division.folds:
         return "A full training"
-    return f"Training {division.folds} folds, and once on all images,"
+    return f"Training {division.folds} folds, and once on all {survey.noun}s,"
 
 
 def _longest(size: tuple[int, int], side: int) -> int:

@@ -67,7 +67,7 @@ class Survey:
     @property
     def noun(self) -> str:
         """What one of its files is called, `image` or `clip`; where images are meant, clips are too."""
-        return "clip" if self.frames else "image"
+        return self.config.noun
 
     @property
     def pictures(self) -> str:
@@ -147,9 +147,7 @@ def _of_files(source: ImageFiles, config: DatasetConfig, *, recognised: bool) ->
     from harness.data.clips import clip_header
     from harness.data.decode import Header, UnreadableError, read_header
 
-    read, sample, noun = (
-        (clip_header, CLIPS_SAMPLE, "clip") if config.frames else (read_header, SAMPLE, "image")
-    )
+    read, sample = (clip_header, CLIPS_SAMPLE) if config.frames else (read_header, SAMPLE)
     by_class = Counter(file.label for file in source.files if file.pool == "train")
     pools = Counter(file.pool for file in source.files)
     check_classes(source.name, source.classes, by_class, pools.keys())
@@ -161,10 +159,12 @@ def _of_files(source: ImageFiles, config: DatasetConfig, *, recognised: bool) ->
         except (UnreadableError, OSError) as error:
             unreadable.append(f"{file.name}: {error}")
     if not headers:
-        raise DataError(f"None of the {noun}s of {source.name} can be read. The first: {unreadable[0]}.")
+        raise DataError(
+            f"None of the {config.noun}s of {source.name} can be read. The first: {unreadable[0]}."
+        )
     notes = [*source.warnings]
     if unreadable:
-        looked = counted(len(headers) + len(unreadable), noun)
+        looked = counted(len(headers) + len(unreadable), config.noun)
         notes.append(
             f"Of {looked} that were looked at, {len(unreadable):,} cannot be read, so that a sweep leaves "
             f"such ones out. The first is {unreadable[0]}."

@@ -19,6 +19,7 @@ from harness.records.basic import (
     Scalar,
     Segment,
     TrialState,
+    noun_of,
 )
 from harness.records.codec import dataset_from_dict, event_from_dict, event_from_log, segment_from_dict
 from harness.records.cost import Cost
@@ -104,5 +105,6 @@ __all__ = [
     "dataset_from_dict",
     "event_from_dict",
     "event_from_log",
+    "noun_of",
     "segment_from_dict",
 ]

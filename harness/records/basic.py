@@ -23,6 +23,11 @@ class Progress(Protocol):
         """`done` of `total` units of the step `label` are finished."""
 
 
+def noun_of(frames: int | None) -> str:
+    """What one example of a data set is called in sentences: `image`, or `clip` where it has frames."""
+    return "clip" if frames else "image"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """A prepared data set: memory-mapped uint8 arrays in a folder, and one split of them.
@@ -69,7 +74,7 @@ class Dataset:
     @property
     def noun(self) -> str:
         """What one of its examples is called: `image` or `clip`."""
-        return "clip" if self.frames else "image"
+        return noun_of(self.frames)
 
     def described(self) -> str:
         """What its images are, in words: `images of 8×8×1`, `clips of 8 frames of 96×96×3`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from harness.data.prepare import prepare
+from harness.engine.kind import EngineChoice
 from harness.errors import DataError, StudyError
 from harness.experiment.experiment import Experiment
 from harness.machine import usable_cores
@@ -21,10 +22,15 @@ from harness.reproducing.training import train_again
 from harness.reproducing.weights import WeightsCompared, compare_weights
 from harness.study.state import fold
 from harness.study.trial import Trial
+from harness.sweeping.engines import ON_THIS_MACHINE
 from harness.sweeping.plan import Stop, SweepPlan
 
 TOLERANCE = 1e-3
 """How far numbers may be apart that count as the same within a tolerance."""
+ELSEWHERE = (
+    "It was trained again on a cluster; what differs in the environment is told of the machine that this "
+    "command ran on."
+)
 SHOWN = 12
 """Digits of a digest that a message tells."""
 Verdict: TypeAlias = Literal["identical", "within tolerance", "different"]
@@ -60,6 +66,8 @@ def reproduce(
     tolerance: float = TOLERANCE,
     told: Callable[[EpochEnded], None] = lambda _: None,
     stop: Stop | None = None,
+    engine: EngineChoice = ON_THIS_MACHINE,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Reproduction:
     """Train a trial again, and compare every epoch's metrics and state, and the final model's weights.
 
@@ -72,6 +80,8 @@ def reproduce(
         tolerance: see `Reproduction.tolerance`.
         told: hears of every epoch that is trained.
         stop: set from outside to end it.
+        engine: that starts the worker.
+        note: told what a person should know while it trains.
 
     Raises:
         StudyError: nothing is recorded of the trial, or the data is not the recorded one.
@@ -89,12 +99,13 @@ def reproduce(
     state = fold(records)
     experiment = state.experiment
     dataset = _dataset(experiment, state.started, stop)
-    notes = [*_not_recorded(recorded, state.started), *_cores(recorded)]
+    notes = _not_recorded(recorded, state.started)
+    notes += _cores(recorded) if engine == ON_THIS_MACHINE else [ELSEWHERE]
     with tempfile.TemporaryDirectory(prefix="harness-reproduce-") as folder:
         plan = SweepPlan(
             experiment=experiment, study_folder=Path(folder), dataset=dataset, weights=state.started.weights
         )
-        rerun = train_again(trial, recorded, plan, told, stop)
+        rerun = train_again(trial, recorded, plan, told, stop, engine, note)
         now = trial_record(rerun.records, trial.number)
         epochs = compare_epochs(recorded, now, states=_same_format(recorded, now))
         weights = None
@@ -150,11 +161,11 @@ def _dataset(experiment: Experiment, started: StudyStarted, stop: Stop) -> Datas
     if differing:
         part = differing[0]
         raise StudyError(
-            f"The data set {dataset.name} is split into other training and validation images than when "
-            f"{started.study} was trained (the digest of {part} was {was[part][:SHOWN]}…, and is "
-            f"{now[part][:SHOWN]}…), so nothing could be compared. Its "
-            "groups, or the paths that name them, have changed; or the version of harness or numpy, which "
-            f"were {started.versions.get('harness')} and {started.versions.get('numpy')}."
+            f"The data set {dataset.name} is split into other training and validation {dataset.noun}s than "
+            f"when {started.study} was trained (the digest of {part} was {was[part][:SHOWN]}…, and is "
+            f"{now[part][:SHOWN]}…), so nothing could be compared. Its groups, or the paths that name them, "
+            "have changed; or the version of harness or numpy, which were "
+            f"{started.versions.get('harness')} and {started.versions.get('numpy')}."
         )
     return dataset
 

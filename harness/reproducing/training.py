@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 
 from harness.clock import now_ms
-from harness.engine import make_engine
-from harness.engine.kind import EngineSettings
+from harness.engine.kind import EngineChoice
 from harness.engine.protocol import Reported, WorkerLost, WorkerReady
 from harness.errors import EngineError, HarnessError
 from harness.paths import StudyPaths
@@ -31,6 +29,7 @@ from harness.reproducing.record import Stretch, TrialRecord
 from harness.study.cleanup import remove_checkpoints
 from harness.study.state import StudyState
 from harness.study.trial import Trial
+from harness.sweeping.engines import engine_settings, started_engine
 from harness.sweeping.outcomes import next_segment
 from harness.sweeping.parts import make_scheduler
 from harness.sweeping.plan import Stop, SweepPlan
@@ -58,6 +57,8 @@ def train_again(
     plan: SweepPlan,
     told: Callable[[EpochEnded], None],
     stop: Stop,
+    engine: EngineChoice,
+    note: Callable[[str], None],
 ) -> Rerun:
     """Train a trial to the last epoch that is recorded of it, each epoch with the setting that it had.
 
@@ -67,6 +68,8 @@ def train_again(
         plan: of a sweep with the trial's experiment and data, and a folder for the files of this training.
         told: hears of every epoch.
         stop: set from outside to end it.
+        engine: that starts the worker.
+        note: told what a person should know of it.
 
     Returns:
         What was trained; the trial has its number. It ends early where training does: its loss is not a
@@ -79,7 +82,7 @@ def train_again(
     """
     rerun = Rerun()
     for stretch in recorded.stretches:
-        if not _train(rerun, stretch, trial, recorded, plan, told, stop):
+        if not _train(rerun, stretch, trial, recorded, plan, told, stop, engine, note):
             break
     return rerun
 
@@ -92,14 +95,13 @@ def _train(
     plan: SweepPlan,
     told: Callable[[EpochEnded], None],
     stop: Stop,
+    chosen: EngineChoice,
+    note: Callable[[str], None],
 ) -> bool:
     """Train a stretch of epochs; whether there can be a further one."""
-    search, threads = plan.experiment.search, stretch.setting.threads
-    settings = EngineSettings(
-        StudyPaths(plan.study_folder), 1, search.worker_memory, search.data_memory, threads
-    )
-    with closing(make_engine(settings)) as engine:
-        engine.start()
+    threads, folder = stretch.setting.threads, StudyPaths(plan.study_folder)
+    settings = engine_settings(plan.experiment, folder, 1, chosen, note, threads=threads)
+    with started_engine(settings, chosen) as engine:
         rerun.add(
             study_started(
                 plan.study_folder.name,
@@ -124,7 +126,7 @@ def _train(
             )
         again = rerun.state.trials[trial.number]
         again.microbatches, again.measured = stretch.setting.microbatches, trial.measured
-        workers = Workers(engine, search.hang_seconds)
+        workers = Workers(engine, plan.experiment.search.hang_seconds)
         while True:
             segment = _begin(rerun, again, stretch, plan)
             ended = _run(workers, segment, rerun, plan, told, stop)

@@ -105,7 +105,7 @@ def check_data(experiment: Experiment, dataset: Dataset, state: StudyState) -> N
     judged = dataset.folds or dataset.counts["validation"]
     if searching and experiment.objective.name.startswith("val_") and not judged:
         raise ExperimentError(
-            f"The objective {experiment.objective.name} needs validation images, but "
+            f"The objective {experiment.objective.name} needs validation {dataset.noun}s, but "
             "dataset.validation_fraction is 0. Set it to 0.1, for example."
         )
     if state.has_begun and state.started.dataset.digest != dataset.digest:
@@ -117,9 +117,9 @@ def check_data(experiment: Experiment, dataset: Dataset, state: StudyState) -> N
     differing = [part for part, digest in recorded.items() if dataset.split_digests.get(part) != digest]
     if differing:
         raise StudyError(
-            f"The images of the data set {dataset.name} are divided otherwise than when this study began "
-            f"(other images are in: {', '.join(differing)}), so its trials could not be compared. Their "
-            "groups, or the paths that name them, must have changed. Start a new study."
+            f"The {dataset.noun}s of the data set {dataset.name} are divided otherwise than when this study "
+            f"began (other {dataset.noun}s are in: {', '.join(differing)}), so its trials could not be "
+            "compared. Their groups, or the paths that name them, must have changed. Start a new study."
         )
     _check_confirmed(experiment, dataset)
 
@@ -132,7 +132,9 @@ def _check_confirmed(experiment: Experiment, dataset: Dataset) -> None:
     parts = confirmed.split_digests
     differing = [part for part, digest in parts.items() if dataset.split_digests.get(part) != digest]
     if differing or confirmed.data_digest != dataset.digest:
-        where = f"other images are in: {', '.join(differing)}" if differing else "its content digest differs"
+        where = "its content digest differs"
+        if differing:
+            where = f"other {dataset.noun}s are in: {', '.join(differing)}"
         raise StudyError(
             f"The data set {dataset.name} has changed since the study {confirmed.study} was run ({where}), "
             "so its configurations cannot be confirmed on it. Put it back as it was, or start a new study."
@@ -156,9 +158,9 @@ def imbalance(experiment: Experiment, dataset: Dataset) -> str | None:
     if experiment.objective.name != "val_accuracy" or most < IMBALANCE * max(fewest, 1):
         return None
     return (
-        f"The data set is imbalanced ({common}: {most:,} images, {rare}: {fewest:,}), so accuracy says "
-        "little about rare classes. Consider --set objective.metric=val_f1_macro, and see the experiment "
-        "`imbalanced`."
+        f"The data set is imbalanced ({common}: {most:,} {dataset.noun}s, {rare}: {fewest:,}), so accuracy "
+        "says little about rare classes. Consider --set objective.metric=val_f1_macro, and see the "
+        "experiment `imbalanced`."
     )
 
 

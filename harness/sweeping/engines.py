@@ -6,21 +6,52 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Literal
 
-from harness.engine import default_workers, make_engine
+from harness.engine import DEFAULT_ENGINE, ENGINES, default_workers, make_engine
 from harness.engine.kind import EngineChoice, EngineSettings, Resources
 from harness.engine.protocol import Engine
 from harness.engine.sharing import asked_for, most_workers
-from harness.errors import EngineError
+from harness.errors import EngineError, UsageError
 from harness.experiment.experiment import Experiment
 from harness.gpus import gpus
 from harness.machine import usable_cores
+from harness.messages import nearest, shown
 from harness.paths import StudyPaths
 from harness.sweeping.plan import Stop, Watcher
 from harness.sweeping.preparing import PreparedData, measured_workers
 
-ON_THIS_MACHINE = EngineChoice()
+ON_THIS_MACHINE = EngineChoice(DEFAULT_ENGINE)
 MOST_ON_CLUSTER = 256
 """Workers that a cluster is asked for, unless there are fewer trials or somebody says otherwise."""
+
+
+def engine_choice(name: str, address: str | None = None) -> EngineChoice:
+    """The engine that somebody names, and the address of its cluster.
+
+    Raises:
+        UsageError: there is no such engine, or it has no address.
+    """
+    if name not in ENGINES:
+        raise UsageError(
+            f"{shown(name)} is none of the engines: {', '.join(ENGINES)}{nearest(name, ENGINES)}."
+        )
+    if address is not None and not ENGINES[name].has_address:
+        others = " or ".join(f"--engine {other}" for other, kind in ENGINES.items() if kind.has_address)
+        raise UsageError(
+            f"The engine {name} uses this machine, so that the address {shown(address)} has no meaning "
+            f"for it. It is that of a cluster: {others}."
+        )
+    return EngineChoice(name, address)
+
+
+def foreseen_workers(
+    experiment: Experiment,
+    asked: int | Literal["auto"] | None = None,
+    chosen: EngineChoice = ON_THIS_MACHINE,
+) -> int:
+    """How many there will be as far as that is known without measuring anything; never more than trials."""
+    total, wanted = experiment.search.trials, asked or experiment.search.workers
+    usual = default_workers(total, chosen.name) if chosen.address is None else MOST_ON_CLUSTER
+    return min(total, wanted if isinstance(wanted, int) else usual)
 
 
 def number_of_workers(
@@ -36,17 +67,14 @@ def number_of_workers(
     Raises:
         EngineError: they are to be measured on this machine, but work elsewhere.
     """
-    total = experiment.search.trials
-    usual = default_workers(total, chosen.name) if chosen.address is None else MOST_ON_CLUSTER
-    wanted = asked or experiment.search.workers or usual
-    if wanted == "auto" and chosen.name != ON_THIS_MACHINE.name:
+    if (asked or experiment.search.workers) != "auto":
+        return foreseen_workers(experiment, asked, chosen)
+    if chosen.name != ON_THIS_MACHINE.name:
         raise EngineError(
             f"The best number of workers is measured on this machine, and --engine {chosen.name} places them "
             "elsewhere. Give --workers a number, the most that there may be."
         )
-    return min(
-        total, wanted if wanted != "auto" else measured_workers(experiment, prepared().dataset, watcher, stop)
-    )
+    return min(experiment.search.trials, measured_workers(experiment, prepared().dataset, watcher, stop))
 
 
 def engine_settings(
@@ -54,40 +82,41 @@ def engine_settings(
     paths: StudyPaths,
     workers: int,
     chosen: EngineChoice,
-    watcher: Watcher,
+    note: Callable[[str], None],
     *,
+    threads: int | None = None,
     by_itself: bool = False,
 ) -> EngineSettings:
-    """What the engine of a session is made of; says it where `resources`, or a number of workers, do not fit.
+    """What an engine is made of; says it where `resources`, or a number of workers, do not fit.
 
     Args:
-        experiment: what is run.
-        paths: of the study.
+        experiment: what is trained.
+        paths: where the files of its trials are.
         workers: that train side by side from the beginning.
         chosen: the engine.
-        watcher: told what a person should know.
+        note: told what a person should know.
+        threads: that compute one operation in each worker; None for what it has.
         by_itself: nobody has chosen the number of workers, so that on GPUs it may grow to what has room.
     """
     search, resources = experiment.search, experiment.resources
     if resources != type(resources)() and chosen == ON_THIS_MACHINE:
-        watcher.note(
-            "resources: they are asked of a cluster (--engine ray); here, workers share the machine."
-        )
+        note("resources: they are asked of a cluster (--engine ray); here, workers share the machine.")
     most = workers
     if chosen == ON_THIS_MACHINE:
         devices = gpus()
         if by_itself and not search.ordered:  # an ordered study decides by how many workers there are
             most = most_workers(workers, search.trials, len(devices), usable_cores())
         elif not by_itself and (sentence := asked_for(workers, devices)) is not None:
-            watcher.note(sentence)
+            note(sentence)
     return EngineSettings(
         paths,
         most,
         search.worker_memory,
         search.data_memory,
+        threads,
         resources=Resources(resources.cpus, resources.gpus, resources.memory),
         address=chosen.address,
-        note=watcher.note,
+        note=note,
         at_first=workers if most > workers else None,
     )
 

@@ -142,7 +142,7 @@ def completed_reason(plan: SweepPlan, trial: Trial) -> str:
     if trial.folds.parts:
         epochs = trial.reached - trial.folds.before(trial.reached)
         number = f"{epochs} epoch{'s' * (epochs != 1)}"
-        return f"finished: trained on all images for {number}, as many as its folds took"
+        return f"finished: trained on all {plan.dataset.noun}s for {number}, as many as its folds took"
     early = trial.reached < plan.max_epochs
     return f"stopped improving at epoch {trial.reached}" if early else "finished"
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from harness.engine import default_workers
 from harness.engine.local import LocalEngine, threads_of
 from harness.engine.memory import training_memory
 from harness.errors import HarnessError
@@ -18,6 +17,7 @@ from harness.gpus import visible_gpus
 from harness.paths import StudyPaths
 from harness.records import Dataset
 from harness.sweeping.costs import Ask
+from harness.sweeping.engines import foreseen_workers
 from harness.sweeping.precision import assumed
 from harness.sweeping.prices import Prices, prices
 from harness.sweeping.study_forecast import study_forecast
@@ -31,8 +31,7 @@ def planned(experiment: Experiment, dataset: Dataset) -> Prices | str:
         experiment: what would be run.
         dataset: what would be trained on.
     """
-    chosen = experiment.search.workers
-    workers = chosen if isinstance(chosen, int) else default_workers(experiment.search.trials)
+    workers = foreseen_workers(experiment)
     try:
         with _worker(workers) as ask:
             forecast = study_forecast(experiment, dataset, workers, assumed(experiment), ask)

@@ -113,11 +113,12 @@ def _keep_reference(paths: StudyPaths, dataset: Dataset, watcher: Watcher, stop:
     try:
         when_there_is_room(
             lambda: keep_reference(paths.reference, dataset),
-            wait_for_room(watcher.note, stop, "the study's reference images"),
+            wait_for_room(watcher.note, stop, f"the study's reference {dataset.noun}s"),
         )
     except OSError as error:
         raise HarnessError(
-            f"The study's reference images cannot be written to {paths.reference}: {error.strerror or error}."
+            f"The study's reference {dataset.noun}s cannot be written to {paths.reference}: "
+            f"{error.strerror or error}."
         ) from error
 
 
@@ -135,7 +136,9 @@ def measured_workers(experiment: Experiment, dataset: Dataset, watcher: Watcher,
     )
     rates = ", ".join(f"{count}: {rate:,.0f}" for count, rate in sorted(measured.rates.items()))
     when = "measured before" if measured.known else "measured"
-    watcher.note(f"workers: {measured.workers} (images a second by number of workers, {when}: {rates})")
+    watcher.note(
+        f"workers: {measured.workers} ({dataset.noun}s a second by number of workers, {when}: {rates})"
+    )
     return measured.workers
 
 

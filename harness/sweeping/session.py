@@ -107,7 +107,7 @@ def run_sweep(
         prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
         number = number_of_workers(experiment, workers, chosen, prepared, watcher, stop)
         by_itself = workers is None and experiment.search.workers is None
-        settings = engine_settings(experiment, paths, number, chosen, watcher, by_itself=by_itself)
+        settings = engine_settings(experiment, paths, number, chosen, watcher.note, by_itself=by_itself)
         # Workers import TensorFlow while everything else is prepared.
         engine = stack.enter_context(started_engine(settings, chosen))
         share = ENGINES[chosen.name].share(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +224,12 @@ def test_predictions_are_kept_up_to_a_size() -> None:
     assert are_kept(10_000, 100)
     assert not are_kept(50_000, 1000)
     assert not are_kept(0, 10)
+
+
+def test_of_clips_it_speaks_as_of_images() -> None:
+    noise = judged(write_study(alike(20)))
+    for found in (noise, replace(noise, tied=frozenset()), replace(noise, folds=True)):
+        of_images = noise_sentences(found)
+        assert any("image" in sentence for sentence in of_images)
+        of_clips = noise_sentences(replace(found, noun="clip"))
+        assert of_clips == [sentence.replace("image", "clip") for sentence in of_images]

@@ -45,7 +45,7 @@ def test_a_clear_winner_is_declared_and_what_was_the_sweeps_best_was_lucky(
     assert found.luck.low < found.luck.bias < found.luck.high
     assert found.champion is not None
     assert state.trials[found.champion].score == 0.95, "the median of its seeds"
-    print_findings(found, None)
+    print_findings(found, None, "image")
     said = capsys.readouterr().out
     assert "Trial 1 of s is the best: val_accuracy 0.9460 over 5 seeds" in said
     assert "0.1820 of the sweep's best score was luck" in said
@@ -61,7 +61,7 @@ def test_what_seeds_cannot_tell_apart_is_tied_and_the_best_mean_is_chosen(
     assert found.chosen == 1
     assert set(found.tied) == {0, 1, 2}
     assert {row.verdict for row in found.configurations} == {"tied"}
-    print_findings(found, None)
+    print_findings(found, None, "image")
     assert "Trials 0, 1 and 2 of s are tied: 3 seeds cannot tell them apart." in capsys.readouterr().out
 
 
@@ -100,7 +100,7 @@ def test_one_configuration_has_nobody_to_be_better_than(
     )
     assert (found.declared, found.chosen) == (False, 0)
     assert found.chosen_interval == pytest.approx(mean_interval([0.8, 0.9, 0.7]))
-    print_findings(found, None)
+    print_findings(found, None, "image")
     assert "Trial 0 of s: val_accuracy 0.8000 over 3 seeds" in capsys.readouterr().out
 
 
@@ -115,7 +115,7 @@ def test_before_all_is_trained_nothing_is_decided(tmp_path: Path, capsys: pytest
     assert not found.complete
     assert (found.chosen, found.champion, found.declared, found.tied) == (None, None, False, ())
     assert {row.verdict for row in found.configurations} == {"unfinished"}
-    print_findings(found, None)
+    print_findings(found, None, "image")
     assert "unfinished" in capsys.readouterr().out
 
 

@@ -32,13 +32,13 @@ def test_rounding_may_not_turn_what_a_model_is_sure_of() -> None:
     """Eleven of a hundred clear ones are turned, and eleven others won by it."""
     expected = _of_two([0.9] * 50 + [0.1] * 50)
     rounded = _of_two([0.1] * 11 + [0.9] * 39 + [0.9] * 11 + [0.1] * 39)
-    with pytest.raises(ExportError, match=r"22 of 100 images get another class; the same class is expected"):
+    with pytest.raises(ExportError, match=r"22 of 100 get another class; the same class is expected"):
         compare("model_int8.tflite", rounded, expected, _labels(100), INT8)
 
 
 def test_rounding_may_lose_two_in_a_hundred() -> None:
     expected = _of_two([0.54] * 3 + [0.9] * 97)
-    with pytest.raises(ExportError, match="3 of the images are lost, and 2 are allowed"):
+    with pytest.raises(ExportError, match="3 of them are lost, and 2 are allowed"):
         compare("model_int8.tflite", _of_two([0.46] * 3 + [0.9] * 97), expected, _labels(100), INT8)
     two = _of_two([0.46] * 2 + [0.54] + [0.9] * 97)
     assert compare("model_int8.tflite", two, expected, _labels(100), INT8).lost == 2

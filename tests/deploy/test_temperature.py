@@ -114,7 +114,7 @@ def test_what_cannot_be_fitted_is_told() -> None:
     with pytest.raises(ExportError, match=r"No temperature from 0\.05 to 20 fits the predictions of trial 0"):
         fitted_scaling(paths, trials[0])
     with pytest.raises(
-        ExportError, match=r"no predictions of trial 1 of drawn for validation images.*none are"
+        ExportError, match=r"no predictions of trial 1 of drawn for the validation split.*none are"
     ):
         fitted_scaling(paths, trials[1])
     (paths.folder / validation_name(2)).write_bytes(b"damaged")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tracking.redaction import without_secrets
+from harness.tracking.redaction import SHORTEST, without_secrets
 
 PASSWORDS = st.text(
     st.characters(codec="utf-8", exclude_categories=("Z", "C"), exclude_characters="\"'"),
@@ -41,6 +42,66 @@ def test_secrets_in_a_query_are_hidden_and_the_rest_stays(token: str) -> None:
     assert token not in without_secrets(f"the token {token} has expired", address)
     assert "mlflow.example.org/base" in shown
     assert "page=2" in shown
+
+
+HOST, DATABASE, USER = "postgres.example.org", "postgres_runs", "postgres"
+PUBLIC = ["postgresql", "postgres", "psycopg", "post", HOST, "example", DATABASE, "5432", USER, "runs", ""]
+"""What may be a password and stand in the readable part of an address as well."""
+WRITTEN = {
+    "postgresql+psycopg://{user}:{password}@{host}:5432/{database}": "{user}:{password}@",
+    "postgres://{password}@{host}:5432/{database}": "{password}@",
+    "postgresql://{host}:5432/{database}?sslmode=require&user={user}&password={password}": "",
+    "postgresql://{user}@{host}:5432/{database}?password={password}": "{user}@",
+    "mysql://{user}:@{host}:5432/{database}": "{user}:@",
+}
+"""Addresses, and what stands before the server in each."""
+
+
+@given(
+    form=st.sampled_from(list(WRITTEN)),
+    user=st.sampled_from([USER, HOST, DATABASE, "ann"]),
+    password=st.sampled_from(PUBLIC) | PASSWORDS,
+    encode=st.sampled_from([quote_plus, lambda text: quote(text, safe="")]),
+    other=st.booleans(),
+)
+def test_the_readable_part_of_an_address_is_whole_whatever_its_password_is(
+    form: str, user: str, password: str, encode: Callable[[str], str], other: bool
+) -> None:
+    values = {"host": HOST, "database": DATABASE, "user": user, "password": encode(password)}
+    address, before = form.format(**values), WRITTEN[form].format(**values)
+    scheme = address.partition("://")[0]
+    text = f"is in use on this database: {address}. Wait" if other else address
+    shown = without_secrets(text, address)
+    readable = f"{scheme}://{'***@' if before else ''}{HOST}:5432/{DATABASE}"
+    assert readable in shown
+    rest = shown.replace(readable, "")
+    assert before == "" or before not in rest
+    assert f"user={user}" not in shown
+    assert f"password={encode(password)}" not in shown or not password
+    if "sslmode" in form:
+        assert "sslmode=require" in shown
+    if len(password) >= SHORTEST and "{password}" in form and not form.startswith("postgres://"):
+        assert password not in without_secrets(f"FATAL: {password!r} is wrong for {user[:1]}", address)
+
+
+@pytest.mark.parametrize("name", ["PGPASSWORD", "MLFLOW_TRACKING_PASSWORD"])
+def test_a_password_of_the_environment_leaves_no_gap_in_an_address(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "postgres")
+    address = "postgresql+psycopg://postgres@postgres:5432/postgres"
+    assert (
+        without_secrets(f'password "postgres" is wrong at {address}', address)
+        == 'password "***" is wrong at postgresql+psycopg://***@postgres:5432/postgres'
+    )
+
+
+def test_a_token_before_a_server_is_hidden_wherever_it_stands() -> None:
+    address = "https://mlflow@mlflow.example.org/mlflow"
+    assert (
+        without_secrets(f"mlflow is refused at {address}/api", address)
+        == "*** is refused at https://***@mlflow.example.org/mlflow/api"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,33 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.arms.job import Job, read_job, tell
+from benchmarks.arms.job import Job, read_job
 from benchmarks.arms.keras_tuner_processes import is_part_of_a_run, run_tuners
 
 
 def tune(job: Job) -> None:
     import keras_tuner
 
-    from benchmarks.arms.keras_fit import Telling, compiled, pipelines, set_up
+    from benchmarks.arms.keras_fit import set_up
+    from benchmarks.arms.keras_tuner_model import Told
 
     set_up(job)
 
-    class Listed(keras_tuner.HyperModel):
-        def _params(self, hp: Any) -> Any:
-            return job.configurations[hp.Int("configuration", 0, len(job.configurations) - 1)]
-
-        def build(self, hp: Any) -> Any:
-            return compiled(self._params(hp), job.dataset)
-
-        def fit(self, hp: Any, model: Any, *args: Any, callbacks: Any = (), **options: Any) -> Any:
-            params = self._params(hp)
-            tell("began", params)
-            train, held = pipelines(params, job.dataset)
-            history = model.fit(
-                train, *args, validation_data=held, callbacks=[*callbacks, Telling(params)], **options
-            )
-            tell("ended", params)
-            return history
+    def params_of(hp: Any) -> Any:
+        return job.configurations[hp.Int("configuration", 0, len(job.configurations) - 1)]
 
     class InOrder(keras_tuner.Oracle):
         def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -44,7 +31,7 @@ def tune(job: Job) -> None:
 
     tuner = keras_tuner.Tuner(
         oracle=InOrder(objective="val_accuracy", max_trials=len(job.configurations), seed=job.seed),
-        hypermodel=Listed(),
+        hypermodel=Told(job, params_of),
         directory="keras_tuner",
         project_name="overhead",
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from benchmarks.arms.job import Job, read_job, tell
+from benchmarks.arms.job import Job, read_job
 from benchmarks.arms.keras_tuner_processes import is_part_of_a_run, run_tuners
 
 ITERATIONS = 1000
@@ -13,41 +11,13 @@ ITERATIONS = 1000
 def tune(job: Job) -> None:
     import keras_tuner
 
-    from benchmarks.arms.keras_fit import Telling, compiled, pipelines, set_up
-    from benchmarks.arms.searching import REDUCTION, resolved
-    from harness.experiment.distributions import Choice, Distribution, IntRange
+    from benchmarks.arms.keras_fit import set_up
+    from benchmarks.arms.keras_tuner_model import Told
+    from benchmarks.arms.searching import REDUCTION, asking_keras_tuner, resolved
 
     set_up(job)
-
-    def params_of(hp: Any) -> Any:
-        def suggest(name: str, among: Distribution) -> Any:
-            if isinstance(among, Choice):
-                # As text, for on its way through the chief a True would become a 1.
-                by_text = {str(choice): choice for choice in among.choices}
-                return by_text[hp.Choice(name, list(by_text))]
-            if isinstance(among, IntRange):
-                return hp.Int(name, among.low, among.high)
-            return hp.Float(name, among.low, among.high, sampling="log" if among.log else "linear")
-
-        return resolved(job, suggest)
-
-    class Searched(keras_tuner.HyperModel):
-        def build(self, hp: Any) -> Any:
-            return compiled(params_of(hp), job.dataset)
-
-        def fit(self, hp: Any, model: Any, *args: Any, callbacks: Any = (), **options: Any) -> Any:
-            params = params_of(hp)
-            tell("began", params)
-            train, held = pipelines(params, job.dataset)
-            # `initial_epoch` is where Hyperband takes a trial up again; Keras counts on from it.
-            history = model.fit(
-                train, *args, validation_data=held, callbacks=[*callbacks, Telling(params)], **options
-            )
-            tell("ended", params)
-            return history
-
     tuner = keras_tuner.Hyperband(
-        Searched(),
+        Told(job, lambda hp: resolved(job, asking_keras_tuner(hp))),
         objective="val_accuracy",
         max_epochs=job.epochs,
         factor=REDUCTION,

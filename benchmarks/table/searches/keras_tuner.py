@@ -8,12 +8,10 @@ from typing import Any
 import keras_tuner
 from keras_tuner.oracles import HyperbandOracle
 
-from benchmarks.arms.searching import REDUCTION
+from benchmarks.arms.searching import REDUCTION, asking_keras_tuner
 from benchmarks.table.clock import Epoch, Work
 from benchmarks.table.curves import CONSTANT, Table
-from harness.experiment.distributions import Choice, Distribution, IntRange
-from harness.experiment.space import Space, resolve
-from harness.records import Params
+from harness.experiment.space import resolve
 
 ITERATIONS = 1000
 SCORE = "val_accuracy"
@@ -43,7 +41,7 @@ class KerasTunerHyperband:
         )
         self._oracle.verbose = 0
         hp = self._oracle.get_space()
-        params_of(self._space, hp)  # as a tuner builds a model at first, to see the space
+        resolve(self._space, asking_keras_tuner(hp))  # as a tuner builds a model at first, to see the space
         self._oracle.update_space(hp)
         self._trials: dict[int, Any] = {}
         """By the numbers that oracle gives them."""
@@ -59,7 +57,7 @@ class KerasTunerHyperband:
         values, number = trial.hyperparameters.values, int(trial.trial_id)
         before = values.get("tuner/trial_id")
         self._first[number] = number if before is None else self._first[int(before)]
-        params = params_of(self._space, trial.hyperparameters)
+        params, _ = resolve(self._space, asking_keras_tuner(trial.hyperparameters))
         first = self._first[number]
         self._trials[first], self._scores[first] = trial, []
         work = Work(first, params, values["tuner/initial_epoch"], values["tuner/epochs"], CONSTANT)
@@ -75,17 +73,3 @@ class KerasTunerHyperband:
             trial.status = "COMPLETED"
             self._oracle.end_trial(trial)
         return True
-
-
-def params_of(space: Space, hp: Any) -> Params:
-    """A configuration; what `hp` has not seen yet it gets to know."""
-
-    def suggest(name: str, among: Distribution) -> Any:
-        if isinstance(among, Choice):
-            by_text = {str(choice): choice for choice in among.choices}
-            return by_text[hp.Choice(name, list(by_text))]
-        if isinstance(among, IntRange):
-            return hp.Int(name, among.low, among.high)
-        return hp.Float(name, among.low, among.high, sampling="log" if among.log else "linear")
-
-    return resolve(space, suggest)[0]

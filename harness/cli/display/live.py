@@ -111,8 +111,9 @@ class LiveDisplay:
             running = self._workers.get(worker) if worker is not None else None
             if worker is not None and running is not None and running[0] == event.trial:
                 self._workers[worker] = None  # unless it has gone on with another trial
-        elif isinstance(event, FeaturesReady) and (text := features_text(event)):
-            self.note(text)
+        elif isinstance(event, FeaturesReady) and self._plan is not None:
+            if text := features_text(event, self._plan.dataset.noun):
+                self.note(text)
         elif isinstance(event, TrialEnded) and event.state == "failed":
             self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")
 

@@ -83,7 +83,7 @@ class PlainDisplay:
                 self._tell(event)
         elif isinstance(event, TrialEnded) and event.state == "complete" and event.trial in self._segments:
             self._tell(self._segments[event.trial])  # only now does it count for the best
-        elif isinstance(event, FeaturesReady) and (text := features_text(event)):
+        elif isinstance(event, FeaturesReady) and (text := features_text(event, self._plan.dataset.noun)):
             self.note(text)
         elif isinstance(event, TrialEnded) and event.state == "failed":
             self.note(f"trial {event.trial} failed ({event.failure}): {event.reason}")

@@ -31,14 +31,14 @@ def pulse_text(pulse: Pulse) -> str:
     return share if pulse.phase == "training" else f"{pulse.phase} {share}"
 
 
-def features_text(event: FeaturesReady) -> str | None:
+def features_text(event: FeaturesReady, noun: str) -> str | None:
     """What a worker has computed of the features that trials are trained on; None if it was nothing."""
     if not event.computed:
         return None
     rate = event.computed / max(event.seconds, 1e-3)
     return (
-        f"features  {event.body}: {event.computed:,} images computed in {event.seconds:.1f} s "
-        f"({rate:,.0f} images/s)"
+        f"features  {event.body}: {event.computed:,} {noun}s computed in {event.seconds:.1f} s "
+        f"({rate:,.0f} {noun}s/s)"
     )
 
 
@@ -109,7 +109,7 @@ def place_text(plan: SweepPlan, epoch: int) -> str:
     if not folds.parts:
         return text
     fold = folds.fold_of(epoch)
-    return f"all images, {text}" if fold is None else f"fold {fold + 1}/{folds.number}, {text}"
+    return f"all {plan.dataset.noun}s, {text}" if fold is None else f"fold {fold + 1}/{folds.number}, {text}"
 
 
 def reached_text(plan: SweepPlan, epoch: int) -> str:

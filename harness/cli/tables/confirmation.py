@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 UNKNOWN = "–"
 
 
-def print_findings(found: Findings, tested: Tested | None) -> None:
+def print_findings(found: Findings, tested: Tested | None, noun: str) -> None:
     """Print a row for each configuration, then what is to be said of the chosen one.
 
     Args:
         found: by the validation scores.
         tested: the chosen one's model on the test images; None if it was not evaluated.
+        noun: what one of the images is called.
     """
     rows = found.configurations
     names = list(dict.fromkeys(name for row in rows for name in row.differs))
@@ -39,7 +40,7 @@ def print_findings(found: Findings, tested: Tested | None) -> None:
         ],
         elsewhere="--json",
     )
-    sentences = [verdict_sentence(found), tested_sentence(tested), luck_sentence(found)]
+    sentences = [verdict_sentence(found), tested_sentence(tested, noun), luck_sentence(found, noun)]
     for sentence in filter(None, sentences):
         print()
         print_text(sentence)
@@ -66,7 +67,7 @@ def verdict_sentence(found: Findings) -> str:
     )
 
 
-def tested_sentence(tested: Tested | None) -> str:
+def tested_sentence(tested: Tested | None, noun: str) -> str:
     """What its model is worth on the test images; empty if that is not known."""
     if tested is None:
         return ""
@@ -76,11 +77,11 @@ def tested_sentence(tested: Tested | None) -> str:
     before = ", and once for a model of the sweep" if tested.earlier == 1 else before
     return (
         f"Test: accuracy {tested.accuracy:.4f} ({_range(tested.interval)} at 95 %) on {tested.images:,} "
-        f"images{other}, by the model of the seed in the middle. The test set was opened {times}{before}."
+        f"{noun}s{other}, by the model of the seed in the middle. The test set was opened {times}{before}."
     )
 
 
-def luck_sentence(found: Findings) -> str:
+def luck_sentence(found: Findings, noun: str) -> str:
     """How much of the sweep's best score was luck; empty if that is not known."""
     luck = found.luck
     if luck is None:
@@ -88,7 +89,7 @@ def luck_sentence(found: Findings) -> str:
     return (
         f"Selection bias: in the sweep, trial {luck.trial} had {found.objective} {_number(luck.score)}; on "
         f"{luck.seeds} fresh seeds the same configuration has {_number(luck.mean)} on the same validation "
-        f"images. So {_number(luck.bias)} of the sweep's best score was luck ({_number(luck.low)} to "
+        f"{noun}s. So {_number(luck.bias)} of the sweep's best score was luck ({_number(luck.low)} to "
         f"{_number(luck.high)} at 95 %)."
     )
 

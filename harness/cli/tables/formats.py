@@ -15,15 +15,13 @@ HEAD = (
     "same class",
     "accuracy",
     "lost",
-    "one image (p95)",
-    "32 images (p95)",
 )
 
 
-def formats_lines(figures: Sequence[Figures]) -> list[str]:
+def formats_lines(figures: Sequence[Figures], noun: str) -> list[str]:
     """A table, a line for each format; times are medians and 95th percentiles in milliseconds."""
-    rows = [HEAD, *map(_cells, figures)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(HEAD))]
+    rows = [(*HEAD, f"one {noun} (p95)", f"32 {noun}s (p95)"), *map(_cells, figures)]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [
         "  ".join(
             [

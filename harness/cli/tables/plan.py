@@ -93,9 +93,10 @@ def _rungs(experiment: Experiment, rungs: list[int]) -> str:
         return f"{_epochs(rungs)} ({kind})"
     text = f"{folds.number} folds of {folds.epochs} epochs"
     if kind == "none":
-        return f"{text} and then all images, for every trial"
+        return f"{text} and then all {experiment.dataset.noun}s, for every trial"
     return (
-        f"{text}; who is clearly behind after 2 of them gets no more; the best is then trained on all images"
+        f"{text}; who is clearly behind after 2 of them gets no more; the best is then trained on all "
+        f"{experiment.dataset.noun}s"
     )
 
 

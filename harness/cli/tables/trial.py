@@ -64,7 +64,7 @@ def print_trial(
         {
             "trial": str(trial.number),
             "state": trial.state + (f" ({trial.reason})" if trial.reason else ""),
-            "score": _score(trial, judged),
+            "score": _score(trial, judged, session.dataset.noun),
             "seed": str(trial.seed),
             "attempts": str(trial.attempts),
             "seconds": f"{trial.seconds:.1f}",
@@ -88,7 +88,7 @@ def print_trial(
         print_evaluation(evaluation, test_set, judged if evaluation.split == "validation" else None)
     if judged:
         print()
-        print_judgement(judged, objective)
+        print_judgement(judged, objective, session.dataset.noun)
     print()
     print_session(session)
     if trial.traceback:
@@ -96,14 +96,15 @@ def print_trial(
         print(trial.traceback)
 
 
-def _score(trial: Trial, judged: ImageByImage | None) -> str:
+def _score(trial: Trial, judged: ImageByImage | None, noun: str) -> str:
     if trial.score is None:
         return "–"
     if trial.standard_error is not None:
         ended = trial.folds.finished(trial.reached)
         return f"{trial.score:.4f} (mean of {ended} folds, standard error {trial.standard_error:.4f})"
-    where = f"  (95 %: {interval_text(judged.score)} over other images)" if judged and judged.score else ""
-    return f"{trial.score:.4f}{where}"
+    if judged is None or judged.score is None:
+        return f"{trial.score:.4f}"
+    return f"{trial.score:.4f}  (95 %: {interval_text(judged.score)} over other {noun}s)"
 
 
 def _print_epochs(trial: Trial, objective: str) -> None:
