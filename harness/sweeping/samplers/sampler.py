@@ -11,7 +11,7 @@ import datetime
 import json
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -33,6 +33,7 @@ from harness.study.trial import Trial
 from harness.sweeping.samplers.comparable import NEWEST, ComparableTrials
 from harness.sweeping.samplers.costs import EpochCosts
 from harness.sweeping.samplers.making import check_sampler, make_sampler
+from harness.sweeping.samplers.reused import Fit, trials_per_fit
 from harness.sweeping.samplers.suggesting import suggest
 from harness.sweeping.samplers.tpe import CostAwareTPE
 from harness.sweeping.samplers.untried import Untried
@@ -95,6 +96,10 @@ class Sampler:
         self._refusals: Counter[int] = Counter()
         """How many suggestions were refused for trials, by the trials' numbers."""
         self._untried = Untried(space, seed)
+        self._fit = Fit(0)
+        """What TPE has been fitted to, while it serves further trials."""
+        self.workers: Callable[[], int] = lambda: 1
+        """How many train; with very many of them one fit serves several trials, see `samplers.reused`."""
         self.repeats = 0
         """Suggestions that had been tried before and were not trained again."""
 
@@ -270,6 +275,15 @@ class Sampler:
                 sampler.set_costs(self._costs(), cost_weight)
             if self._refused:
                 sampler.set_infeasible(self._storage.infeasible)
+            self._reuse_fit(sampler, trials_per_fit(self.workers()))
+
+    def _reuse_fit(self, sampler: CostAwareTPE, trials: int) -> None:
+        """Let TPE draw from the last fit, if that is to serve more than one trial and has not yet."""
+        if trials > 1:
+            if not self._fit.left:
+                self._fit = Fit(trials)
+            self._fit.left -= 1
+            sampler.set_fit(self._fit)
 
     def _ask(self) -> optuna.Trial:
         with warnings.catch_warnings():
