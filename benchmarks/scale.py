@@ -2,17 +2,17 @@
 
     python -m benchmarks.scale .harness/studies/STUDY/events.jsonl
 
-The real coordinator, sampler, scheduler and event log run with workers that only pretend. How long their epochs
-are beside one another is as in the given study, drawn at random, and how long on average, so that each worker
-sends `--rate` events a second. The clock is the simulation's own: it goes on by the processor time that the
-coordinator takes, and by `--sync` for every sync of the log, whatever else the machine does; and whenever the
-coordinator waits, it goes to the next event at once. So an hour of a thousand workers takes minutes, and the
-coordinator is as late as it would be with a core of its own.
+The real coordinator, sampler, scheduler and event log run with workers that only pretend. The lengths of their
+epochs are drawn from the given study's, and all are stretched so that a worker sends `--rate` events a second.
+The clock is the simulation's own: it goes on by the processor time that the coordinator takes, and by `--sync`
+for every sync of the log, whatever else the machine does; and whenever the coordinator waits, it goes to the
+next event at once. So an hour of a thousand workers takes minutes, and the coordinator is as late as it would
+be with a core of its own.
 
 1. For each number of workers: events a second that they send, the share of its time that the coordinator is
    busy, its processor time for an event, and how long events wait for it. Above a share of 1 it is behind for
-   good. What workers say is read from lines as in the local engine. The trackers are left out, since they would
-   follow at the clock of this machine.
+   good. What workers say is read from lines as in the local engine. The trackers are left out, since they
+   would follow at the clock of this machine.
 2. What one event costs each part: the log alone, which is written again from its records; each tracker, which
    follows those records in this process; and how many workers that send an event a second would take one core
    of it, and all the time there is. With `--postgres`, also into a PostgreSQL server that is started for it,
@@ -27,12 +27,14 @@ import heapq
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import psutil
 
 from benchmarks.runs import prepared
 from benchmarks.scripted import ScriptedWorkers, coordinator, event_of
@@ -41,17 +43,19 @@ from harness.engine.local import told_by
 from harness.engine.protocol import EngineEvent
 from harness.engine.wire import decode_report, encode_report, encode_request
 from harness.experiment.load import load
-from harness.paths import StudyPaths, optuna_storage, tracking_uri
+from harness.paths import StudyPaths
 from harness.records import EpochEnded, LogRecord, Segment, SegmentEnded
 from harness.study.event_log import EventLog, read
 from harness.sweeping.plan import Stop
-from harness.tracking.background import BackgroundTracker
+from harness.tracking.background import LARGEST_BATCH
 from harness.tracking.mlflow_tracker import MlflowTracker
 from harness.tracking.optuna_tracker import OptunaTracker
+from harness.tracking.tracker import Tracker
+from tests.mlflow_server import free_port, mlflow_server
+from tests.postgres_server import programs, running_server
 
 STUDY = "scale"
 MANY_TRIALS = 1_000_000
-TRACKER_LIMIT = 7200.0
 CHECKPOINT_SECONDS = 0.01
 """From an epoch's end to that of its checkpoint."""
 EVENTS_PER_EPOCH = 2
@@ -225,20 +229,37 @@ def simulate(
     }
 
 
-def timed(events: int, work: Callable[[], None]) -> dict[str, float]:
-    """Processor time and time that work takes, for each of its events."""
-    began, whole = time.perf_counter(), time.process_time()
+def timed(events: int, work: Callable[[], None], servers: Sequence[int] = ()) -> dict[str, float]:
+    """Processor time, the servers' processor time, and time that work takes, for each of its events."""
+    began, whole, theirs = time.perf_counter(), time.process_time(), processor_seconds(servers)
     work()
     return {
         "processor_ms": 1000 * (time.process_time() - whole) / events,
+        "server_processor_ms": 1000 * (processor_seconds(servers) - theirs) / events,
         "wall_ms": 1000 * (time.perf_counter() - began) / events,
     }
 
 
-def costs(records: Sequence[LogRecord], folder: Path) -> dict[str, dict[str, float]]:
+def processor_seconds(servers: Sequence[int]) -> float:
+    """That these processes and all that they have started have used so far."""
+    own = [psutil.Process(server) for server in servers]
+    family = {one.pid: one for root in own for one in [root, *root.children(recursive=True)]}
+    ended = sum(root.cpu_times().children_user + root.cpu_times().children_system for root in own)
+    return float(ended + sum(sum(one.cpu_times()[:2]) for one in family.values()))
+
+
+def followed(tracker: Tracker, records: Sequence[LogRecord]) -> Callable[[], None]:
+    """Tell a tracker of all records, in batches as when it is behind."""
+
+    def follow() -> None:
+        for start in range(0, len(records), LARGEST_BATCH):
+            tracker.apply(records[start : start + LARGEST_BATCH])
+
+    return follow
+
+
+def costs(records: Sequence[LogRecord], folder: Path, *, postgres: bool) -> dict[str, dict[str, float]]:
     """What an event costs the log and each tracker, told of the records of one study."""
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-    paths = StudyPaths.of(STUDY)
 
     def written(durable: bool) -> Callable[[], None]:
         def write() -> None:
@@ -249,67 +270,83 @@ def costs(records: Sequence[LogRecord], folder: Path) -> dict[str, dict[str, flo
 
         return write
 
-    def followed(tracker: BackgroundTracker) -> Callable[[], None]:
-        def follow() -> None:
-            for record in records:
-                tracker.feed(record)
-            result = tracker.close(lambda: (TRACKER_LIMIT, TRACKER_LIMIT))
-            assert result.caught_up, result.message
+    def mlflow(address: str) -> Callable[[], None]:
+        return followed(MlflowTracker(address, STUDY, StudyPaths.of(STUDY)), records)
 
-        return follow
-
-    optuna = BackgroundTracker(lambda: OptunaTracker(optuna_storage()), "Optuna's storage")
+    number = len(records)
     found = {
-        "log, not synced": timed(len(records), written(False)),
-        "log, each record synced": timed(len(records), written(True)),
-        "Optuna's storage": timed(len(records), followed(optuna)),
+        "log": timed(number, written(False)),
+        "log, each record synced": timed(number, written(True)),
+        "Optuna, SQLite": timed(number, followed(OptunaTracker(f"sqlite:///{folder}/optuna.db"), records)),
+        "MLflow, SQLite": timed(number, mlflow(f"sqlite:///{folder}/mlflow.db")),
     }
-    mlflow = BackgroundTracker(lambda: MlflowTracker(tracking_uri(), STUDY, paths), "MLflow")
-    return found | {"MLflow": timed(len(records), followed(mlflow))}
+    if postgres:
+        with contextlib.ExitStack() as stack:
+            installed = programs()
+            if installed is None:
+                raise SystemExit("PostgreSQL is not installed; Debian's package is called postgresql.")
+            database = stack.enter_context(running_server(installed))
+            optuna = followed(OptunaTracker(database.fresh("optuna")), records)
+            found["Optuna, PostgreSQL"] = timed(number, optuna, [database.pid])
+            # Another tracker of the same study, whose records the first has left in its cursor.
+            StudyPaths.of(STUDY).tracking_cursor.unlink()
+            port, backend = free_port(), database.fresh("mlflow")
+            server = stack.enter_context(mlflow_server(port, folder / "server", backend))
+            found["MLflow, server on PostgreSQL"] = timed(
+                number, mlflow(f"http://127.0.0.1:{port}"), [server.pid, database.pid]
+            )
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("log", type=Path, help="events.jsonl of a study whose epochs' times are taken")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 10, 100, 500, 1000, 2000])
+    parser.add_argument("--rate", type=float, default=1.0, help="events a second that a worker sends")
     parser.add_argument("--events", type=int, default=50_000, help="of each number of workers")
-    parser.add_argument("--tracked", type=int, default=10_000, help="records that the trackers follow")
+    parser.add_argument("--sync", type=float, help="seconds of a sync; left out: as measured on this disk")
+    parser.add_argument("--tracked", type=int, default=5000, help="records that the trackers follow")
+    parser.add_argument("--postgres", action="store_true", help="servers on PostgreSQL, too")
     parser.add_argument("--sampler", default="tpe")
     options = parser.parse_args()
-    epoch_seconds = recorded_epochs(options.log)
+    epoch_seconds = recorded_epochs(options.log, options.rate)
     runs: dict[int, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
+        if options.sync is None:
+            options.sync = sync_seconds(options.log.parent)
         for workers in options.workers:
             runs[workers] = simulate(Path(folder) / str(workers), workers, epoch_seconds, options)
+            print(f"{workers} workers: {runs[workers]}", file=sys.stderr)
         os.environ["HARNESS_HOME"] = str(Path(folder) / str(options.workers[0]))
         log = StudyPaths.of(STUDY).log  # of the fewest workers: whole trials rather than beginnings
-        parts = costs(read(log)[: options.tracked], Path(folder))
+        parts = costs(read(log)[: options.tracked], Path(folder), postgres=options.postgres)
     settings = vars(options) | {"log": options.log.name, "epochs": len(epoch_seconds)}
-    settings |= {"median_epoch_seconds": statistics.median(epoch_seconds)}
     publish("scale", settings, {"runs": runs, "parts": parts}, render(runs, parts))
 
 
-def render(runs: dict[int, dict[str, float]], parts: dict[str, dict[str, Any]]) -> str:
+def render(runs: dict[int, dict[str, float]], parts: dict[str, dict[str, float]]) -> str:
     simulated = table(
         (
-            "workers", "events a second", "coordinator busy", "processor, ms an event", "wait, median, ms",
-            "99 %, ms", "worst, ms", "trials",
+            "workers", "events a second", "coordinator busy", "processor", "ms an event", "events a sync",
+            "wait, median, ms", "99 %, ms", "worst, ms", "trials", "best ten",
         ),
         [
             [
                 workers, f"{run['events_per_second']:.1f}", f"{100 * run['busy_share']:.1f} %",
-                f"{run['processor_ms_per_event']:.3f}", f"{run['wait_median_ms']:.2f}",
-                f"{run['wait_p99_ms']:.1f}", f"{run['wait_worst_ms']:.0f}", f"{run['trials']:.0f}",
+                f"{100 * run['processor_share']:.1f} %", f"{run['processor_ms_per_event']:.3f}",
+                f"{run['events_per_sync']:.1f}", f"{run['wait_median_ms']:.2f}", f"{run['wait_p99_ms']:.1f}",
+                f"{run['wait_worst_ms']:.0f}", f"{run['trials']:.0f}", f"{run['mean_of_best_ten']:.4f}",
             ]
             for workers, run in runs.items()
         ],
     )  # fmt: skip
     each = table(
-        ("part", "processor, ms an event", "time, ms an event", "events a second for one core", "at most"),
+        ("part", "ms an event", "servers, ms an event", "time, ms an event", "events a second for one core"),
         [
             [
-                name, f"{cost['processor_ms']:.3f}", f"{cost['wall_ms']:.3f}",
-                f"{1000 / cost['processor_ms']:,.0f}", f"{1000 / cost['wall_ms']:,.0f}",
+                name, f"{cost['processor_ms']:.3f}", f"{cost['server_processor_ms']:.3f}",
+                f"{cost['wall_ms']:.3f}",
+                f"{1000 / (cost['processor_ms'] + cost['server_processor_ms']):,.0f}",
             ]
             for name, cost in parts.items()
         ],

@@ -13,13 +13,18 @@ from dataclasses import dataclass, field
 from harness.experiment.parameters import in_epoch, program_key
 from harness.records import Segment
 
+MOST_WAITING = 64
+"""Segments that are held back at most, with however many workers: what waits was chosen without the results
+that come meanwhile, and among so many there is one for every idle worker."""
+
 
 @dataclass(slots=True)
 class Affinity:
     """Segments that wait for a worker, and what each worker has compiled."""
 
     workers: int
-    """How many there are now; so often may a segment be passed over, and twice so many may be held back."""
+    """How many there are now; so often may a segment be passed over, and twice so many may be held back, up to
+    `MOST_WAITING`."""
     _added: int = 0
     """How many segments have been added so far."""
     _waiting: dict[int, tuple[Segment, str]] = field(default_factory=dict)
@@ -66,7 +71,7 @@ class Affinity:
         """
         chosen = self._suitable(idle)
         while chosen is None:
-            another = more() if len(self._waiting) < 2 * self.workers else None
+            another = more() if len(self._waiting) < min(2 * self.workers, MOST_WAITING) else None
             if another is not None:
                 self.add(another)
                 newest = next(reversed(self._waiting))

@@ -40,8 +40,9 @@ OnRecord = Callable[[LogRecord], None]
 class StudyWriter:
     """Appends events to the log, keeps the state up to date with it, and tells whoever listens.
 
-    What must be durable becomes so by `commit`, one sync for as many events as there are by then. Until it has
-    returned nobody acts upon them: no worker is given a segment, no checkpoint is removed, no tracker is told.
+    What must be durable becomes so by `commit`, one sync for as many events as there are by then. Until it
+    has returned nobody acts upon them: no worker is given a segment, no checkpoint is removed, and no tracker
+    writes them.
     """
 
     plan: SweepPlan

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
     from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 
 WORKERS_PER_TRIAL = 50
@@ -27,6 +28,8 @@ class Fit:
     def __init__(self, trials: int) -> None:
         self.left = trials
         """How many trials it is still to serve."""
+        self.sampler: BaseSampler | None = None
+        """What has fitted it, and draws from it."""
         self.space: dict[str, BaseDistribution] | None = None
         """The parameters that are not sampled one by one."""
         self.groups: Any = None
@@ -39,6 +42,6 @@ class Fit:
         (self._good if good else self._others)[tuple(space)] = density
 
     def of(self, space: dict[str, BaseDistribution]) -> tuple[Any, Any] | None:
-        """The densities of good and other trials over these parameters; None if they are still to be fitted."""
+        """The densities of good and of other trials over these parameters; None before they are fitted."""
         key = tuple(space)
         return (self._good[key], self._others[key]) if key in self._others else None

@@ -118,7 +118,8 @@ class Sampler:
         for attempt in range(ATTEMPTS):
             kind = self._kind if attempt < ATTEMPTS // 2 else "random"
             self._storage.limited = SAMPLERS[kind].bounded
-            self._prepare(make_sampler(kind, self._seed, f"{call}, attempt {attempt}"), cost_weight)
+            if attempt or not self._draws_from_last_fit():
+                self._prepare(make_sampler(kind, self._seed, f"{call}, attempt {attempt}"), cost_weight)
             is_start = attempt == 0 and start < len(self._start_with)
             if is_start:
                 self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[start][0]))
@@ -275,15 +276,18 @@ class Sampler:
                 sampler.set_costs(self._costs(), cost_weight)
             if self._refused:
                 sampler.set_infeasible(self._storage.infeasible)
-            self._reuse_fit(sampler, trials_per_fit(self.workers()))
-
-    def _reuse_fit(self, sampler: CostAwareTPE, trials: int) -> None:
-        """Let TPE draw from the last fit, if that is to serve more than one trial and has not yet."""
-        if trials > 1:
-            if not self._fit.left:
+            if trials := trials_per_fit(self.workers()) - 1:
                 self._fit = Fit(trials)
-            self._fit.left -= 1
-            sampler.set_fit(self._fit)
+                self._fit.sampler = sampler
+                sampler.set_fit(self._fit)
+
+    def _draws_from_last_fit(self) -> bool:
+        """Whether the next configuration comes from the last fit, which then serves one trial less."""
+        if not self._fit.left or self._fit.sampler is None:
+            return False
+        self._fit.left -= 1
+        self._study.sampler = self._fit.sampler
+        return True
 
     def _ask(self) -> optuna.Trial:
         with warnings.catch_warnings():
