@@ -2,12 +2,12 @@
 
     python -m benchmarks.scale .harness/studies/STUDY/events.jsonl
 
-The real coordinator, sampler, scheduler and event log run with workers that only pretend. The lengths of their
-epochs are drawn from the given study's, and all are stretched so that a worker sends `--rate` events a second.
-The clock is the simulation's own: it goes on by the processor time that the coordinator takes, and by `--sync`
-for every sync of the log, whatever else the machine does; and whenever the coordinator waits, it goes to the
-next event at once. So an hour of a thousand workers takes minutes, and the coordinator is as late as it would
-be with a core of its own.
+The real coordinator, sampler, scheduler and event log run with workers that only pretend. The lengths of
+their epochs are drawn from the given study's, all stretched so that a worker sends `--rate` events a second.
+The clock is the simulation's own: it goes on by the processor time that the coordinator takes, and by
+`--sync` for every sync of the log, whatever else the machine does; and whenever the coordinator waits, it
+goes to the next event at once. So an hour of a thousand workers takes minutes, and the coordinator is as late
+as it would be with a core of its own.
 
 1. For each number of workers: events a second that they send, the share of its time that the coordinator is
    busy, its processor time for an event, and how long events wait for it. Above a share of 1 it is behind for

@@ -23,8 +23,8 @@ class Affinity:
     """Segments that wait for a worker, and what each worker has compiled."""
 
     workers: int
-    """How many there are now; so often may a segment be passed over, and twice so many may be held back, up to
-    `MOST_WAITING`."""
+    """How many there are now; so often may a segment be passed over, and twice so many may be held back, up
+    to `MOST_WAITING`."""
     _added: int = 0
     """How many segments have been added so far."""
     _waiting: dict[int, tuple[Segment, str]] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from harness.sweeping.samplers.comparable import tpe_gamma
 from harness.sweeping.samplers.costs import EpochCosts, Floats
-from harness.sweeping.samplers.reused import Fit
+from harness.sweeping.samplers.reused import CANDIDATES, Fit
 
 
 class CostAwareTPE(TPESampler):
@@ -74,12 +74,23 @@ class CostAwareTPE(TPESampler):
     def _sample(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        densities = self._fit.of(search_space) if self._fit is not None else None
-        if densities is None:
+        fit = self._fit
+        densities = fit.of(search_space) if fit is not None else None
+        if fit is None or densities is None:
             return super()._sample(study, trial, search_space)
-        samples = densities[0].sample(self._rng.rng, self._n_ei_candidates)
-        chosen = self._compare(samples, self._compute_acquisition_func(samples, *densities))
-        return {name: among.to_external_repr(chosen[name]) for name, among in search_space.items()}
+        chosen = fit.chosen(search_space)
+        if not chosen:
+            # The candidates of one trial do not lie side by side: the first of all may be drawn in another way.
+            samples = densities[0].sample(self._rng.rng, fit.trials * CANDIDATES)
+            gains = self._compute_acquisition_func(samples, *densities)
+            chosen += [
+                self._compare(
+                    {name: own[one :: fit.trials] for name, own in samples.items()}, gains[one :: fit.trials]
+                )
+                for one in range(fit.trials)
+            ]
+        best = chosen.pop()
+        return {name: among.to_external_repr(best[name]) for name, among in search_space.items()}
 
     def _build_parzen_estimator(
         self,
