@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -73,6 +73,8 @@ class Moment:
     disk: float
     """Seconds that it waited for the disk."""
     syncs: int
+    memory: int
+    """Bytes that the process has in memory, the log's lines and what is told of them included."""
 
 
 class CountedLog(EventLog):
@@ -102,7 +104,7 @@ class SimulatedWorkers(ScriptedWorkers):
         self._random = random.Random(0)
         self._left: tuple[float, int] | None = None
         """Processor seconds of this thread, and syncs, when the last poll returned."""
-        self._now = Moment(0.0, 0.0, 0.0, 0)
+        self._now = Moment(0.0, 0.0, 0.0, 0, 0)
         self._warmed_up: Moment | None = None
         self.syncs: Callable[[], int] = lambda: 0
         """How many there have been so far."""
@@ -111,12 +113,13 @@ class SimulatedWorkers(ScriptedWorkers):
 
     def measured(self) -> Moment:
         """What has passed since most workers have begun."""
-        first, last = self._warmed_up or Moment(0.0, 0.0, 0.0, 0), self._now
+        first, last = self._warmed_up or Moment(0.0, 0.0, 0.0, 0, 0), self._now
         return Moment(
             last.now - first.now,
             last.processor - first.processor,
             last.disk - first.disk,
             last.syncs - first.syncs,
+            psutil.Process().memory_info().rss - first.memory,
         )
 
     def submit(self, worker: int, segment: Segment) -> None:
@@ -135,7 +138,7 @@ class SimulatedWorkers(ScriptedWorkers):
         processor, syncs = time.thread_time() - self._left[0], self.syncs() - self._left[1]
         disk, now = syncs * self._sync_seconds, self._now
         self._now = Moment(
-            now.now + processor + disk, now.processor + processor, now.disk + disk, now.syncs + syncs
+            now.now + processor + disk, now.processor + processor, now.disk + disk, now.syncs + syncs, 0
         )
 
     def poll(self, timeout: float) -> list[EngineEvent]:
@@ -144,7 +147,7 @@ class SimulatedWorkers(ScriptedWorkers):
         now = self._now.now
         if not events and self._due and self._due[0][0] > now:
             now = self._due[0][0]
-            self._now = Moment(now, self._now.processor, self._now.disk, self._now.syncs)
+            self._now = replace(self._now, now=now)
         said: list[tuple[int, str]] = []
         while self._due and self._due[0][0] <= now:
             due, _, worker, segment, step = heapq.heappop(self._due)
@@ -157,7 +160,7 @@ class SimulatedWorkers(ScriptedWorkers):
                     due + (self._epoch() if step % 2 else CHECKPOINT_SECONDS), worker, segment, step + 1
                 )
         if self._warmed_up is None and len(self.waits) >= self._workers:
-            self._warmed_up = self._now
+            self._warmed_up = replace(self._now, memory=psutil.Process().memory_info().rss)
             self.waits.clear()
         if self._warmed_up is not None and len(self.waits) >= self._events:
             self._stop.reason, self._stop.immediately = "enough events", True
@@ -223,6 +226,7 @@ def simulate(
         "wait_median_ms": 1000 * statistics.median(waits),
         "wait_p99_ms": 1000 * waits[int(0.99 * len(waits))],
         "wait_worst_ms": 1000 * waits[-1],
+        "memory_kb_per_event": passed.memory / 1024 / len(waits),
         "trials": len(running.state.trials),
         "best": scores[0] if scores else 0.0,
         "mean_of_best_ten": statistics.mean(scores[:10]) if scores else 0.0,
@@ -328,14 +332,15 @@ def render(runs: dict[int, dict[str, float]], parts: dict[str, dict[str, float]]
     simulated = table(
         (
             "workers", "events a second", "coordinator busy", "processor", "ms an event", "events a sync",
-            "wait, median, ms", "99 %, ms", "worst, ms", "trials", "best ten",
+            "wait, median, ms", "99 %, ms", "worst, ms", "memory, KB an event", "trials", "best ten",
         ),
         [
             [
                 workers, f"{run['events_per_second']:.1f}", f"{100 * run['busy_share']:.1f} %",
                 f"{100 * run['processor_share']:.1f} %", f"{run['processor_ms_per_event']:.3f}",
                 f"{run['events_per_sync']:.1f}", f"{run['wait_median_ms']:.2f}", f"{run['wait_p99_ms']:.1f}",
-                f"{run['wait_worst_ms']:.0f}", f"{run['trials']:.0f}", f"{run['mean_of_best_ten']:.4f}",
+                f"{run['wait_worst_ms']:.0f}", f"{run['memory_kb_per_event']:.1f}", f"{run['trials']:.0f}",
+                f"{run['mean_of_best_ten']:.4f}",
             ]
             for workers, run in runs.items()
         ],

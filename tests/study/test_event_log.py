@@ -141,10 +141,13 @@ def test_what_could_not_be_synced_is_written_anew(
     assert log.durable == 1
     file.write_bytes(whole[:safe] + b"\0" * (len(whole) - safe))  # as a disk may leave it that had no room
     if fails == "write":
-        real = EventLog._write
+        ways = iter([EventLog._write, full])
+
+        def write(log: EventLog, line: bytes) -> None:
+            next(ways)(log, line)
+
         with monkeypatch.context() as patched:
-            writes = iter([real, full])
-            patched.setattr(EventLog, "_write", lambda self, line: next(writes)(self, line))
+            patched.setattr(EventLog, "_write", write)
             with pytest.raises(OSError, match="No space"):
                 log.commit()
         assert log.durable == 1

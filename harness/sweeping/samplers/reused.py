@@ -41,6 +41,11 @@ class Fit:
         self._others: dict[tuple[str, ...], _ParzenEstimator] = {}
         self._chosen: dict[tuple[str, ...], list[dict[str, float]]] = {}
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is anything to draw from; before there are results, there is not."""
+        return bool(self._others)
+
     def add(self, space: dict[str, BaseDistribution], density: Any, *, good: bool) -> None:
         """Keep the density of the good trials, or of the others, over some parameters."""
         (self._good if good else self._others)[tuple(space)] = density

@@ -283,7 +283,7 @@ class Sampler:
 
     def _draws_from_last_fit(self) -> bool:
         """Whether the next configuration comes from the last fit, which then serves one trial less."""
-        if not self._fit.left or self._fit.sampler is None:
+        if not self._fit.left or not self._fit.is_fitted or self._fit.sampler is None:
             return False
         self._fit.left -= 1
         self._study.sampler = self._fit.sampler

@@ -80,7 +80,7 @@ class CostAwareTPE(TPESampler):
             return super()._sample(study, trial, search_space)
         chosen = fit.chosen(search_space)
         if not chosen:
-            # The candidates of one trial do not lie side by side: the first of all may be drawn in another way.
+            # One trial's candidates do not lie side by side: the first of all may be drawn in another way.
             samples = densities[0].sample(self._rng.rng, fit.trials * CANDIDATES)
             gains = self._compute_acquisition_func(samples, *densities)
             chosen += [
