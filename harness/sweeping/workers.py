@@ -200,7 +200,9 @@ class Workers:
         if self._listened - self._looked < LOOK_SECONDS:
             return []
         self._looked = self._listened
-        least = self._hang_seconds or silence.PULSE_SECONDS  # nobody's limit is shorter
+        least = self._hang_seconds or min(
+            silence.PULSE_SECONDS, silence.START_SECONDS, silence.FIRST_SECONDS
+        )  # nobody's limit is shorter
         lost = []
         for worker in self.busy:
             seconds = self._listened - worker.heard

@@ -100,7 +100,7 @@ def test_every_line_names_the_best_so_far(capsys: pytest.CaptureFixture[str]) ->
     for number, score in enumerate((0.5, 0.75, 0.625, 0.75)):
         events = [
             TrialStarted(
-                trial=number, params=complete({"width": 8 + 8 * number}), sampled={}, seed=0, generation=1, time=1
+                trial=number, params=complete({}), sampled={}, seed=number, generation=1, time=1
             ),
             EpochEnded(trial=number, attempt=1, epoch=1, metrics={"val_accuracy": score}, time=2),
             SegmentEnded(trial=number, attempt=1, epoch=1, over=True, seconds=1, evaluations=[], time=3),
