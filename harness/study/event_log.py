@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import zlib
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,11 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def _values(record: object) -> dict[str, Any]:
-    """What `dataclasses.asdict` makes of a record, but without copying what is in it."""
-    if not is_dataclass(record):
-        raise TypeError(f"{type(record).__name__} cannot be written to the event log")
+    """What `dataclasses.asdict` makes of a record, but without copying what is in it.
+
+    Raises:
+        TypeError: it is not a dataclass.
+    """
     return {name: getattr(record, name) for name in _names(type(record))}
 
 
