@@ -6,11 +6,13 @@ Their records are like real ones, in number and size; only weights and model fil
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from harness.records import (
     Evaluation,
     LogRecord,
     Params,
+    Question,
     Segment,
     SegmentEnded,
     StudyStarted,
@@ -54,10 +57,11 @@ def coordinator(
     engine: Engine,
     on_record: Sequence[Callable[[LogRecord], None]],
     stop: Stop | None = None,
+    opened: Callable[[Path], EventLog] = EventLog,
 ) -> Coordinator:
     """A coordinator at the start of a new study; `on_record` have been told of its start."""
     make_folder(paths.folder)
-    log, state = EventLog(paths.log), StudyState()
+    log, state = opened(paths.log), StudyState()
     started = log.append(
         StudyStarted(
             study=paths.folder.name,
@@ -79,9 +83,11 @@ def coordinator(
         experiment.space, experiment.search.sampler, experiment.seed, objectives=experiment.objectives
     )
     plan = SweepPlan(experiment=experiment, study_folder=paths.folder, dataset=dataset)
+    workers = Workers(engine, experiment.search.hang_seconds)
+    sampler.workers = lambda: workers.present
     return Coordinator(
         plan=plan,
-        workers=Workers(engine, experiment.search.hang_seconds),
+        workers=workers,
         writer=StudyWriter(plan, log, state, on_record),
         policy=AsynchronousPolicy(sampler, make_scheduler(experiment), experiment.search.trials),
         clock=Stopwatch(time.monotonic()),
@@ -96,15 +102,15 @@ def pretend(segment: Segment, observe: Observe, _: Callable[[], bool]) -> None:
     observe(segment_ended(segment))
 
 
-class SecondBySecond:
-    """Workers that each send an event a second: an epoch's end, then its checkpoint, and so on."""
+class ScriptedWorkers:
+    """Workers that only pretend; a subclass has the clock by which what they tell is due."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._due: list[tuple[float, int, Segment, int]] = []
-        """When, worker, segment, and which event of it comes next."""
+        self._due: list[tuple[float, int, int, Segment, int]] = []
+        """When, which came first, worker, segment, and which event of it comes next."""
+        self._count = itertools.count()
         self._ready: list[EngineEvent] = []
-        self.sent = 0
 
     @property
     def workers(self) -> int:
@@ -113,29 +119,15 @@ class SecondBySecond:
     def start(self) -> None:
         self._ready += [WorkerReady(worker) for worker in range(self._workers)]
 
-    def submit(self, worker: int, segment: Segment) -> None:
-        # A second later on average, spread out as independent workers are.
-        heapq.heappush(self._due, (time.monotonic() + 2 * random.random(), worker, segment, 0))
+    def plan(self, due: float, worker: int, segment: Segment, step: int) -> None:
+        """An event of the segment is due then."""
+        heapq.heappush(self._due, (due, next(self._count), worker, segment, step))
+
+    def ask(self, worker: int, question: Question) -> None:
+        raise AssertionError("nothing is measured here")
 
     def stop_segment(self, worker: int) -> None:
-        """Its segment ends at the end of its present epoch, which is its last event here."""
-
-    def poll(self, timeout: float) -> list[EngineEvent]:
-        if self._ready:
-            events, self._ready = self._ready, []
-            return events
-        now = time.monotonic()
-        if self._due and self._due[0][0] > now:
-            time.sleep(min(timeout, self._due[0][0] - now))
-        events = []
-        while self._due and self._due[0][0] <= time.monotonic():
-            due, worker, segment, step = heapq.heappop(self._due)
-            event = event_of(segment, step)
-            events.append(Reported(worker, event))
-            if not isinstance(event, SegmentEnded):
-                heapq.heappush(self._due, (due + 1, worker, segment, step + 1))
-        self.sent += len(events)
-        return events
+        """Nothing is waited for at the end."""
 
     def has_grown(self, worker: int) -> bool:
         return False
@@ -148,6 +140,35 @@ class SecondBySecond:
 
     def close(self) -> None:
         self._due.clear()
+
+
+class SecondBySecond(ScriptedWorkers):
+    """Workers that each send an event a second: an epoch's end, then its checkpoint, and so on."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self.sent = 0
+
+    def submit(self, worker: int, segment: Segment) -> None:
+        # A second later on average, spread out as independent workers are.
+        self.plan(time.monotonic() + 2 * random.random(), worker, segment, 0)
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        if self._ready:
+            events, self._ready = self._ready, []
+            return events
+        now = time.monotonic()
+        if self._due and self._due[0][0] > now:
+            time.sleep(min(timeout, self._due[0][0] - now))
+        events = []
+        while self._due and self._due[0][0] <= time.monotonic():
+            due, _, worker, segment, step = heapq.heappop(self._due)
+            event = event_of(segment, step)
+            events.append(Reported(worker, event))
+            if not isinstance(event, SegmentEnded):
+                self.plan(due + 1, worker, segment, step + 1)
+        self.sent += len(events)
+        return events
 
 
 def event_of(segment: Segment, step: int) -> WorkerEvent:

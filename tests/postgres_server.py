@@ -86,6 +86,12 @@ class PostgresServer:
                 return
 
     @property
+    def pid(self) -> int:
+        """Of the server's first process, which has started all others."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it has been started and not been stopped since."""
         return self._process is not None and self._process.poll() is None

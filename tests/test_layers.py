@@ -46,8 +46,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tracking": {"errors", "experiment", "paths", "records", "registry", "study"},
     "sweeping": {
-        "audit", "clock", "comparison", "data", "engine", "errors", "experiment", "gpus", "machine", "messages",
-        "paths", "records", "schedulers", "seeds", "study", "study_files", "tracking",
+        "audit", "clock", "comparison", "data", "engine", "errors", "experiment", "gpus", "machine",
+        "messages", "paths", "records", "schedulers", "seeds", "study", "study_files", "tracking",
     },
     "proposal": {
         "audit", "data", "engine", "errors", "experiment", "gpus", "machine", "messages", "model", "paths",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -51,15 +52,20 @@ class Asha:
     rungs: list[int] = field(init=False)
     _results: dict[int, Ranking] = field(init=False)
     """By rung epoch."""
+    _waiting: dict[int, Ranking] = field(init=False)
+    """Of these, the results of the trials that have neither been promoted from there nor ended."""
     _promoted: dict[int, set[int]] = field(init=False)
     _over: set[int] = field(default_factory=set)
     """Trials that cannot go on."""
     _in_flight: dict[int, int] = field(default_factory=dict)
     """The rung that a trial is on its way to."""
+    _on_the_way: Counter[int] = field(default_factory=Counter)
+    """How many are on their way to a rung."""
 
     def __post_init__(self) -> None:
         self.rungs = rung_epochs(self.min_epochs, self.max_epochs, self.reduction)
         self._results = {epoch: Ranking() for epoch in self.rungs}
+        self._waiting = {epoch: Ranking() for epoch in self.rungs}
         self._promoted = {epoch: set() for epoch in self.rungs}
 
     def cycles(self, trial: int) -> tuple[int, ...]:
@@ -68,22 +74,35 @@ class Asha:
 
     def start(self, trial: int) -> int:
         """The first rung."""
-        self._in_flight[trial] = self.rungs[0]
+        self._send(trial, self.rungs[0])
         return self.rungs[0]
+
+    def _send(self, trial: int, rung: int | None) -> None:
+        """The trial is on its way to this rung, if to any."""
+        before = self._in_flight.pop(trial, None)
+        if before is not None:
+            self._on_the_way[before] -= 1
+        if rung is not None:
+            self._in_flight[trial] = rung
+            self._on_the_way[rung] += 1
 
     def report(self, trial: int, epoch: int, values: Values) -> bool:
         """Enter a result; an epoch that is not a rung (an interrupted segment) decides nothing."""
         if epoch in self._results:
             if self._in_flight.get(trial) == epoch:
-                del self._in_flight[trial]
+                self._send(trial, None)
             if not any(map(math.isnan, values)):
                 self._results[epoch].enter(trial, values)
+                if trial not in self._promoted[epoch] and trial not in self._over:
+                    self._waiting[epoch].enter(trial, values)
         return False
 
     def end(self, trial: int, state: TrialState) -> None:
         """It is not promoted any more; a failed one leaves its places to the next best."""
         self._over.add(trial)
-        self._in_flight.pop(trial, None)
+        self._send(trial, None)
+        for waiting in self._waiting.values():
+            waiting.remove(trial)
         if state == "failed":
             for epoch in self.rungs:
                 self._results[epoch].remove(trial)
@@ -93,14 +112,15 @@ class Asha:
         """Record a promotion."""
         if epoch in self._promoted:
             self._promoted[epoch].add(trial)
-            self._in_flight[trial] = stop
+            self._waiting[epoch].remove(trial)
+            self._send(trial, stop)
 
     def promote_next(self, *, all_started: bool) -> Promotion | None:
         """The best trial that has earned it, looking from the highest rung downwards."""
         candidates: list[Promotion] = []
         settled = all_started
         for index, epoch in enumerate(self.rungs[:-1]):
-            settled = settled and epoch not in self._in_flight.values()
+            settled = settled and not self._on_the_way[epoch]
             earned = self._earned(index, settled=settled)
             if earned is not None:
                 candidates.append(Promotion(earned, start=epoch, stop=self.rungs[index + 1]))
@@ -108,8 +128,7 @@ class Asha:
         if not candidates:
             return None
         chosen = candidates[-1]
-        self._promoted[chosen.start].add(chosen.trial)
-        self._in_flight[chosen.trial] = chosen.stop
+        self.mark_promoted(chosen.trial, chosen.start, chosen.stop)
         return chosen
 
     def candidates(self) -> Iterator[Promotion]:
@@ -139,9 +158,7 @@ class Asha:
     def _in_share(self, index: int, share: int) -> Iterator[int]:
         """Of the best `share` trials on a rung, those that wait there, best first."""
         epoch = self.rungs[index]
-        for trial in self._results[epoch].best(share):
-            if trial not in self._promoted[epoch] and trial not in self._over:
-                yield trial
+        return self._results[epoch].best(share, self._waiting[epoch])
 
 
 class HalvingSettings(SchedulerSettings):

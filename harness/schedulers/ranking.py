@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from harness.schedulers.protocol import Values
 
@@ -75,8 +74,17 @@ class Ranking:
         if values is not None and len(values) == 1:
             del self._order[bisect_left(self._order, (-values[0], trial))]
 
-    def best(self, count: int) -> Iterable[int]:
-        """The best `count` trials, best first, as `best_first` ranks them."""
-        if len(self._order) == len(self.results):
-            return (trial for _, trial in islice(self._order, count))
-        return best_first(self.results)[:count]
+    def best(self, count: int, among: Ranking) -> Iterator[int]:
+        """Those of the best `count` trials that are among others, best first, as `best_first` ranks them.
+
+        Args:
+            count: how many of all trials here.
+            among: some of these, with the same results.
+        """
+        if len(self._order) < len(self.results):
+            yield from (trial for trial in best_first(self.results)[:count] if trial in among.results)
+            return
+        for place in among._order:  # so that nobody goes through those that have gone on, who are the best
+            if bisect_left(self._order, place) >= count:
+                return
+            yield place[1]

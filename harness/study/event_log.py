@@ -11,8 +11,10 @@ import contextlib
 import json
 import os
 import zlib
-from dataclasses import asdict
+from dataclasses import fields
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from harness.errors import HarnessError, StudyError
 from harness.paths import StudyPaths, study_names, sync_folder
@@ -22,9 +24,26 @@ _CRC = ', "crc": "'
 _DECODER = json.JSONDecoder()
 
 
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
+
+
+def _values(record: object) -> dict[str, Any]:
+    """What `dataclasses.asdict` makes of a record, but without copying what is in it.
+
+    Raises:
+        TypeError: it is not a dataclass.
+    """
+    return {name: getattr(record, name) for name in _names(type(record))}
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_values)
+
+
 def encode(record: LogRecord) -> str:
     """One line, with its newline."""
-    body = json.dumps({"seq": record.seq, "event": asdict(record.event)}, ensure_ascii=False)[:-1]
+    body = _ENCODER.encode({"seq": record.seq, "event": record.event})[:-1]
     return f'{body}{_CRC}{zlib.crc32(body.encode()):08x}"}}\n'
 
 
@@ -114,12 +133,21 @@ class EventLog:
         except OSError as error:
             raise HarnessError(f"The event log {file} cannot be written: {error.strerror}.") from error
         self._length = length
+        """Bytes of the whole lines."""
+        self._unsynced: list[bytes] = []
+        """The lines that were appended since the last `commit`."""
+        self._write_anew = False
+        """Whether these lines may be lost although they were written, since they could not be synced."""
         self._cut()
         if not existed:
             sync_folder(file.parent)
         # What an earlier session wrote last may still be in memory only.
         os.fsync(self._stream.fileno())
         self._durable = self._seq
+
+    def __len__(self) -> int:
+        """How many records it holds."""
+        return self._seq
 
     @property
     def durable(self) -> int:
@@ -134,37 +162,72 @@ class EventLog:
         """
         record = LogRecord(self._seq + 1, event)
         line = encode(record).encode()
-        self._write(line, durable=durable)
+        self._write(line)
         self._seq += 1
-        self._length += len(line)
         if durable:
-            self._durable = self._seq
+            try:
+                self.commit()
+            except OSError:
+                self._unsynced.pop()
+                self._seq -= 1
+                self._length -= len(line)
+                self._cut()
+                raise
         return record
 
-    def _write(self, line: bytes, *, durable: bool) -> None:
+    def _write(self, line: bytes) -> None:
         """All of the line, or nothing."""
         try:
             written = 0
             while written < len(line):
                 written += self._stream.write(line[written:])
-            if durable:
-                os.fsync(self._stream.fileno())
         except OSError:
             self._cut()
             raise
+        self._length += len(line)
+        self._unsynced.append(line)
 
     def _cut(self) -> None:
         self._stream.truncate(self._length)
         self._stream.seek(self._length)
 
+    def commit(self) -> None:
+        """Make everything durable that has been appended, however much it is, with one sync.
+
+        Raises:
+            OSError: that cannot be done, perhaps for want of room; it may be tried again.
+        """
+        if self._durable == self._seq:
+            return
+        if self._write_anew:
+            # What could not be synced may be gone from memory, too, and a second sync would not tell.
+            lines, self._unsynced = self._unsynced, []
+            self._length -= sum(map(len, lines))
+            self._cut()
+            try:
+                for line in lines:
+                    self._write(line)
+            except OSError:
+                missing = lines[len(self._unsynced) :]
+                self._unsynced += missing
+                self._length += sum(map(len, missing))
+                raise
+        try:
+            os.fsync(self._stream.fileno())
+        except OSError:
+            self._write_anew = True
+            raise
+        self._write_anew = False
+        self._unsynced.clear()
+        self._durable = self._seq
+
     def sync(self) -> None:
         """Make everything durable that has been appended, as far as the disk lets one."""
         with contextlib.suppress(OSError):
-            os.fsync(self._stream.fileno())
-            self._durable = self._seq
+            self.commit()
 
     def close(self) -> None:
         """Make everything durable and let go of the file."""
         if not self._stream.closed:
-            os.fsync(self._stream.fileno())
+            self.commit()
             self._stream.close()

@@ -117,11 +117,14 @@ class Coordinator:
             if self._ending.reason() is None:
                 self._dispatcher.hand_out(lambda: self._ending.time_left)
                 self._end_stopped()
-                if self.workers.idle and not self.workers.busy:
+                if self.workers.at_rest:
                     self._ending.by(self.policy.shortage)
                     break
-            elif self._ending.is_over():
-                break
+                self.writer.commit()
+            else:
+                self.writer.commit()
+                if self._ending.is_over():
+                    break
             for event in self.workers.listen():
                 if isinstance(event, WorkerReady):
                     self.workers.ready(event.worker)
@@ -189,8 +192,10 @@ class Coordinator:
     def _limit_time(self, worker: Worker, trial: Trial, running: float = 0.0) -> None:
         """Stop a trial that has trained for too long, `running` being the seconds of its running epoch."""
         limit = self.plan.experiment.search.max_trial_seconds
+        if limit is None:
+            return
         seconds = running + sum(metrics.get("epoch_seconds", 0.0) for metrics in trial.epochs.values())
-        if limit is not None and seconds > limit:
+        if seconds > limit:
             self._out_of_time.add(trial.number)
             self.workers.stop(worker)
 
@@ -249,6 +254,7 @@ class Coordinator:
 
     def _replace(self, worker: Worker) -> None:
         """A fresh worker in place of this one; what it was still writing is done again, at no charge."""
+        self.writer.commit()
         self.workers.replace(worker)
         self._dispatcher.forget(worker.number)
         for segment in worker.writing:
@@ -291,8 +297,9 @@ class Coordinator:
         self._stopped.update(self.policy.take_stopped())
         if not self._stopped:
             return
-        unfinished = {segment.trial for segment in self._dispatcher.unfinished}
-        for number in sorted(self._stopped - unfinished):
+        for number in sorted(self._stopped):
+            if self._dispatcher.is_unfinished(number):
+                continue
             self._stopped.discard(number)
             trial = self.state.trials[number]
             if trial.state == "paused":
@@ -310,4 +317,5 @@ class Coordinator:
         reason = self.stop.reason or ending(self.plan, self.state, exhausted=self.policy.exhausted)
         ended = StudyEnded(reason=reason, complete=complete, time=now_ms())
         self.writer.emit(ended, durable=True)
+        self.writer.commit()
         return ended

@@ -42,6 +42,7 @@ class Dispatcher:
     def __post_init__(self) -> None:
         """Nothing waits yet."""
         self._affinity = Affinity(self.workers.number)
+        self.workers.before_sending = self.writer.commit
 
     def take_up(self, left: TimeLeft | None) -> None:
         """Go on from what the log already holds; in ordered mode every decision is taken again instead.
@@ -75,15 +76,16 @@ class Dispatcher:
         while (idle := self.workers.idle) and self._epochs_left() > 0:
             taken = self._affinity.take(idle, lambda: self._choose_segment(left))
             if taken is None:
-                return
+                break
             worker, segment = taken
-            if worker not in self.workers.idle:  # it was asked for a cost and is gone: a fresh one starts
+            if not self.workers.is_idle(worker):  # it was asked for a cost and is gone: a fresh one starts
                 self.forget(worker)
                 self._affinity.add(segment)
                 continue
             segment = self._granted(segment)
             self.writer.segment_started(segment, worker)
-            self.workers.start(worker, segment)
+            self.workers.give(worker, segment)
+        self.workers.send()
 
     def add(self, trial: int, stop: int) -> None:
         """Let the segment that takes a trial to the epoch `stop`, or to its fold's end, wait for a worker."""
@@ -101,10 +103,9 @@ class Dispatcher:
         """The worker is a fresh one, which has compiled nothing."""
         self._affinity.forget(worker)
 
-    @property
-    def unfinished(self) -> list[Segment]:
-        """Segments that wait, are trained, or are still written."""
-        return [*self._affinity.waiting, *self.workers.segments]
+    def is_unfinished(self, trial: int) -> bool:
+        """Whether a segment of the trial waits, is trained, or is still written."""
+        return self._affinity.has(trial) or self.workers.has(trial)
 
     def tell(self, found: Outcome) -> None:
         """Let the policy know what came of a segment, once."""
@@ -138,7 +139,7 @@ class Dispatcher:
             known = known_outcome(self.plan, trial, choice.stop)
             if known is not None:
                 self.tell(known)
-            elif any(segment.trial == choice.trial for segment in self.unfinished):
+            elif self.is_unfinished(choice.trial):
                 self._postponed = choice
                 return None
             else:

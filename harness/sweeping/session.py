@@ -182,7 +182,10 @@ def _search(study: _Opened) -> SweepResult:
         threads=study.share.threads,
     )
     writer.emit(opening, durable=True)
+    writer.commit()
     watcher.opened(state, plan, workers)
+    if not opening.window:  # decisions in order must not depend on who is there
+        study.sampler.workers = lambda: study.workers.present
     coordinator = Coordinator(
         plan=plan,
         workers=study.workers,

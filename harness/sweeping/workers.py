@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -16,6 +17,8 @@ from harness.sweeping.silence import EpochTimes
 POLL_SECONDS = 0.25
 Heard: TypeAlias = WorkerReady | WorkerLost | Reported
 """What the coordinator hears of workers."""
+LOOK_SECONDS = 0.25
+"""Seconds of listening after which silence is looked for again, since that is a look at every worker."""
 START_FAILURES = 3
 """Workers that may die before their first segment, in a row, before the sweep gives up."""
 
@@ -68,6 +71,18 @@ class Workers:
         self._start_failures = 0
         self._heard: list[Heard] = []
         """What was reported while an answer was waited for."""
+        self._idle: set[int] = set()
+        self._busy: set[int] = set()
+        self._present: set[int] = set()
+        """Who is idle or busy."""
+        self._trials: Counter[int] = Counter()
+        """How many segments of each trial are trained or written."""
+        self._looked = 0.0
+        """When silence was last looked for, in seconds spent listening."""
+        self._outgoing: list[tuple[int, Segment]] = []
+        """Segments that workers have been given, but not been sent."""
+        self.before_sending: Callable[[], None] = lambda: None
+        """Called before segments go out: makes durable what they follow from."""
         self.epoch_times = EpochTimes()
 
     @property
@@ -78,17 +93,30 @@ class Workers:
     @property
     def present(self) -> int:
         """How many are there now, idle or at work, at least one; others start, or wait for a machine."""
-        return max(1, sum(worker.idle or worker.busy for worker in self._workers.values()))
+        return max(1, len(self._present))
 
     @property
     def idle(self) -> list[int]:
         """The numbers of workers that wait for a segment."""
-        return [worker.number for worker in self._workers.values() if worker.idle]
+        return sorted(self._idle)
+
+    def is_idle(self, number: int) -> bool:
+        """Whether the worker waits for a segment."""
+        return number in self._idle
 
     @property
     def busy(self) -> list[Worker]:
         """The workers that train or write."""
-        return [worker for worker in self._workers.values() if worker.busy]
+        return [self._workers[number] for number in sorted(self._busy)]
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether somebody waits for a segment, and nobody has one."""
+        return bool(self._idle) and not self._busy
+
+    def has(self, trial: int) -> bool:
+        """Whether a segment of the trial is trained or written."""
+        return trial in self._trials
 
     @property
     def segments(self) -> list[Segment]:
@@ -119,6 +147,7 @@ class Workers:
         Raises:
             EngineError: workers cannot be started.
         """
+        self.send()  # nobody waits for the answer with them
         deadline = time.monotonic() + seconds
         asked: int | None = None
         answer: Answer | None = None
@@ -153,6 +182,7 @@ class Workers:
         worker = self._workers[event.worker]
         if worker.busy:
             worker.idle = False
+            self._enter(worker)
             self._heard.append(event)
         elif event.failure == "hang":
             self.replace(worker)
@@ -167,11 +197,16 @@ class Workers:
 
     def silent(self) -> list[WorkerLost]:
         """Busy workers that have said nothing for much longer than they need: they are as good as lost."""
+        if self._listened - self._looked < LOOK_SECONDS:
+            return []
+        self._looked = self._listened
+        least = self._hang_seconds or min(
+            silence.PULSE_SECONDS, silence.START_SECONDS, silence.FIRST_SECONDS
+        )  # nobody's limit is shorter
         lost = []
         for worker in self.busy:
-            limit = self._hang_seconds or self._most_silence(worker)
             seconds = self._listened - worker.heard
-            if seconds <= limit:
+            if seconds <= least or seconds <= (self._hang_seconds or self._most_silence(worker)):
                 worker.watched = None
             elif self._hang_seconds is not None or self._does_nothing(worker):
                 said = f"Worker {worker.number} said nothing for {seconds:.0f} s."
@@ -199,17 +234,40 @@ class Workers:
         """The worker has started."""
         self._start_failures = 0
         self._workers[number].idle = True
+        self._enter(self._workers[number])
+
+    def _enter(self, worker: Worker) -> None:
+        """Enter what a worker does now: with a thousand of them, nobody may ask each one for each event."""
+        number, idle, busy = worker.number, worker.idle, worker.busy
+        for among, is_so in ((self._idle, idle), (self._busy, busy), (self._present, idle or busy)):
+            (among.add if is_so else among.discard)(number)
 
     def start(self, number: int, segment: Segment) -> None:
         """Hand a segment to an idle worker."""
+        self.give(number, segment)
+        self.send()
+
+    def give(self, number: int, segment: Segment) -> None:
+        """Give a segment to an idle worker, which begins with `send`."""
         worker = self._workers[number]
         worker.idle, worker.training, worker.heard, worker.pulsing = False, segment, self._listened, False
-        self._engine.submit(number, segment)
+        self._trials[segment.trial] += 1
+        self._enter(worker)
+        self._outgoing.append((number, segment))
+
+    def send(self) -> None:
+        """Let all begin that have been given segments, after what these follow from is durable."""
+        self.before_sending()
+        outgoing, self._outgoing = self._outgoing, []
+        for number, segment in outgoing:
+            self._engine.submit(number, segment)
 
     def meant_by(self, report: Reported) -> tuple[Worker, Segment | None]:
         """Who speaks, and of which segment; None for one that has been given to another worker meanwhile."""
         worker, event = self._workers[report.worker], report.event
-        for segment in worker.segments:
+        for segment in (worker.training, *worker.writing):
+            if segment is None:
+                continue
             if (segment.trial, segment.attempt) == (event.trial, event.attempt):
                 worker.heard = self._listened
                 worker.pulsing = worker.pulsing or isinstance(event, Pulse)
@@ -220,17 +278,26 @@ class Workers:
         """The worker is free for another segment while the last file of this one is being written."""
         worker.training, worker.idle = None, True
         worker.writing.append(segment)
+        self._enter(worker)
 
     def look_at_size(self, worker: Worker) -> None:
         """Keep a worker that has grown too large from getting another segment."""
         if self._engine.has_grown(worker.number):
             worker.idle, worker.outgrown = False, True
+            self._enter(worker)
 
     def through_with(self, worker: Worker, segment: Segment) -> None:
         """The worker has ended the segment, or failed in it."""
         if worker.training is segment:
             worker.training, worker.idle = None, not worker.outgrown
         worker.writing = [one for one in worker.writing if one is not segment]
+        self._ended(segment.trial)
+        self._enter(worker)
+
+    def _ended(self, trial: int) -> None:
+        self._trials[trial] -= 1
+        if not self._trials[trial]:
+            del self._trials[trial]
 
     def stop_all(self) -> None:
         """Ask everybody to end at the next pulse."""
@@ -263,4 +330,7 @@ class Workers:
         """Start a fresh worker in the place of this one, which forgets all that it had."""
         self._engine.restart(worker.number)
         worker.outgrown = False  # whoever still holds the record must not replace it once more
+        for segment in worker.segments:
+            self._ended(segment.trial)
         self._workers[worker.number] = Worker(worker.number)
+        self._enter(self._workers[worker.number])

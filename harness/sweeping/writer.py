@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,9 +36,14 @@ if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
 OnRecord = Callable[[LogRecord], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StudyWriter:
-    """Appends events to the log, keeps the state up to date with it, and tells whoever listens."""
+    """Appends events to the log, keeps the state up to date with it, and tells whoever listens.
+
+    What must be durable becomes so by `commit`, one sync for as many events as there are by then. Until it
+    has returned nobody acts upon them: no worker is given a segment, no checkpoint is removed, and no tracker
+    writes them.
+    """
 
     plan: SweepPlan
     log: EventLog
@@ -48,21 +53,46 @@ class StudyWriter:
     """Functions that are called with every record that is written."""
     wait: Callable[[OSError], object] = give_up
     """Called while the log has no room; waits a while and returns, or raises to give up."""
+    _is_due: bool = False
+    """Whether something that was written has to be durable before anything else is done."""
+    _superseded: list[str] = field(default_factory=list)
+    """Checkpoints that are of no use once what was written is durable."""
+    _ended: list[int] = field(default_factory=list)
+    """Trials that need no checkpoints any more once what was written is durable."""
 
     def emit(self, event: Event, *, durable: bool = False) -> None:
         """Write an event.
 
         Args:
             event: what has happened.
-            durable: return only when no power cut can take it from the log any more.
+            durable: `commit` is to make sure that no power cut can take it from the log any more.
 
         Raises:
             OSError: the log cannot be written, and it is not for want of room or nobody waits for it.
         """
-        record = when_there_is_room(partial(self.log.append, event, durable=durable), self.wait)
+        record = when_there_is_room(partial(self.log.append, event), self.wait)
+        self._is_due = self._is_due or durable
         self.state.apply(record)
         for callback in self.callbacks:
             callback(record)
+
+    def commit(self) -> None:
+        """Make durable all that has to be, and only then remove the checkpoints that it supersedes.
+
+        Raises:
+            OSError: as `emit`.
+        """
+        if not self._is_due:
+            return
+        when_there_is_room(self.log.commit, self.wait)
+        self._is_due = False
+        superseded, self._superseded = self._superseded, []
+        ended, self._ended = self._ended, []
+        files = study_files(self.plan.study_folder)
+        for file in superseded:
+            files.remove(file)
+        for trial in ended:
+            remove_checkpoints(self.plan.study_folder, trial, keep=())
 
     def trial_started(self, number: int, suggestion: Suggestion) -> None:
         """A new trial has its configuration."""
@@ -107,8 +137,7 @@ class StudyWriter:
         """A checkpoint is durable, so the one before the one before it is of no use any more."""
         superseded = self.state.trials[event.trial].checkpoints[:-1]
         self.emit(event, durable=True)
-        for checkpoint in superseded:
-            study_files(self.plan.study_folder).remove(checkpoint.file)
+        self._superseded += [checkpoint.file for checkpoint in superseded]
 
     def out_of_memory(self, segment: Segment, message: str, *, shared: bool) -> None:
         """A worker is gone for the memory that a segment took, so it could not say so itself."""
@@ -135,4 +164,4 @@ class StudyWriter:
         """The trial has its one terminal state, and needs no checkpoints any more."""
         event = trial_ended(self.plan, trial, state, reason=reason, failure=failure, traceback=traceback)
         self.emit(event, durable=True)
-        remove_checkpoints(self.plan.study_folder, trial.number, keep=())
+        self._ended.append(trial.number)

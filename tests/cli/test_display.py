@@ -13,8 +13,18 @@ import pytest
 from rich.console import Console
 
 from harness.cli.display import LiveDisplay, PlainDisplay, open_display
+from harness.cli.display.live import MOST_LINES
 from harness.experiment.load import dump, load
-from harness.records import LogRecord, StudyStarted
+from harness.experiment.parameters import complete
+from harness.records import (
+    EpochEnded,
+    LogRecord,
+    SegmentEnded,
+    SegmentStarted,
+    StudyStarted,
+    TrialEnded,
+    TrialStarted,
+)
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.plan import SweepPlan
@@ -70,6 +80,41 @@ def test_after_a_resume_the_time_left_goes_by_this_session_alone(monkeypatch: py
     assert "left –" in drawn(display)
     add(state, 90)
     assert "left 9:00" in drawn(display)
+
+
+def test_of_a_thousand_workers_some_have_a_line() -> None:
+    display = LiveDisplay(Console(file=io.StringIO()))
+    display.opened(study(1000), plan(), 1000)
+    display.close()
+    for worker in range(1000):
+        started = SegmentStarted(trial=worker, attempt=1, start=0, stop=3, worker=worker, time=0)
+        display.on_record(LogRecord(worker + 2, started))
+    text = drawn(display)
+    assert text.count("worker ") == MOST_LINES
+    assert f"{1000 - MOST_LINES} more" in text
+
+
+def test_every_line_names_the_best_so_far(capsys: pytest.CaptureFixture[str]) -> None:
+    display, state = PlainDisplay(), study(0)
+    display.opened(state, plan(), 1)
+    for number, score in enumerate((0.5, 0.75, 0.625, 0.75)):
+        events = [
+            TrialStarted(
+                trial=number, params=complete({}), sampled={}, seed=number, generation=1, time=1
+            ),
+            EpochEnded(trial=number, attempt=1, epoch=1, metrics={"val_accuracy": score}, time=2),
+            SegmentEnded(trial=number, attempt=1, epoch=1, over=True, seconds=1, evaluations=[], time=3),
+            TrialEnded(
+                trial=number, state="complete", score=score, values=[score], epoch=1, reason="finished",
+                failure=None, traceback="", time=4,
+            ),
+        ]  # fmt: skip
+        for event in events:
+            record = LogRecord(state.last_seq + 1, event)
+            state.apply(record)
+            display.on_record(record)
+    said = [line.partition("  best ")[2] for line in capsys.readouterr().err.splitlines() if "best" in line]
+    assert said == ["0.5000 (trial 0)", "0.7500 (trial 1)", "0.7500 (trial 1)", "0.7500 (trial 1)"]
 
 
 def test_the_panel_is_drawn_while_trials_are_added() -> None:

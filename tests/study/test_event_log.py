@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import StudyError
 from harness.paths import StudyPaths
-from harness.records import EpochEnded, LogRecord, StudyEnded
+from harness.records import Checkpoint, CheckpointSaved, EpochEnded, LogRecord, StudyEnded
 from harness.study.event_log import EventLog, decode, encode, find_study, read
 from tests.studies import study_started
 
@@ -98,6 +101,74 @@ def test_the_log_knows_what_no_power_cut_can_take_away(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")  # what was written last is synced before anybody hears of it
     assert log.durable == 4
     log.close()
+
+
+def test_one_sync_makes_durable_whatever_has_been_appended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    for event in EVENTS:
+        log.append(event)
+    assert (log.durable, synced) == (0, [])
+    log.commit()
+    log.commit()
+    assert (log.durable, len(log), len(synced)) == (3, 3, 1)
+    log.close()
+
+
+@pytest.mark.parametrize("fails", ["sync", "write"])
+def test_what_could_not_be_synced_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """A sync that fails may have dropped from memory what was written: a second one would not tell."""
+    file = tmp_path / "events.jsonl"
+    log = EventLog(file)
+    log.append(EVENTS[0], durable=True)
+    safe = file.stat().st_size
+    for event in EVENTS[1:]:
+        log.append(event)
+    whole = file.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            log.commit()
+    assert log.durable == 1
+    file.write_bytes(whole[:safe] + b"\0" * (len(whole) - safe))  # as a disk may leave it that had no room
+    if fails == "write":
+        ways = iter([EventLog._write, full])
+
+        def write(log: EventLog, line: bytes) -> None:
+            next(ways)(log, line)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(EventLog, "_write", write)
+            with pytest.raises(OSError, match="No space"):
+                log.commit()
+        assert log.durable == 1
+    log.commit()
+    assert log.durable == 3
+    log.append(EVENTS[2])
+    log.close()
+    assert [record.event for record in read(file)] == [*EVENTS, EVENTS[2]]
+
+
+@given(st.dictionaries(st.text(), st.floats(allow_nan=False)), st.text())
+def test_a_line_is_what_it_has_always_been(metrics: dict[str, float], text: str) -> None:
+    """Readers of other versions find what `dataclasses.asdict` makes of an event, in the same bytes."""
+    saved = Checkpoint(file=text, sha256="0" * 64, epoch=3)
+    for event in (
+        study_started(),
+        EpochEnded(trial=1, attempt=2, epoch=3, metrics=metrics, time=4),
+        CheckpointSaved(trial=1, attempt=2, checkpoint=saved, time=5),
+    ):
+        body = json.dumps({"seq": 7, "event": asdict(event)}, ensure_ascii=False)[:-1]
+        assert encode(LogRecord(7, event)).rpartition(', "crc"')[0] == body
 
 
 def test_a_study_is_found_by_its_id_whatever_its_folder_is_called() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.experiment.parameters import complete
 from harness.records import Segment
-from harness.sweeping.affinity import Affinity
+from harness.sweeping.affinity import MOST_WAITING, Affinity
 from tests.studies import DATASET
 
 
@@ -69,6 +69,74 @@ def test_a_fresh_worker_has_compiled_nothing() -> None:
     affinity.forget(0)
     assert take(affinity, 1, more) == (1, 32)
     assert take(affinity, 1, more) == (2, 16), "nobody has compiled it, so it waits for nobody"
+
+
+class Literally:
+    """The rules, word by word: every segment that waits is looked at, for each worker."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.waiting: list[list[int]] = []
+        """Trial, width, and how many younger ones went before."""
+        self.compiled: dict[int, list[int]] = {}
+
+    def take(self, idle: list[int], more: Callable[[], Segment | None]) -> tuple[int, int] | None:
+        while (chosen := self.suitable(idle)) is None:
+            another = more() if len(self.waiting) < min(2 * self.workers, MOST_WAITING) else None
+            if another is not None:
+                self.waiting.append([another.trial, int(another.params["width"]), 0])
+            elif self.waiting:
+                chosen = self.waiting[0]
+                break
+            else:
+                return None
+        for older in self.waiting[: self.waiting.index(chosen)]:
+            older[2] += 1
+        self.waiting.remove(chosen)
+        worker = min(sorted(idle), key=lambda one: self.age(one, chosen[1]))
+        own = self.compiled.setdefault(worker, [])
+        self.compiled[worker] = [width for width in own if width != chosen[1]] + [chosen[1]]
+        return worker, chosen[0]
+
+    def suitable(self, idle: list[int]) -> list[int] | None:
+        here = {width for worker in idle for width in self.compiled.get(worker, [])}
+        anywhere = {width for own in self.compiled.values() for width in own}
+        for rule in (
+            [one for one in self.waiting if one[2] >= self.workers],
+            [one for one in self.waiting if one[1] in here],
+            [one for one in self.waiting if one[1] not in anywhere],
+        ):
+            if rule:
+                return rule[0]
+        return None
+
+    def age(self, worker: int, width: int) -> int:
+        own = self.compiled.get(worker, [])
+        return own[::-1].index(width) if width in own else len(own) + 1
+
+
+@given(
+    workers=st.integers(1, 50),
+    widths=st.lists(st.sampled_from([16, 32, 48, 64, 80]), max_size=150),
+    calls=st.lists(
+        st.tuples(st.sets(st.integers(0, 49), min_size=1, max_size=5), st.booleans()), max_size=150
+    ),
+)
+def test_the_choices_are_those_of_the_rules(
+    workers: int, widths: list[int], calls: list[tuple[set[int], bool]]
+) -> None:
+    affinity, more = Affinity(workers), coming(*widths)
+    literally, the_same = Literally(workers), coming(*widths)
+    for call, forget in calls:
+        idle = sorted({worker % workers for worker in call})
+        if forget:
+            affinity.forget(idle[0])
+            literally.compiled.pop(idle[0], None)
+        found = affinity.take(idle, more)
+        assert (found and (found[0], found[1].trial)) == literally.take(idle, the_same)
+        waiting = [segment.trial for segment in affinity.waiting]
+        assert waiting == [trial for trial, _, _ in literally.waiting]
+        assert [trial for trial in range(len(widths)) if affinity.has(trial)] == sorted(waiting)
 
 
 @given(

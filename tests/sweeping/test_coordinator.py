@@ -45,6 +45,7 @@ from harness.schedulers.protocol import Scheduler
 from harness.study.event_log import EventLog, read
 from harness.study.limits import epochs_trained
 from harness.study.state import StudyState, best, fold
+from harness.study_files import LocalStudyFiles
 from harness.sweeping import silence
 from harness.sweeping.admission import Admission
 from harness.sweeping.asynchronous import AsynchronousPolicy
@@ -146,6 +147,71 @@ def finish(running: Coordinator) -> StudyEnded:
 
 def ends(records: list[LogRecord]) -> list[TrialEnded]:
     return [record.event for record in records if isinstance(record.event, TrialEnded)]
+
+
+class Crowded(InlineEngine):
+    """All that all workers have to say at once; nothing goes out that follows from what can still be lost."""
+
+    def __init__(self, workers: int, folder: Path) -> None:
+        super().__init__(workers, run=simulate)
+        self.folder = folder
+        self.coordinator: Coordinator | None = None
+        self.polls = 0
+
+    def poll(self, timeout: float) -> list[EngineEvent]:
+        self.polls += 1
+        self.nothing_is_due()
+        found: list[EngineEvent] = []
+        while events := super().poll(timeout):
+            found += events
+        for event in found:
+            if isinstance(event, Reported) and isinstance(event.event, CheckpointSaved):
+                file = self.folder / event.event.checkpoint.file
+                file.parent.mkdir(exist_ok=True, parents=True)
+                file.touch()
+        return found
+
+    def submit(self, worker: int, segment: Segment) -> None:
+        self.nothing_is_due()
+        super().submit(worker, segment)
+
+    def nothing_is_due(self) -> None:
+        if self.coordinator is not None:
+            log = self.coordinator.writer.log
+            unsafe = read(self.folder / "events.jsonl")[max(1, log.durable) :]
+            assert all(isinstance(one.event, EpochEnded | SegmentStarted) for one in unsafe)
+
+
+def test_one_sync_serves_all_events_of_a_moment_and_comes_before_what_follows_from_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Crowded(20, tmp_path)
+    running = engine.coordinator = coordinator(tmp_path, trials=60, engine=engine)
+    commits: list[int] = []
+    commit = EventLog.commit
+
+    def counted(log: EventLog) -> None:
+        if log.durable < len(log):
+            commits.append(len(log))
+        commit(log)
+
+    removed: list[str] = []
+    remove = LocalStudyFiles.remove
+
+    def after(files: LocalStudyFiles, name: str) -> None:
+        assert running.writer.log.durable == len(running.writer.log)
+        removed.append(name)
+        remove(files, name)
+
+    monkeypatch.setattr(EventLog, "commit", counted)
+    monkeypatch.setattr(LocalStudyFiles, "remove", after)
+    assert finish(running).complete
+    records = read(tmp_path / "events.jsonl")
+    durable = [one for one in records if not isinstance(one.event, EpochEnded | SegmentStarted)]
+    assert len(commits) <= 2 * engine.polls + 2
+    assert len(durable) > 2 * len(commits), "many events were made durable together"
+    assert removed, "superseded checkpoints are gone"
+    assert fold(records).trials == running.state.trials, "a replay tells the same"
 
 
 class SlowWriter(InlineEngine):

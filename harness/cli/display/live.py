@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from harness.sweeping.plan import SweepPlan, SweepResult
 
 REFRESH_PER_SECOND = 4
+MOST_LINES = 32
+"""Workers that have a line; of more there is only their number: nobody reads a thousand lines."""
 
 
 class LiveDisplay:
@@ -157,7 +159,8 @@ class LiveDisplay:
         )
         bar.add_task("", completed=seen, total=plan.trials)
         workers = Table.grid(padding=(0, 2))
-        for worker, running in sorted(self._workers.copy().items()):
+        every = sorted(self._workers.copy().items())
+        for worker, running in every[:MOST_LINES]:
             if running is None:
                 workers.add_row(f"worker {worker}", "idle")
                 continue
@@ -172,5 +175,8 @@ class LiveDisplay:
                 f"{plan.experiment.objective.name} {score_text(trial, epoch, plan)}" if epoch else "starting",
                 Text(params_text(trial), style="dim", no_wrap=True, overflow="ellipsis"),
             )
+        if hidden := every[MOST_LINES:]:
+            idle = sum(running is None for _, running in hidden)
+            workers.add_row(f"{len(hidden)} more", f"{idle} idle")
         line = best_line(trials, plan)
         return Group(bar, workers, Text(line, no_wrap=True, overflow="ellipsis"))

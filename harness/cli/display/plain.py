@@ -20,9 +20,11 @@ from harness.cli.display.text import (
     summary,
 )
 from harness.records import EpochEnded, FeaturesReady, LogRecord, Pulse, SegmentEnded, TrialEnded
+from harness.study.state import best, best_of
 
 if TYPE_CHECKING:
     from harness.study.state import StudyState
+    from harness.study.trial import Trial
     from harness.sweeping.plan import SweepPlan, SweepResult
 
 PROGRESS_LINE_SECONDS = 5.0
@@ -36,6 +38,8 @@ class PlainDisplay:
     def __init__(self) -> None:
         self._state: StudyState | None = None
         self._plan: SweepPlan | None = None
+        self._best: Trial | None = None
+        """The best complete trial so far."""
         self._segments: dict[int, SegmentEnded] = {}
         """The last one of each trial."""
         self._pulses: dict[int, tuple[int, float]] = {}
@@ -57,7 +61,7 @@ class PlainDisplay:
 
     def opened(self, state: StudyState, plan: SweepPlan, workers: int) -> None:
         """Print what is run on which data."""
-        self._state, self._plan = state, plan
+        self._state, self._plan, self._best = state, plan, best(state)
         self.note(headline(state, plan, workers))
 
     def on_pulse(self, pulse: Pulse) -> None:
@@ -81,8 +85,11 @@ class PlainDisplay:
             before, self._segments[event.trial] = self._segments.get(event.trial), event
             if not event.over and event.epoch > (before.epoch if before else 0):
                 self._tell(event)
-        elif isinstance(event, TrialEnded) and event.state == "complete" and event.trial in self._segments:
-            self._tell(self._segments[event.trial])  # only now does it count for the best
+        elif isinstance(event, TrialEnded) and event.state == "complete":
+            ended = [self._state.trials[event.trial], *([self._best] if self._best else [])]
+            self._best = best_of(ended, self._plan.experiment.objective)
+            if event.trial in self._segments:
+                self._tell(self._segments[event.trial])  # only now does it count for the best
         elif isinstance(event, FeaturesReady) and (text := features_text(event, self._plan.dataset.noun)):
             self.note(text)
         elif isinstance(event, TrialEnded) and event.state == "failed":
@@ -94,7 +101,7 @@ class PlainDisplay:
         score = score_text(self._state.trials[event.trial], event.epoch, self._plan)
         self.note(
             f"trial {event.trial}: {self._plan.experiment.objective.name} {score} "
-            f"after {reached_text(self._plan, event.epoch)} ({event.seconds:.1f} s){best_text(self._state)}"
+            f"after {reached_text(self._plan, event.epoch)} ({event.seconds:.1f} s){best_text(self._best)}"
         )
 
     def ended(self, result: SweepResult) -> None:

@@ -124,9 +124,8 @@ def score_text(trial: Trial, epoch: int, plan: SweepPlan) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def best_text(state: StudyState) -> str:
+def best_text(champion: Trial | None) -> str:
     """The best complete trial so far, to be added to a line; empty if there is none."""
-    champion = best(state)
     return f"  best {champion.score:.4f} (trial {champion.number})" if champion else ""
 
 

@@ -86,6 +86,8 @@ class ComparableTrials(InMemoryStorage):
         """The entries of `_ranks` that a trial has, by its id."""
         self._infeasible: dict[int, FrozenTrial] = {}
         """Infeasible suggestions as the sampler is shown them, by trial id."""
+        self._waiting: list[int] = []
+        """Ids of trials whose parameters were given before they were asked for."""
         self._passed_over: set[int] = set()
         """Ids of suggestions that nothing can be learned from."""
 
@@ -140,6 +142,8 @@ class ComparableTrials(InMemoryStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[OptunaState] | None = None
     ) -> list[FrozenTrial]:
         """All trials, or the part of a large study that is shown, as the sampler is to see them."""
+        if states == (OptunaState.WAITING,):  # asked for each new trial
+            return [trial for trial in self._enqueued() if trial.state == OptunaState.WAITING]
         if self._compared:
             self._choose_comparison_epoch()
         trials = super().get_all_trials(study_id, deepcopy)
@@ -147,6 +151,19 @@ class ComparableTrials(InMemoryStorage):
             trials = self._limit(trials)
         shown = map(self._as_seen, trials)
         return [trial for trial in shown if states is None or trial.state in states]
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """The id of a new trial."""
+        created = super().create_new_trial(study_id, template_trial)
+        if template_trial is not None and template_trial.state == OptunaState.WAITING:
+            self._waiting.append(created)
+        return created
+
+    def _enqueued(self) -> list[FrozenTrial]:
+        """Trials whose parameters were given before they were asked for, as far as they still wait."""
+        found = [self.get_trial(one) for one in self._waiting]
+        self._waiting = [one._trial_id for one in found if one.state == OptunaState.WAITING]
+        return found
 
     def _limit(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """The best and the newest; with one study in the storage, trial ids are places in the list."""

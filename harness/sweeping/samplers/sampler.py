@@ -11,7 +11,7 @@ import datetime
 import json
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -33,6 +33,7 @@ from harness.study.trial import Trial
 from harness.sweeping.samplers.comparable import NEWEST, ComparableTrials
 from harness.sweeping.samplers.costs import EpochCosts
 from harness.sweeping.samplers.making import check_sampler, make_sampler
+from harness.sweeping.samplers.reused import Fit, trials_per_fit
 from harness.sweeping.samplers.suggesting import suggest
 from harness.sweeping.samplers.tpe import CostAwareTPE
 from harness.sweeping.samplers.untried import Untried
@@ -95,6 +96,10 @@ class Sampler:
         self._refusals: Counter[int] = Counter()
         """How many suggestions were refused for trials, by the trials' numbers."""
         self._untried = Untried(space, seed)
+        self._fit = Fit(0)
+        """What TPE has been fitted to, while it serves further trials."""
+        self.workers: Callable[[], int] = lambda: 1
+        """How many train; with very many of them one fit serves several trials, see `samplers.reused`."""
         self.repeats = 0
         """Suggestions that had been tried before and were not trained again."""
 
@@ -113,7 +118,8 @@ class Sampler:
         for attempt in range(ATTEMPTS):
             kind = self._kind if attempt < ATTEMPTS // 2 else "random"
             self._storage.limited = SAMPLERS[kind].bounded
-            self._prepare(make_sampler(kind, self._seed, f"{call}, attempt {attempt}"), cost_weight)
+            if attempt or not self._draws_from_last_fit():
+                self._prepare(make_sampler(kind, self._seed, f"{call}, attempt {attempt}"), cost_weight)
             is_start = attempt == 0 and start < len(self._start_with)
             if is_start:
                 self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[start][0]))
@@ -270,6 +276,18 @@ class Sampler:
                 sampler.set_costs(self._costs(), cost_weight)
             if self._refused:
                 sampler.set_infeasible(self._storage.infeasible)
+            if trials := trials_per_fit(self.workers()) - 1:
+                self._fit = Fit(trials)
+                self._fit.sampler = sampler
+                sampler.set_fit(self._fit)
+
+    def _draws_from_last_fit(self) -> bool:
+        """Whether the next configuration comes from the last fit, which then serves one trial less."""
+        if not self._fit.left or not self._fit.is_fitted or self._fit.sampler is None:
+            return False
+        self._fit.left -= 1
+        self._study.sampler = self._fit.sampler
+        return True
 
     def _ask(self) -> optuna.Trial:
         with warnings.catch_warnings():

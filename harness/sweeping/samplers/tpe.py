@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from harness.sweeping.samplers.comparable import tpe_gamma
 from harness.sweeping.samplers.costs import EpochCosts, Floats
+from harness.sweeping.samplers.reused import CANDIDATES, Fit
 
 
 class CostAwareTPE(TPESampler):
@@ -20,6 +24,11 @@ class CostAwareTPE(TPESampler):
 
     _cost_weight = 0.0
     _costs: EpochCosts | None = None
+    _fit: Fit | None = None
+
+    def set_fit(self, fit: Fit) -> None:
+        """Draw from this fit; what it lacks is fitted and kept in it."""
+        self._fit = fit
 
     def set_costs(self, costs: EpochCosts | None, weight: float) -> None:
         """Weigh improvements by costs to the power of `weight`."""
@@ -35,6 +44,65 @@ class CostAwareTPE(TPESampler):
     def _compute_acquisition_func(self, samples: dict[str, Floats], mpe_below: Any, mpe_above: Any) -> Floats:
         gain: Floats = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
         return gain - self._cost_weight * self._costs.effect(samples) if self._costs else gain
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The parameters that are sampled together."""
+        if self._fit is None:
+            return super().infer_relative_search_space(study, trial)
+        if self._fit.space is None:
+            self._fit.space = super().infer_relative_search_space(study, trial)
+            self._fit.groups = self._search_space_group
+        self._search_space_group = self._fit.groups
+        return self._fit.space
+
+    def _sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if self._fit is not None and self._fit.of(search_space) is not None:
+            return self._sample(study, trial, search_space)
+        return super()._sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A value of one parameter."""
+        alone = {param_name: param_distribution}
+        if self._fit is not None and self._fit.of(alone) is not None:
+            return self._sample(study, trial, alone)[param_name]
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
+    def _sample(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        fit = self._fit
+        densities = fit.of(search_space) if fit is not None else None
+        if fit is None or densities is None:
+            return super()._sample(study, trial, search_space)
+        chosen = fit.chosen(search_space)
+        if not chosen:
+            # One trial's candidates do not lie side by side: the first of all may be drawn in another way.
+            samples = densities[0].sample(self._rng.rng, fit.trials * CANDIDATES)
+            gains = self._compute_acquisition_func(samples, *densities)
+            chosen += [
+                self._compare(
+                    {name: own[one :: fit.trials] for name, own in samples.items()}, gains[one :: fit.trials]
+                )
+                for one in range(fit.trials)
+            ]
+        best = chosen.pop()
+        return {name: among.to_external_repr(best[name]) for name, among in search_space.items()}
+
+    def _build_parzen_estimator(
+        self,
+        study: Study,
+        search_space: dict[str, BaseDistribution],
+        trials: list[FrozenTrial],
+        handle_below: bool,
+    ) -> Any:
+        density = super()._build_parzen_estimator(study, search_space, trials, handle_below)
+        if self._fit is not None:
+            self._fit.add(search_space, density, good=handle_below)
+        return density
 
 
 def build(call_seed: int, _study_seed: int) -> CostAwareTPE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import statistics
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from harness.records import (
 from harness.study.state import StudyState, fold
 from harness.study.trial import Trial
 from harness.sweeping.samplers import comparable
+from harness.sweeping.samplers.reused import WORKERS_PER_TRIAL
 from harness.sweeping.samplers.sampler import Sampler, Suggestion
 from tests.studies import study_started
 
@@ -333,6 +335,28 @@ def test_where_time_counts_tpe_prefers_what_costs_less() -> None:
     """Also a proof that the method of Optuna's that is overridden is still the one it calls."""
     assert mean_width(1.0) < 0.7 * mean_width(0.0)
     assert mean_width(0.0) == mean_width(1.0, told=False)
+
+
+def suggested(workers: int, count: int) -> list[Suggestion]:
+    asked = sampler(CONTINUOUS | {"depth": {"type": "int", "low": 1, "high": 3}})
+    asked.workers = lambda: workers
+    return run(asked, count)
+
+
+def test_one_fit_serves_several_trials_only_where_very_many_workers_train() -> None:
+    alone = suggested(1, 40)
+    assert suggested(2 * WORKERS_PER_TRIAL - 1, 40) == alone
+    many = suggested(10 * WORKERS_PER_TRIAL, 40)
+    assert many[:11] == alone[:11], "before anything is fitted"
+    assert many != alone
+    assert many == suggested(10 * WORKERS_PER_TRIAL, 40), "the seed decides here, too"
+    assert len({str(one.params) for one in many}) == 40
+    spaces = parse_space(CONTINUOUS | {"depth": {"type": "int", "low": 1, "high": 3}})
+    for one in many:
+        assert set(one.sampled) == set(spaces.parameters)
+        assert 0.0 <= float(one.params["dropout"]) <= 0.5
+    later = [float(one.params["depth"]) - float(one.params["dropout"]) for one in many[20:]]
+    assert statistics.mean(later) > 2.3, "deeper networks score better, and it has learned so"
 
 
 def test_of_a_large_study_tpe_sees_the_best_and_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
