@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from harness.records import Params, Scalar
+from harness.records import Annealing, Params, Scalar
 from harness.settings import Strict
 
 
@@ -25,6 +25,8 @@ class ConfirmedConfig(Strict):
     cycles: list[int] = Field(default=[])
     """The epochs at which the cycles of its learning rate end, as that study's scheduler had them; empty:
     at the last one."""
+    annealing: Annealing | None = None
+    """How the trial was trained to its end early; None: it was not."""
 
 
 class ConfirmationConfig(Strict):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.records import TrialState
-from harness.schedulers.kind import SchedulerKind, SchedulerSettings
+from harness.schedulers.kind import RungSettings, SchedulerKind
 from harness.schedulers.protocol import Promotion, Values
 from harness.schedulers.ranking import Ranking
 
@@ -144,7 +144,7 @@ class Asha:
                 yield trial
 
 
-class HalvingSettings(SchedulerSettings):
+class HalvingSettings(RungSettings):
     """Rungs, and how many go on from each."""
 
     kind: Literal["asha"] = "asha"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, median
 from typing import Literal
 
 from harness.experiment.folds import ONE_TRAINING, Folds
-from harness.records import Checkpoint, Evaluation, FailureKind, ModelSaved, Params
+from harness.records import Annealing, Checkpoint, Evaluation, FailureKind, ModelSaved, Params
 from harness.study.fold_evaluations import together
 
 MICROBATCHES = 2
@@ -34,6 +34,8 @@ class Trial:
     """The epoch at which the segment started last is to end."""
     reached: int = 0
     """The epoch at which the last whole segment ended."""
+    annealing: Annealing | None = None
+    """How it is trained to its end early, once that has begun."""
     worker: int | None = None
     epochs: dict[int, dict[str, float]] = field(default_factory=dict)
     """Metrics by 1-based epoch; of a repeated epoch the first record counts."""
@@ -139,3 +141,9 @@ class Trial:
         """What an epoch takes, without what was compiled in the first one; None before one has ended."""
         known = [found["epoch_seconds"] for found in self.epochs.values() if "epoch_seconds" in found]
         return min(known, default=None)
+
+    @property
+    def usual_epoch_seconds(self) -> float | None:
+        """What an epoch takes beside others, the median; None before one has ended."""
+        known = [found["epoch_seconds"] for found in self.epochs.values() if "epoch_seconds" in found]
+        return median(known) if known else None

@@ -76,7 +76,8 @@ class Affinity:
     def _suitable(self, idle: Collection[int]) -> _Waiting | None:
         """What should run now; None if all that waits had better wait for a busy worker."""
         for rule in (
-            lambda one: one.passed_over >= self.workers,
+            # What is trained to its end in the time that is left cannot wait.
+            lambda one: one.segment.annealing is not None or one.passed_over >= self.workers,
             lambda one: any(one.program in self._compiled.get(worker, []) for worker in idle),
             lambda one: not any(one.program in compiled for compiled in self._compiled.values()),
         ):

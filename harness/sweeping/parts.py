@@ -90,5 +90,7 @@ def make_policy(
     scheduler, trials = make_scheduler(experiment), experiment.search.trials
     if window:
         return OrderedPolicy(AsynchronousPolicy(sampler, scheduler, trials), window)
+    # With folds nothing is shortened: a score is a mean over equal trainings.
+    anneals = getattr(experiment.scheduler, "anneal", "none") == "auto" and not experiment.folds.parts
     admission = Admission(costs, scheduler.rungs[0], scheduler.rungs[-1], memory)
-    return AsynchronousPolicy(sampler, scheduler, trials, admission)
+    return AsynchronousPolicy(sampler, scheduler, trials, admission, anneals)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from harness.experiment.parameters import unfreezes
 from harness.records import Params
+from harness.schedulers.protocol import Values
+from harness.schedulers.ranking import best_first
 from harness.study.trial import Trial
 from harness.sweeping.admission import SAFETY
 from harness.sweeping.costs_known import KnownCosts
@@ -24,8 +28,12 @@ class Underway:
     _params: dict[int, Params] = field(default_factory=dict)
     _seconds: dict[int, float] = field(default_factory=dict)
     """What an epoch took, by trial."""
+    _usual: dict[int, float] = field(default_factory=dict)
+    """What it usually took."""
     _paused: dict[int, int] = field(default_factory=dict)
     """The epochs at which trials wait to go on."""
+    _results: dict[int, Values] = field(default_factory=dict)
+    """All objectives of trials that have paused, larger-is-better."""
     _out: dict[int, bool] = field(default_factory=dict)
     """Trials that train, and whether each could be trained to its end when it went out."""
 
@@ -39,11 +47,12 @@ class Underway:
         self._paused.pop(trial, None)
         self._out[trial] = self._fits(trial, start, left)
 
-    def restore(self, past: Trial, left: TimeLeft | None) -> None:
-        """Take over a trial of an earlier session."""
-        self._params[past.number] = past.params
-        if past.epoch_seconds is not None:
+    def restore(self, past: Trial, result: Values, left: TimeLeft | None) -> None:
+        """Take over a trial of an earlier session, with its objectives where it has paused."""
+        self._params[past.number], self._results[past.number] = past.params, result
+        if past.epoch_seconds is not None and past.usual_epoch_seconds is not None:
             self._seconds[past.number] = past.epoch_seconds
+            self._usual[past.number] = past.usual_epoch_seconds
         if past.state == "complete":
             self.has_whole = True
         elif not past.has_ended and past.reached < past.target:
@@ -57,8 +66,10 @@ class Underway:
         self._paused.pop(outcome.trial, None)
         if outcome.seconds is not None:
             self._seconds[outcome.trial] = outcome.seconds
+            self._usual[outcome.trial] = outcome.usual_seconds or outcome.seconds
         if outcome.state is None:
             self._paused[outcome.trial] = outcome.stop
+            self._results[outcome.trial] = outcome.values
         elif outcome.state == "complete":
             self.has_whole = True
 
@@ -75,6 +86,28 @@ class Underway:
         if known is None and own is not None:
             known = (stop - start) * own
         return None if known is None else SAFETY * known
+
+    def waiting(self) -> list[tuple[int, int]]:
+        """The trials that wait to go on and their epochs, best first, whatever these are."""
+        results = {trial: self._results[trial] for trial in self._paused}
+        ranked = best_first({trial: own for trial, own in results.items() if all(map(math.isfinite, own))})
+        return [(trial, self._paused[trial]) for trial in ranked]
+
+    def epoch_seconds(self, trial: int) -> float:
+        """What an epoch of the trial has usually taken; 0 if it is not known."""
+        return self._usual.get(trial, 0.0)
+
+    def farthest(self, trial: int, start: int, seconds: float) -> int:
+        """The last epoch to which a trial is trained from the epoch `start` in so many seconds, as far as is
+        known; `start` if there is none."""
+        own = self._seconds.get(trial)
+        slower = self._usual[trial] / own if own else 1.0
+
+        def takes(stop: int) -> float:
+            found = self.seconds_to(trial, start, stop)
+            return math.inf if found is None else slower * found
+
+        return start + bisect_right(range(start + 1, self.last + 1), seconds, key=takes)
 
     def whole_is_possible(self, left: TimeLeft) -> bool:
         """Whether a trial was trained to its end, or one that has begun can still be, as far as is known."""
