@@ -54,7 +54,10 @@ class AsynchronousPolicy:
     def __post_init__(self) -> None:
         """Nothing has begun."""
         self._new = NewTrials(self.sampler, self.admission)
-        self._underway = Underway(self.admission.costs, self.scheduler.rungs[-1])
+        rungs = self.scheduler.rungs
+        self._underway = Underway(
+            self.admission.costs, rungs[-1], rungs[:2][-1] if self.anneals else rungs[-1]
+        )
         self._last = LastCycles(self.scheduler, self._underway)
 
     @property

@@ -27,11 +27,6 @@ class LastCycles:
     scheduler: Scheduler
     underway: Underway
 
-    @property
-    def least(self) -> int:
-        """The epoch of the second rung: a trial is of use if it can be trained so far."""
-        return self.scheduler.rungs[:2][-1]
-
     def due(self, left: TimeLeft) -> Promotion | None:
         """The best trial that waits and can be trained on in time, if it is time for it."""
         best = self.best(left)

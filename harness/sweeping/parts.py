@@ -92,5 +92,6 @@ def make_policy(
         return OrderedPolicy(AsynchronousPolicy(sampler, scheduler, trials), window)
     # With folds nothing is shortened: a score is a mean over equal trainings.
     anneals = getattr(experiment.scheduler, "anneal", "none") == "auto" and not experiment.folds.parts
-    admission = Admission(costs, scheduler.rungs[0], scheduler.rungs[-1], memory)
+    rungs = scheduler.rungs
+    admission = Admission(costs, rungs[0], rungs[:2][-1] if anneals else rungs[-1], memory)
     return AsynchronousPolicy(sampler, scheduler, trials, admission, anneals)

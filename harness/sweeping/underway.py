@@ -23,6 +23,8 @@ class Underway:
     costs: KnownCosts
     last: int
     """The epochs of a full training."""
+    least: int
+    """The epochs with which a training comes to its end."""
     has_whole: bool = False
     """Whether a trial was trained to its end."""
     _params: dict[int, Params] = field(default_factory=dict)
@@ -120,5 +122,5 @@ class Underway:
     def _fits(self, trial: int, start: int, left: TimeLeft | None) -> bool:
         if left is None:  # then nobody need be asked how long it takes
             return True
-        seconds = self.seconds_to(trial, start, self.last)
+        seconds = self.seconds_to(trial, start, max(self.least, start + 1))
         return seconds is None or seconds <= left.seconds
