@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from statistics import fmean, median
+from statistics import fmean
 from typing import Literal
 
 from harness.experiment.folds import ONE_TRAINING, Folds
@@ -144,6 +144,9 @@ class Trial:
 
     @property
     def usual_epoch_seconds(self) -> float | None:
-        """What an epoch takes beside others, the median; None before one has ended."""
-        known = [found["epoch_seconds"] for found in self.epochs.values() if "epoch_seconds" in found]
-        return median(known) if known else None
+        """What an epoch takes in the mean, with all that comes in between; None before one has ended.
+
+        The longest one, which mostly has compiled, is left out where there are others.
+        """
+        known = sorted(found["epoch_seconds"] for found in self.epochs.values() if "epoch_seconds" in found)
+        return fmean(known[:-1] or known) if known else None

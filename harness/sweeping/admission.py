@@ -45,7 +45,7 @@ class Admission:
     """The epoch of the first rung."""
     last: int = 1
     """The epochs with which a training comes to its end: those of a full one, or where trainings may be
-    shortened, those to the second rung."""
+    shortened, at least a few."""
     memory: float = math.inf
     """Bytes that training may take in a worker."""
 

@@ -21,7 +21,7 @@ from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.admission import LAST_MOMENT, Admission
 from harness.sweeping.beginning import NewTrials
-from harness.sweeping.last_cycles import LastCycles
+from harness.sweeping.last_cycles import LastCycles, least_epochs
 from harness.sweeping.policy import Choice, Outcome, TimeLeft
 from harness.sweeping.refused import Refused, Shortage
 from harness.sweeping.underway import Underway
@@ -55,9 +55,8 @@ class AsynchronousPolicy:
         """Nothing has begun."""
         self._new = NewTrials(self.sampler, self.admission)
         rungs = self.scheduler.rungs
-        self._underway = Underway(
-            self.admission.costs, rungs[-1], rungs[:2][-1] if self.anneals else rungs[-1]
-        )
+        least = least_epochs(rungs) if self.anneals else rungs[-1]
+        self._underway = Underway(self.admission.costs, rungs[-1], least)
         self._last = LastCycles(self.scheduler, self._underway)
 
     @property
@@ -129,11 +128,11 @@ class AsynchronousPolicy:
 
         Args:
             trial: that is about to be trained on.
-            start: the epoch from which it is.
+            start: the epoch from which it is; 0 of a new one, as of those that Hyperband judges late.
             stop: the epoch that it is to reach.
             left: what is left of the time limit.
         """
-        if not self.anneals or not start:
+        if not self.anneals:
             return None
         farthest = self._last.farthest(trial, start, left)
         if not start < farthest < stop:

@@ -8,6 +8,9 @@ limit, or than it needs to its next rung where that is longer. So it is known fr
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.schedulers.protocol import Promotion, Scheduler
@@ -16,8 +19,18 @@ from harness.sweeping.underway import Underway
 
 PART = 1 / 4
 """The part of a time limit that a trial's last epochs take, if its end is not nearer."""
+MARGIN = 1.1
+"""How many times as long as its epochs so far a last segment is planned: what is not at its end at the limit has
+been for nothing, and what is left free goes to the next."""
+LEAST = 3
+"""How many times the epochs of the first rung make a training that is worth to be begun."""
 KEPT = 0.5
 """The part of these seconds that is kept free for them when anything else is begun shortly before."""
+
+
+def least_epochs(rungs: Sequence[int]) -> int:
+    """The epochs with which a training that may be shortened comes to its end."""
+    return min(LEAST * rungs[0], rungs[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +43,12 @@ class LastCycles:
     def due(self, left: TimeLeft) -> Promotion | None:
         """The best trial that waits and can be trained on in time, if it is time for it."""
         best = self.best(left)
-        if best is None or self._free(best, left) > self._seconds(best, left):
+        if best is None:
             return None
-        return best
+        # Another segment may take as long as the longest epoch.
+        another = max(left.longest_epoch, self.underway.epoch_seconds(best.trial))
+        free = left.seconds - self._beside(best.trial, left) - another
+        return best if free <= self._seconds(best, left) else None
 
     def best(self, left: TimeLeft) -> Promotion | None:
         """The best trial that waits and can be trained on in time, as far as that; None if there is none."""
@@ -49,20 +65,25 @@ class LastCycles:
 
     def farthest(self, trial: int, start: int, left: TimeLeft) -> int:
         """The last epoch that a trial can be trained to in time from the epoch `start`; `start` if none."""
-        return self.underway.farthest(trial, start, left.seconds - self._beside(trial, left))
+        free = left.seconds - self._beside(trial, left)
+        later = range(start + 1, self.underway.last + 1)
+        return start + bisect_right(later, free, key=lambda stop: self._takes(trial, start, stop))
 
     def _seconds(self, best: Promotion, left: TimeLeft) -> float:
         """How long the trial's last epochs are to take."""
         rungs = (end for end in self.scheduler.cycles(best.trial) if end > best.start)
         to_the_rung, to_the_end = (
-            self.underway.seconds_to(best.trial, best.start, stop) or 0.0
+            self._takes(best.trial, best.start, stop)
             for stop in (next(rungs, self.underway.last), self.underway.last)
         )
         return max(to_the_rung, min(to_the_end, PART * left.limit))
 
-    def _free(self, best: Promotion, left: TimeLeft) -> float:
-        return left.seconds - self._beside(best.trial, left)
+    def _takes(self, trial: int, start: int, stop: int) -> float:
+        """Seconds to be planned from one epoch of a trial to another; infinite where nothing is known."""
+        found = self.underway.usual_seconds_to(trial, start, stop)
+        return math.inf if found is None else MARGIN * found
 
     def _beside(self, trial: int, left: TimeLeft) -> float:
-        """Seconds for compiling, on a worker that has not trained this trial before."""
-        return max(0.0, left.longest_epoch - self.underway.epoch_seconds(trial))
+        """Seconds for compiling, on a worker that has not trained this trial before; forecasts have them."""
+        own = self.underway.epoch_seconds(trial)
+        return max(0.0, left.longest_epoch - own) if own else 0.0

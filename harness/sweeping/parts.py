@@ -18,6 +18,7 @@ from harness.study.state import fold
 from harness.sweeping.admission import Admission
 from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.costs_known import KnownCosts
+from harness.sweeping.last_cycles import least_epochs
 from harness.sweeping.ordered import OrderedPolicy
 from harness.sweeping.policy import Policy
 from harness.sweeping.replicates import ReplicatesPolicy
@@ -93,5 +94,5 @@ def make_policy(
     # With folds nothing is shortened: a score is a mean over equal trainings.
     anneals = getattr(experiment.scheduler, "anneal", "none") == "auto" and not experiment.folds.parts
     rungs = scheduler.rungs
-    admission = Admission(costs, rungs[0], rungs[:2][-1] if anneals else rungs[-1], memory)
+    admission = Admission(costs, rungs[0], least_epochs(rungs) if anneals else rungs[-1], memory)
     return AsynchronousPolicy(sampler, scheduler, trials, admission, anneals)

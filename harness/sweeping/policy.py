@@ -46,7 +46,7 @@ class Outcome:
     seconds: float | None = None
     """What an epoch of the trial takes; None if none has ended."""
     usual_seconds: float | None = None
-    """The same beside what else runs, compiling and all: the median. None if it is not known."""
+    """The same in the mean, which what else runs on the machine makes longer; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from harness.experiment.parameters import unfreezes
@@ -99,17 +98,10 @@ class Underway:
         """What an epoch of the trial has usually taken; 0 if it is not known."""
         return self._usual.get(trial, 0.0)
 
-    def farthest(self, trial: int, start: int, seconds: float) -> int:
-        """The last epoch to which a trial is trained from the epoch `start` in so many seconds, as far as is
-        known; `start` if there is none."""
-        own = self._seconds.get(trial)
-        slower = self._usual[trial] / own if own else 1.0
-
-        def takes(stop: int) -> float:
-            found = self.seconds_to(trial, start, stop)
-            return math.inf if found is None else slower * found
-
-        return start + bisect_right(range(start + 1, self.last + 1), seconds, key=takes)
+    def usual_seconds_to(self, trial: int, start: int, stop: int) -> float | None:
+        """As `seconds_to`, by the mean of the trial's own epochs and not by the shortest one."""
+        found, own = self.seconds_to(trial, start, stop), self._seconds.get(trial)
+        return found * self._usual[trial] / own if found is not None and own else found
 
     def whole_is_possible(self, left: TimeLeft) -> bool:
         """Whether a trial was trained to its end, or one that has begun can still be, as far as is known."""
