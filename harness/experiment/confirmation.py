@@ -25,7 +25,7 @@ class ConfirmedConfig(Strict):
     cycles: list[int] = Field(default=[])
     """The epochs at which the cycles of its learning rate end, as that study's scheduler had them; empty:
     at the last one."""
-    annealing: Annealing | None = None
+    annealing: Annealing | None = Field(default=None, strict=False)
     """How the trial was trained to its end early; None: it was not."""
 
 

@@ -20,8 +20,8 @@ from harness.sweeping.underway import Underway
 PART = 1 / 4
 """The part of a time limit that a trial's last epochs take, if its end is not nearer."""
 MARGIN = 1.1
-"""How many times as long as its epochs so far a last segment is planned: what is not at its end at the limit has
-been for nothing, and what is left free goes to the next."""
+"""How many times as long as its epochs so far a last segment is planned: what is not at its end at the limit
+has been for nothing, and what is left free goes to the next."""
 LEAST = 3
 """How many times the epochs of the first rung make a training that is worth to be begun."""
 KEPT = 0.5

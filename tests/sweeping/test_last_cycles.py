@@ -6,28 +6,42 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.engine.inline import InlineEngine
 from harness.experiment.experiment import Objective
 from harness.experiment.parameters import complete
 from harness.experiment.space_file import parse_space
-from harness.records import Annealing, Params
+from harness.records import (
+    Annealing,
+    Checkpoint,
+    CheckpointSaved,
+    EpochEnded,
+    Params,
+    Segment,
+    SegmentEnded,
+    WorkerEvent,
+)
 from harness.schedulers.halving import Asha
 from harness.schedulers.hyperband import Hyperband
 from harness.schedulers.protocol import Scheduler
 from harness.schedulers.screening import Screen
+from harness.study.state import best
 from harness.sweeping.admission import Admission
 from harness.sweeping.asynchronous import AsynchronousPolicy
+from harness.sweeping.coordinator import Coordinator
 from harness.sweeping.costs_known import KnownCosts, NothingKnown
 from harness.sweeping.last_cycles import least_epochs
 from harness.sweeping.parts import make_policy, make_sampler
 from harness.sweeping.policy import Choice, Outcome, TimeLeft
 from harness.sweeping.samplers.sampler import Sampler
 from tests.studies import experiment
+from tests.sweeping.test_coordinator import coordinator, finish
 
 EPOCHS = 27
 LONGEST = 2.0
@@ -255,3 +269,70 @@ def test_trials_alone_end_a_sweep_as_before() -> None:
     found = sweep(policy(Asha(1, EPOCHS, 3), trials=5), 10_000)
     assert not found.annealed
     assert [stop for _, stop in found.ends.values()] == [EPOCHS]
+
+
+class CutOffError(Exception):
+    """Everything is killed."""
+
+
+def run_until_the_limit(
+    folder: Path, limit: float | None, *, trials: int = ENDLESS, cut: Annealing | None = None
+) -> Coordinator:
+    """A sweep whose epochs each take a second of its clock; `cut` is killed after its first epoch."""
+    holder: list[Coordinator] = []
+
+    def train(
+        segment: Segment, observe: Callable[[WorkerEvent], None], should_stop: Callable[[], bool]
+    ) -> None:
+        over = segment.annealing.stop if segment.annealing else segment.max_epochs
+        epoch = segment.start
+        while epoch < segment.stop and not should_stop():
+            epoch += 1
+            holder[0].clock.began -= 1.0
+            accuracy = (1 - float(segment.params["dropout"])) * epoch / (epoch + 1)
+            metrics = {"val_accuracy": accuracy, "epoch_seconds": 1.0}
+            who = {"trial": segment.trial, "attempt": segment.attempt, "time": 0}
+            observe(EpochEnded(epoch=epoch, metrics=metrics, **who))
+            saved = Checkpoint(file=f"{segment.trial}-{epoch}", sha256="0" * 64, epoch=epoch)
+            observe(CheckpointSaved(checkpoint=saved, **who))
+            if segment.annealing and segment.annealing == cut:
+                raise CutOffError
+        observe(SegmentEnded(epoch=epoch, over=epoch == over, seconds=1.0, evaluations=[], **who))
+
+    holder.append(
+        coordinator(
+            folder, trials=trials, epochs=EPOCHS, engine=InlineEngine(1, run=train), sampler="random",
+            scheduler=Asha(1, EPOCHS, 3), anneals=True, timeout=limit,
+        )
+    )  # fmt: skip
+    try:
+        finish(holder[0])
+    except CutOffError:
+        assert cut is not None
+    return holder[0]
+
+
+def test_a_sweep_with_little_time_leaves_a_complete_trial_and_a_killed_one_goes_on_the_same(
+    tmp_path: Path,
+) -> None:
+    whole = run_until_the_limit(tmp_path / "whole", 30)
+    assert whole.limit is not None
+    ended = [trial for trial in whole.state.trials.values() if trial.state == "complete"]
+    assert best(whole.state) in ended
+    for trial in ended:
+        annealing = trial.annealing
+        assert annealing is not None
+        assert trial.reached == trial.last_epoch == annealing.stop < EPOCHS
+        assert trial.reason.startswith(f"annealed from epoch {annealing.start} to {annealing.stop} of 27")
+    assert whole.clock.seconds <= 31
+
+    first = min(ended, key=lambda trial: trial.ended_ms or 0)
+    cut = run_until_the_limit(tmp_path / "cut", 30, cut=first.annealing).state
+    number = next(trial.number for trial in cut.trials.values() if trial.annealing)
+    assert not cut.trials[number].has_ended
+    again = run_until_the_limit(tmp_path / "cut", None, trials=len(cut.trials)).state.trials[number]
+    assert (again.state, again.annealing) == ("complete", first.annealing)
+    assert again.number == first.number
+    assert {epoch: found["val_accuracy"] for epoch, found in again.epochs.items()} == {
+        epoch: found["val_accuracy"] for epoch, found in first.epochs.items()
+    }
