@@ -65,7 +65,7 @@ class ReplicatesPolicy:
         chosen = self.confirmation.configurations[index]
         seed = self.confirmation.seeds[position]
         suggestion = Suggestion(dict(chosen.params), dict(chosen.sampled), seed)
-        return Choice(number, self._epochs_of(index), suggestion, annealing=chosen.annealing)
+        return Choice(number, self._epochs_of(index), suggestion, annealing=chosen.ends_early)
 
     def _epochs_of(self, index: int) -> int:
         """The epochs of each training of a configuration."""
