@@ -50,7 +50,7 @@ def learning_rates(
         if annealed:
             before, end, annealed = annealed.start, annealed.stop, None
         max_epochs, epoch = end - before, epoch - before
-    done = np.arange(steps) + (epoch - 1) * steps
+    done = np.arange(steps, dtype=np.float64) + (epoch - 1) * steps
     total = max_epochs * steps
     warmup = float(params["warmup"])
     if schedule in ("one_cycle", "cycle_per_rung") and warmup == 0:

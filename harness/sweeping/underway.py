@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.experiment.parameters import unfreezes
 from harness.records import Params
 from harness.schedulers.protocol import Values
-from harness.schedulers.ranking import best_first
+from harness.schedulers.ranking import Ranking
 from harness.study.trial import Trial
 from harness.sweeping.admission import SAFETY
 from harness.sweeping.costs_known import KnownCosts
@@ -33,8 +34,8 @@ class Underway:
     """What it usually took."""
     _paused: dict[int, int] = field(default_factory=dict)
     """The epochs at which trials wait to go on."""
-    _results: dict[int, Values] = field(default_factory=dict)
-    """All objectives of trials that have paused, larger-is-better."""
+    _ranking: Ranking = field(default_factory=Ranking)
+    """These trials, by all objectives; without those that have no finite score."""
     _out: dict[int, bool] = field(default_factory=dict)
     """Trials that train, and whether each could be trained to its end when it went out."""
 
@@ -45,12 +46,12 @@ class Underway:
 
     def hand_out(self, trial: int, start: int, left: TimeLeft | None) -> None:
         """The trial trains on from the epoch `start`."""
-        self._paused.pop(trial, None)
+        self._go(trial)
         self._out[trial] = self._fits(trial, start, left)
 
     def restore(self, past: Trial, result: Values, left: TimeLeft | None) -> None:
         """Take over a trial of an earlier session, with its objectives where it has paused."""
-        self._params[past.number], self._results[past.number] = past.params, result
+        self._params[past.number] = past.params
         if past.epoch_seconds is not None and past.usual_epoch_seconds is not None:
             self._seconds[past.number] = past.epoch_seconds
             self._usual[past.number] = past.usual_epoch_seconds
@@ -59,18 +60,17 @@ class Underway:
         elif not past.has_ended and past.reached < past.target:
             self.hand_out(past.number, past.reached, left)
         elif not past.has_ended:
-            self._paused[past.number] = past.reached
+            self._pause(past.number, past.reached, result)
 
     def tell(self, outcome: Outcome) -> None:
         """Take in what came of a segment."""
         self._out.pop(outcome.trial, None)
-        self._paused.pop(outcome.trial, None)
+        self._go(outcome.trial)
         if outcome.seconds is not None:
             self._seconds[outcome.trial] = outcome.seconds
             self._usual[outcome.trial] = outcome.usual_seconds or outcome.seconds
         if outcome.state is None:
-            self._paused[outcome.trial] = outcome.stop
-            self._results[outcome.trial] = outcome.values
+            self._pause(outcome.trial, outcome.stop, outcome.values)
         elif outcome.state == "complete":
             self.has_whole = True
 
@@ -88,11 +88,18 @@ class Underway:
             known = (stop - start) * own
         return None if known is None else SAFETY * known
 
-    def waiting(self) -> list[tuple[int, int]]:
+    def _pause(self, trial: int, epoch: int, result: Values) -> None:
+        self._paused[trial] = epoch
+        if all(map(math.isfinite, result)):
+            self._ranking.enter(trial, result)
+
+    def _go(self, trial: int) -> None:
+        self._paused.pop(trial, None)
+        self._ranking.remove(trial)
+
+    def waiting(self) -> Iterator[tuple[int, int]]:
         """The trials that wait to go on and their epochs, best first, whatever these are."""
-        results = {trial: self._results[trial] for trial in self._paused}
-        ranked = best_first({trial: own for trial, own in results.items() if all(map(math.isfinite, own))})
-        return [(trial, self._paused[trial]) for trial in ranked]
+        return ((trial, self._paused[trial]) for trial in self._ranking.best(len(self._ranking)))
 
     def epoch_seconds(self, trial: int) -> float:
         """What an epoch of the trial has usually taken; 0 if it is not known."""

@@ -1,8 +1,9 @@
-"""A sweep with less time than a full training takes leaves a complete model, which is trained again the same."""
+"""A sweep with less time than a full training leaves a complete model, which is trained again the same."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from harness.study.trial import Trial
 from tests.e2e.test_reproduce import command
 from tests.faults.support import events, proven, running, state_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.environ.get("HARNESS_TESTS") != "full", reason="runs in make test-full"),
+]
 
 LIMITS = (15, 45, 135)
 EXPERIMENT = """\
