@@ -12,7 +12,7 @@ from typing import Protocol
 from benchmarks.table.curves import Curve, Table
 from benchmarks.table.neighbours import Neighbours
 from harness.experiment.parameters import program_key
-from harness.records import Params
+from harness.records import Annealing, Params
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Work:
     stop: int
     schedule: str
     """As the table calls it."""
+    annealing: Annealing | None = None
+    """How it ends early; None: it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Answers:
     def curve(self, work: Work) -> Curve:
         """What the training gives that the work is a part of."""
         configuration, rounds = self._given[_key(work.params)]
-        curves = self.table.trained(configuration, work.schedule)
+        curves = self.table.trained(configuration, work.schedule, work.annealing)
         first = random.Random(f"{self.seed} {configuration}").random()
         return curves[(int(first * len(curves)) + rounds) % len(curves)]
 
@@ -165,7 +167,8 @@ def simulate(search: Search, answers: Answers, *, workers: int, limit: float) ->
         busy, epochs = busy + seconds, epochs + 1
         epoch = Epoch(number, curve.accuracies[number - 1], curve.finite[number - 1], seconds)
         if not incumbents or epoch.accuracy > incumbents[-1].observed:
-            true = table.truth(answers.configuration(work.params), work.schedule, number)
+            asked = answers.configuration(work.params)
+            true = table.truth(asked, work.schedule, number, work.annealing)
             incumbents.append(Incumbent(now, epoch.accuracy, true))
         if search.ended(worker, work, epoch) and number < work.stop:
             seconds = curve.seconds[number]

@@ -7,9 +7,10 @@ last line that was cut off counts for nothing.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from harness.experiment.parameters import complete
 from harness.experiment.space import Space
 from harness.experiment.space_file import parse_space
-from harness.records import Params, Precision
+from harness.records import Annealing, Params, Precision
 
 FILE = Path(__file__).parent / "cifar10.jsonl"
 CONSTANT, ONE_CYCLE = "constant", "one_cycle"
@@ -122,6 +123,19 @@ class Curve:
     """By epoch."""
     compile_seconds: float
 
+    def at_rest(self, epoch: int, rungs: Sequence[int]) -> float:
+        """The accuracy at an epoch, if a cycle had ended there as it does at each of `rungs`."""
+        before = max((rung for rung in rungs if rung <= epoch), default=epoch)
+        after = min((rung for rung in rungs if rung >= epoch), default=epoch)
+        low, high = self.accuracies[before - 1], self.accuracies[after - 1]
+        if before == after:
+            return low
+        return low + (high - low) * math.log(epoch / before) / math.log(after / before)
+
+    def ending(self, epoch: int, accuracy: float) -> Curve:
+        """The same with another accuracy at the epoch at which it ends."""
+        return replace(self, accuracies=(*self.accuracies[: epoch - 1], accuracy))
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -182,8 +196,21 @@ class Table:
             {one: median(curve.compile_seconds for curve in own) for one, own in by_configuration.items()},
         )
 
-    def trained(self, configuration: int, schedule: str) -> Sequence[Curve]:
+    def trained(
+        self, configuration: int, schedule: str, annealing: Annealing | None = None
+    ) -> Sequence[Curve]:
         """The curves of a configuration, one a seed.
+
+        No training was recorded that ends early, at any epoch and from any other. Its last accuracy is taken
+        from a ladder of cycles, which comes to rest at each of its rungs: between two of them it is on the
+        straight line over the logarithm of the epochs, and before the first it is that of the epoch itself.
+        The ladder is the schedule's own, or else the first that was recorded, with the same seed; without
+        any it is the schedule's accuracy at that epoch, which has not come to rest.
+
+        Args:
+            configuration: its place.
+            schedule: as the file calls it.
+            annealing: how trainings end early; None: they do not.
 
         Raises:
             SystemExit: the schedule was not recorded.
@@ -193,8 +220,23 @@ class Table:
                 f"The table has no curves for the schedule {schedule}, only for {', '.join(self.schedules)}. "
                 "Choose another, or record it: --ladders of `python -m benchmarks.table.record`."
             )
-        return self.curves[configuration, schedule]
+        own = self.curves[configuration, schedule]
+        if annealing is None:
+            return own
+        ladder = next((name for name in (schedule, *self.schedules) if "-" in name), None)
+        if ladder is None:
+            return own
+        at_rest = self.curves[configuration, ladder]
+        rungs = cycles_of(ladder, self.recording.epochs)[1]
+        return [
+            curve.ending(annealing.stop, at_rest[place % len(at_rest)].at_rest(annealing.stop, rungs))
+            for place, curve in enumerate(own)
+        ]
 
-    def truth(self, configuration: int, schedule: str, epoch: int) -> float:
+    def truth(
+        self, configuration: int, schedule: str, epoch: int, annealing: Annealing | None = None
+    ) -> float:
         """The accuracy of a configuration after an epoch: the mean over all seeds that were trained."""
-        return fmean(curve.accuracies[epoch - 1] for curve in self.trained(configuration, schedule))
+        return fmean(
+            curve.accuracies[epoch - 1] for curve in self.trained(configuration, schedule, annealing)
+        )

@@ -14,6 +14,9 @@ long); `--others-slower` says otherwise. What is suggested is answered by the ne
 (`benchmarks.table.neighbours`); a search that has been given all of them is given them again, so look at how
 many it was given before believing what it has found.
 
+Trials that harness trains to their ends early, in the last part of the time limit, were not recorded: what
+such a training comes to is read off the cycles that were (`Table.trained`).
+
 At any time a search would return the configuration, trained to the epoch, that it has seen the best accuracy
 of. Its *true* score is the mean over all seeds that it was trained with, so nobody gains by luck. Told are
 the medians and quartiles over the seeds of the search; and when each arm's median has reached that of the

@@ -4,6 +4,7 @@ anew."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -71,6 +72,7 @@ def confirmation_of(state: StudyState, trials: Sequence[Trial], seeds: int) -> E
                 "params": dict(trial.params),
                 "sampled": dict(trial.sampled) if fit else {},
                 "cycles": list(scheduler.cycles(trial.number)),
+                "annealing": None if trial.annealing is None else asdict(trial.annealing),
             }
             for trial in trials
         ],

@@ -7,8 +7,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from harness.records import Params, Scalar
+from harness.records import Annealing, Params, Scalar
 from harness.settings import Strict
+
+
+class AnnealingConfig(Strict):
+    """How a trial was trained to its end early."""
+
+    start: Annotated[int, Field(ge=0)]
+    """The epoch up to which its rate is as in a full training."""
+    stop: Annotated[int, Field(ge=1)]
+    """The epoch after which it is over."""
 
 
 class ConfirmedConfig(Strict):
@@ -25,6 +34,14 @@ class ConfirmedConfig(Strict):
     cycles: list[int] = Field(default=[])
     """The epochs at which the cycles of its learning rate end, as that study's scheduler had them; empty:
     at the last one."""
+    annealing: AnnealingConfig | None = None
+    """How the trial was trained to its end early; None: it was not."""
+
+    @property
+    def ends_early(self) -> Annealing | None:
+        """The same as a record."""
+        found = self.annealing
+        return None if found is None else Annealing(start=found.start, stop=found.stop)
 
 
 class ConfirmationConfig(Strict):

@@ -7,6 +7,7 @@ every field is a number, a string, a bool, None, or a list, dict or record of th
 from __future__ import annotations
 
 from harness.records.basic import (
+    Annealing,
     Checkpoint,
     Dataset,
     Evaluation,
@@ -58,6 +59,7 @@ from harness.records.worker_events import (
 )
 
 __all__ = [
+    "Annealing",
     "Answer",
     "Checkpoint",
     "CheckpointDamaged",

@@ -93,6 +93,16 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Annealing:
+    """The last epochs of a trial that is trained to its end early: its learning rate falls to 0 over them."""
+
+    start: int
+    """The epoch up to which the rate is as in a full training."""
+    stop: int
+    """The epoch after which the rate is 0 and the training is over: the trial's shortened horizon."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """The unit of work: one trial from epoch `start` (exclusive) to epoch `stop` (inclusive)."""
 
@@ -111,10 +121,12 @@ class Segment:
     before: int = 0
     """Epochs of the trial before this training, whose own epochs are counted on from them."""
     last: int | None = None
-    """The epoch at which this training is over; None: `before` + `max_epochs`."""
+    """The epoch at which this training is over; None: that of `annealing`, or `before` + `max_epochs`."""
     cycles: tuple[int, ...] = ()
     """Epochs at which the cycles of the schedule `cycle_per_rung` end, ascending; empty: there is one, which
     ends at `max_epochs`."""
+    annealing: Annealing | None = None
+    """How the trial is trained to its end early; None: it is not."""
     dataset: Dataset
     checkpoint: Checkpoint | None = None
     earlier_checkpoint: Checkpoint | None = None

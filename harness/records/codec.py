@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from harness.records.basic import Checkpoint, Dataset, Evaluation, Segment
+from harness.records.basic import Annealing, Checkpoint, Dataset, Evaluation, Segment
 from harness.records.device import Device
 from harness.records.ensemble import Gain, Member
 from harness.records.registry import EVENT_TYPES
@@ -47,6 +47,8 @@ def event_from_log(values: dict[str, Any]) -> Event:
         return event_from_dict(values)  # type: ignore[return-value]
     if "checkpoint" in values:
         values = values | {"checkpoint": Checkpoint(**values["checkpoint"])}
+    if values.get("annealing") is not None:
+        values = values | {"annealing": Annealing(**values["annealing"])}
     if "evaluations" in values:
         values = values | {"evaluations": [Evaluation(**one) for one in values["evaluations"]]}
     if values.get("evaluation") is not None:

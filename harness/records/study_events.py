@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from harness.records.basic import Dataset, Evaluation, FailureKind, Params, RefusalReason, TrialState
+from harness.records.basic import (
+    Annealing,
+    Dataset,
+    Evaluation,
+    FailureKind,
+    Params,
+    RefusalReason,
+    TrialState,
+)
 from harness.records.ensemble import Gain, Member
 from harness.records.environment import Environment
 from harness.records.registry import event
@@ -102,6 +110,8 @@ class SegmentStarted:
     stop: int
     worker: int
     microbatches: int = 1
+    annealing: Annealing | None = None
+    """How the trial is trained to its end early, from here on; None: it is not."""
     time: int
     kind: Literal["segment_started"] = "segment_started"
 

@@ -126,6 +126,7 @@ def _train(
             )
         again = rerun.state.trials[trial.number]
         again.microbatches, again.measured = stretch.setting.microbatches, trial.measured
+        again.annealing = trial.annealing
         workers = Workers(engine, plan.experiment.search.hang_seconds)
         while True:
             segment = _begin(rerun, again, stretch, plan)
@@ -153,6 +154,7 @@ def _begin(rerun: Rerun, again: Trial, stretch: Stretch, plan: SweepPlan) -> Seg
             stop=segment.stop,
             worker=0,
             microbatches=segment.microbatches,
+            annealing=segment.annealing,
             time=now_ms(),
         )
     )

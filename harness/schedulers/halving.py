@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.records import TrialState
-from harness.schedulers.kind import SchedulerKind, SchedulerSettings
+from harness.schedulers.kind import RungSettings, SchedulerKind
 from harness.schedulers.protocol import Promotion, Values
 from harness.schedulers.ranking import Ranking
 
@@ -161,7 +161,7 @@ class Asha:
         return self._results[epoch].best(share, self._waiting[epoch])
 
 
-class HalvingSettings(SchedulerSettings):
+class HalvingSettings(RungSettings):
     """Rungs, and how many go on from each."""
 
     kind: Literal["asha"] = "asha"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from harness.schedulers.protocol import Scheduler
 from harness.settings import Strict
@@ -14,6 +14,14 @@ class SchedulerSettings(Strict):
     """The `scheduler` section of an experiment file; each kind has keys of its own."""
 
     kind: str
+
+
+class RungSettings(SchedulerSettings):
+    """What schedulers have in common that compare trials at rungs."""
+
+    anneal: Literal["auto", "none"] = "auto"
+    """`auto`: in the last part of a time limit, the best trials that wait are trained down to a learning rate
+    of 0 in the time that is left. `none`: no training is shortened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.records import TrialState
-from harness.schedulers.kind import SchedulerKind, SchedulerSettings
+from harness.schedulers.kind import RungSettings, SchedulerKind
 from harness.schedulers.protocol import Promotion, Values
 from harness.schedulers.ranking import best_first
 
@@ -82,7 +82,7 @@ class Screen:
                 yield Promotion(trial, start=self._rung, stop=self.max_epochs)
 
 
-class ScreenSettings(SchedulerSettings):
+class ScreenSettings(RungSettings):
     """How long the screening is, and how many go on after it."""
 
     kind: Literal["screen"] = "screen"

@@ -139,6 +139,7 @@ class StudyState:
             trial.state, trial.worker = "running", event.worker
             trial.attempts, trial.target = event.attempt, event.stop
             trial.microbatches = event.microbatches
+            trial.annealing = event.annealing or trial.annealing
         elif isinstance(event, FeaturesReady):
             self.with_features.add(event.trial)
         elif isinstance(event, CheckpointSaved):

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from harness.experiment.folds import ONE_TRAINING, Folds
-from harness.records import Checkpoint, Evaluation, FailureKind, ModelSaved, Params
+from harness.records import Annealing, Checkpoint, Evaluation, FailureKind, ModelSaved, Params
 from harness.study.fold_evaluations import together
 
 MICROBATCHES = 2
@@ -34,6 +34,8 @@ class Trial:
     """The epoch at which the segment started last is to end."""
     reached: int = 0
     """The epoch at which the last whole segment ended."""
+    annealing: Annealing | None = None
+    """How it is trained to its end early, once that has begun."""
     worker: int | None = None
     epochs: dict[int, dict[str, float]] = field(default_factory=dict)
     """Metrics by 1-based epoch; of a repeated epoch the first record counts."""
@@ -139,3 +141,12 @@ class Trial:
         """What an epoch takes, without what was compiled in the first one; None before one has ended."""
         known = [found["epoch_seconds"] for found in self.epochs.values() if "epoch_seconds" in found]
         return min(known, default=None)
+
+    @property
+    def usual_epoch_seconds(self) -> float | None:
+        """What an epoch takes in the mean, with all that comes in between; None before one has ended.
+
+        The longest one, which mostly has compiled, is left out where there are others.
+        """
+        known = sorted(found["epoch_seconds"] for found in self.epochs.values() if "epoch_seconds" in found)
+        return fmean(known[:-1] or known) if known else None

@@ -44,7 +44,8 @@ class Admission:
     first: int = 1
     """The epoch of the first rung."""
     last: int = 1
-    """The epochs of a full training."""
+    """The epochs with which a training comes to its end: those of a full one, or where trainings may be
+    shortened, at least a few."""
     memory: float = math.inf
     """Bytes that training may take in a worker."""
 

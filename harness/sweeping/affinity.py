@@ -75,7 +75,7 @@ class Affinity:
             if another is not None:
                 self.add(another)
                 newest = next(reversed(self._waiting))
-                if self._suits(self._waiting[newest][1], idle):
+                if self._suits(*self._waiting[newest], idle):
                     chosen = newest
             elif self._waiting:
                 chosen = next(iter(self._waiting))
@@ -103,11 +103,14 @@ class Affinity:
     def _suitable(self, idle: Collection[int]) -> int | None:
         """What should run now; None if all that waits had better wait for a busy worker.
 
-        First what has been passed over for too long, then what an idle worker has compiled, then what nobody
-        has; of several the oldest.
+        First what is trained to its end in the time that is left, which cannot wait, then what has been
+        passed over for too long, what an idle worker has compiled, and what nobody has; of several the oldest.
         """
         if not self._waiting:
             return None
+        annealed = (one for one, (segment, _) in self._waiting.items() if segment.annealing is not None)
+        if (first := next(annealed, None)) is not None:
+            return first
         oldest = next(iter(self._waiting))
         # Of all that came later, what does not wait was handed out before it; no other was passed over more.
         if self._added - 1 - oldest - (len(self._waiting) - 1) >= self.workers:
@@ -121,10 +124,10 @@ class Affinity:
                 here.append(next(iter(numbers)))
         return min(here or nowhere, default=None)
 
-    def _suits(self, program: str, idle: Collection[int]) -> bool:
-        """Whether an idle worker has compiled the program, or nobody."""
+    def _suits(self, segment: Segment, program: str, idle: Collection[int]) -> bool:
+        """Whether it cannot wait, or an idle worker has compiled its program, or nobody."""
         holders = self._holders.get(program)
-        return not holders or not holders.isdisjoint(idle)
+        return segment.annealing is not None or not holders or not holders.isdisjoint(idle)
 
     def _age(self, worker: int, program: str) -> int:
         """How many programs the worker has used since this one."""

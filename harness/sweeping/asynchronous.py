@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.records import (
+    Annealing,
     ConfigurationRefused,
     LogRecord,
     SegmentEnded,
@@ -20,6 +21,7 @@ from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.admission import LAST_MOMENT, Admission
 from harness.sweeping.beginning import NewTrials
+from harness.sweeping.last_cycles import LastCycles, least_epochs
 from harness.sweeping.policy import Choice, Outcome, TimeLeft
 from harness.sweeping.refused import Refused, Shortage
 from harness.sweeping.underway import Underway
@@ -38,16 +40,24 @@ class AsynchronousPolicy:
     """The study's total."""
     admission: Admission = field(default_factory=Admission)
     """What may be begun, by what is known of costs."""
+    anneals: bool = False
+    """Whether the best trials are trained to their ends early in the last part of a time limit."""
     started: int = 0
     """Trials so far."""
     _new: NewTrials = field(init=False)
     _underway: Underway = field(init=False)
+    _last: LastCycles = field(init=False)
+    _annealed: set[int] = field(default_factory=set)
+    """Trials that are, or were, trained to their ends early: they are not compared with others at rungs."""
     _stopped: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Nothing has begun."""
         self._new = NewTrials(self.sampler, self.admission)
-        self._underway = Underway(self.admission.costs, self.scheduler.rungs[-1])
+        rungs = self.scheduler.rungs
+        least = least_epochs(rungs) if self.anneals else rungs[-1]
+        self._underway = Underway(self.admission.costs, rungs[-1], least)
+        self._last = LastCycles(self.scheduler, self._underway)
 
     @property
     def exhausted(self) -> bool:
@@ -64,8 +74,10 @@ class AsynchronousPolicy:
 
         Shortly before a time limit, the best paused trials that can still be trained to the end come first:
         whoever gives a sweep so many minutes wants a model at their end. So they do when nothing new can be
-        begun.
+        begun. With `anneals`, they need not come to the end of a full training (see `LastCycles`).
         """
+        if self.anneals and left is not None:
+            return self._ask_in_time(left)
         promotion = self._to_the_end(left, LAST_MOMENT) if left else None
         promotion = promotion or self.scheduler.promote_next(all_started=self._all_started)
         if promotion is None and not self._all_started:
@@ -80,6 +92,53 @@ class AsynchronousPolicy:
             return None
         self._underway.hand_out(promotion.trial, promotion.start, left)
         return Choice(promotion.trial, promotion.stop)
+
+    def _ask_in_time(self, left: TimeLeft) -> Choice | None:
+        """The last epochs of a trial if it is time for them; else what leaves enough time for them."""
+        last = self._last.due(left)
+        if last is not None:
+            return self._train_to_the_end(last, left)
+        promotion = self.scheduler.promote_next(all_started=self._all_started)
+        before = replace(left, seconds=left.seconds - self._last.kept(left))
+        if promotion is None and not self._all_started:
+            choice = self._begin(before)
+            if choice is not None:
+                return choice
+            promotion = self.scheduler.promote_next(all_started=True)
+            if promotion is None and self._new.shortage:
+                last = self._last.best(left)
+        if promotion is not None:
+            if self._last.farthest(promotion.trial, promotion.start, before) >= promotion.stop:
+                self._underway.hand_out(promotion.trial, promotion.start, left)
+                return Choice(promotion.trial, promotion.stop)
+            last = self._last.best(left)
+        return self._train_to_the_end(last, left) if last is not None else None
+
+    def _train_to_the_end(self, last: Promotion, left: TimeLeft) -> Choice:
+        """The trial's last segment, to its end or as near to it as it gets."""
+        self.scheduler.mark_promoted(last.trial, last.start, last.stop)
+        self._underway.hand_out(last.trial, last.start, left)
+        if last.stop >= self.scheduler.rungs[-1]:
+            return Choice(last.trial, last.stop)
+        self._annealed.add(last.trial)
+        return Choice(last.trial, last.stop, annealing=Annealing(start=last.start, stop=last.stop))
+
+    def shortened(self, trial: int, start: int, stop: int, left: TimeLeft) -> Annealing | None:
+        """How a trial is trained to its end early, if its segment would not end in time; None if it would.
+
+        Args:
+            trial: that is about to be trained on.
+            start: the epoch from which it is; 0 of a new one, as of those that Hyperband judges late.
+            stop: the epoch that it is to reach.
+            left: what is left of the time limit.
+        """
+        if not self.anneals:
+            return None
+        farthest = self._last.farthest(trial, start, left)
+        if not start < farthest < stop:
+            return None
+        self._annealed.add(trial)
+        return Annealing(start=start, stop=farthest)
 
     @property
     def _all_started(self) -> bool:
@@ -118,7 +177,7 @@ class AsynchronousPolicy:
 
     def tell(self, outcome: Outcome) -> None:
         """Tell scheduler and sampler at once."""
-        if outcome.state in (None, "complete"):
+        if outcome.state in (None, "complete") and outcome.trial not in self._annealed:
             # A trial that stopped early takes its place at the rung it was on its way to.
             stopped = self.scheduler.report(outcome.trial, outcome.stop, outcome.values)
             if stopped and outcome.state is None:
@@ -167,7 +226,9 @@ class AsynchronousPolicy:
             self.started += 1
             self._new.restore(refused.pop(trial.number, []), left)
             left_out += not self.sampler.restore(trial, state.scores(trial, trial.reached))
-            self._underway.restore(trial, left)
+            self._underway.restore(trial, values_at(trial, trial.reached), left)
+            if trial.annealing is not None:
+                self._annealed.add(trial.number)
             if trial.epoch_seconds is not None:
                 self.sampler.tell_seconds(trial.number, trial.epoch_seconds)
         for number in sorted(refused):
@@ -202,6 +263,7 @@ class AsynchronousPolicy:
         stops: dict[int, int] = {}
         ended: set[int] = set()
         stopped: set[int] = set()
+        annealed: set[int] = set()
         for record in records:
             event = record.event
             if isinstance(event, TrialStarted):
@@ -209,9 +271,13 @@ class AsynchronousPolicy:
             elif isinstance(event, SegmentStarted):
                 stops[event.trial] = event.stop
                 stopped.discard(event.trial)
+                if event.annealing is not None:
+                    annealed.add(event.trial)
                 if event.start > 0:
                     self.scheduler.mark_promoted(event.trial, event.start, event.stop)
             elif isinstance(event, SegmentEnded) and (event.over or event.epoch == stops[event.trial]):
+                if event.trial in annealed:
+                    continue
                 # A trial that stopped early takes its place at the rung it was on its way to.
                 values = values_at(state.trials[event.trial], event.epoch)
                 if self.scheduler.report(event.trial, stops[event.trial], values) and not event.over:

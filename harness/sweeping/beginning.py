@@ -160,7 +160,7 @@ class NewTrials:
             memory=admission.memory,
             seconds_left=left.seconds if left else math.inf,
             epoch_seconds=(first or 0.0) / admission.first,
-            max_epochs=admission.last,
+            least_epochs=admission.last,
         )
 
 

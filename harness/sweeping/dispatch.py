@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from harness.errors import StudyError
-from harness.records import Segment
+from harness.records import Annealing, Segment
 from harness.study.limits import epochs_trained
 from harness.study.trial import Trial
 from harness.sweeping.affinity import Affinity
@@ -82,7 +82,7 @@ class Dispatcher:
                 self.forget(worker)
                 self._affinity.add(segment)
                 continue
-            segment = self._granted(segment)
+            segment = self._granted(self._in_time(segment, left()))
             self.writer.segment_started(segment, worker)
             self.workers.give(worker, segment)
         self.workers.send()
@@ -126,6 +126,17 @@ class Dispatcher:
         )
         return most - epochs_trained(self.writer.state) - promised
 
+    def _in_time(self, segment: Segment, left: TimeLeft | None) -> Segment:
+        """The segment, which ends its trial early if that is all there is time for by now.
+
+        It may have waited since it was chosen; and what goes on may have been cut off in an earlier session.
+        """
+        trial = self.writer.state.trials[segment.trial]
+        if left is None or trial.annealing is not None or not isinstance(self.policy, AsynchronousPolicy):
+            return segment
+        annealing = self.policy.shortened(segment.trial, segment.start, segment.stop, left)
+        return self._segment(trial, annealing.stop, annealing) if annealing else segment
+
     def _granted(self, segment: Segment) -> Segment:
         """The segment, which ends early if no more epochs are left for it."""
         trained = max(segment.start, self.writer.state.trials[segment.trial].last_epoch)
@@ -143,12 +154,12 @@ class Dispatcher:
                 self._postponed = choice
                 return None
             else:
-                return self._segment(trial, choice.stop)
+                return self._segment(trial, choice.stop, choice.annealing)
         return None
 
-    def _segment(self, trial: Trial, stop: int) -> Segment:
+    def _segment(self, trial: Trial, stop: int, annealing: Annealing | None = None) -> Segment:
         self._goals[trial.number] = max(stop, self._goals.get(trial.number, 0))
-        return next_segment(self.plan, trial, stop, self.policy.cycles(trial.number))
+        return next_segment(self.plan, trial, stop, self.policy.cycles(trial.number), annealing)
 
     def _choose(self, left: Callable[[], TimeLeft | None]) -> Choice | None:
         """A trial and the epoch that it is to reach next; a new trial is written down.

@@ -6,7 +6,7 @@ import math
 
 from harness.clock import now_ms
 from harness.experiment.parameters import FAMILIES_WITH_BODY
-from harness.records import FailureKind, Segment, TrialEnded, TrialState
+from harness.records import Annealing, FailureKind, Segment, TrialEnded, TrialState
 from harness.schedulers.protocol import Values
 from harness.seeds import seed_from
 from harness.study.state import StudyState
@@ -16,7 +16,13 @@ from harness.sweeping.policy import Outcome
 from harness.sweeping.unfreezing import unfreezing_epoch
 
 
-def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ...]) -> Segment:
+def next_segment(
+    plan: SweepPlan,
+    trial: Trial,
+    stop: int,
+    cycles: tuple[int, ...],
+    annealing: Annealing | None = None,
+) -> Segment:
     """The segment that takes the trial from its last checkpoint to the epoch `stop`.
 
     It lies within one fold. Every fold has a seed of its own, so that the mean over folds is also one over
@@ -27,7 +33,11 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
         trial: whose segment it is.
         stop: the epoch at which it ends, unless its fold ends before.
         cycles: the epochs at which the cycles of the trial's learning rate end, as its scheduler says.
+        annealing: how it is trained to its end early, from now on. What has begun is gone on with, whatever
+            is given here; None: nothing has, or it is not.
     """
+    annealing = trial.annealing or annealing
+    stop = min(stop, annealing.stop) if annealing else stop
     experiment, folds = plan.experiment, trial.folds
     begun = folds.finished(trial.reached) * folds.epochs
     checkpoints = [one for one in trial.checkpoints if one.epoch > begun]
@@ -47,6 +57,7 @@ def next_segment(plan: SweepPlan, trial: Trial, stop: int, cycles: tuple[int, ..
         before=before,
         last=before + folds.whole_epochs(trial.epochs) if before and fold is None else None,
         cycles=cycles,
+        annealing=annealing,
         unfreeze_at=unfreezing_epoch(plan.experiment, cycles),
         dataset=plan.dataset,
         checkpoint=checkpoint,
@@ -89,6 +100,7 @@ def outcome(plan: SweepPlan, trial: Trial, stop: int, epoch: int, state: TrialSt
         state=state,
         final=_finite(plan, trial) if state in ("complete", "pruned") else None,
         seconds=trial.epoch_seconds,
+        usual_seconds=trial.usual_epoch_seconds,
     )
 
 
@@ -143,6 +155,11 @@ def completed_reason(plan: SweepPlan, trial: Trial) -> str:
         epochs = trial.reached - trial.folds.before(trial.reached)
         number = f"{epochs} epoch{'s' * (epochs != 1)}"
         return f"finished: trained on all {plan.dataset.noun}s for {number}, as many as its folds took"
+    if trial.annealing is not None:
+        return (
+            f"annealed from epoch {trial.annealing.start} to {trial.annealing.stop} of {plan.max_epochs} in "
+            "the time that was left"
+        )
     early = trial.reached < plan.max_epochs
     return f"stopped improving at epoch {trial.reached}" if early else "finished"
 

@@ -18,6 +18,7 @@ from harness.study.state import fold
 from harness.sweeping.admission import Admission
 from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.costs_known import KnownCosts
+from harness.sweeping.last_cycles import least_epochs
 from harness.sweeping.ordered import OrderedPolicy
 from harness.sweeping.policy import Policy
 from harness.sweeping.replicates import ReplicatesPolicy
@@ -90,5 +91,8 @@ def make_policy(
     scheduler, trials = make_scheduler(experiment), experiment.search.trials
     if window:
         return OrderedPolicy(AsynchronousPolicy(sampler, scheduler, trials), window)
-    admission = Admission(costs, scheduler.rungs[0], scheduler.rungs[-1], memory)
-    return AsynchronousPolicy(sampler, scheduler, trials, admission)
+    # With folds nothing is shortened: a score is a mean over equal trainings.
+    anneals = getattr(experiment.scheduler, "anneal", "none") == "auto" and not experiment.folds.parts
+    rungs = scheduler.rungs
+    admission = Admission(costs, rungs[0], least_epochs(rungs) if anneals else rungs[-1], memory)
+    return AsynchronousPolicy(sampler, scheduler, trials, admission, anneals)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from harness.records import TrialState
+from harness.records import Annealing, TrialState
 from harness.schedulers.protocol import Values
 from harness.sweeping.refused import Refused, Shortage
 
@@ -24,6 +24,8 @@ class Choice:
     """The configuration of a new trial; None for a trial that goes on."""
     note: str = ""
     """A sentence that a person should read before it is trained."""
+    annealing: Annealing | None = None
+    """How the trial is trained to its end early; None: it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Outcome:
     """All objectives, each with its own sign, of a trial that has ended."""
     seconds: float | None = None
     """What an epoch of the trial takes; None if none has ended."""
+    usual_seconds: float | None = None
+    """The same in the mean, which what else runs on the machine makes longer; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,8 +72,8 @@ class Shortage:
     seconds_left: float
     epoch_seconds: float
     """What an epoch of it takes, where it is for want of time."""
-    max_epochs: int
-    """The epochs of a full training."""
+    least_epochs: int
+    """The epochs with which a training comes to its end."""
 
     def used_up(self, budget: Budget, state: StudyState, workers: int) -> UsedUp:
         """What has ended the sweep, and the option with which it would go on."""
@@ -102,8 +102,8 @@ class Shortage:
         """That no trial of the sweep will be whole."""
         return (
             f"No configuration that was suggested can be trained to its end in the {self._left}: the "
-            f"cheapest takes about {self.epoch_seconds:.3g} s an epoch, and a full training has "
-            f"{self.max_epochs} epochs. What is begun can be trained on with a higher limit."
+            f"cheapest takes about {self.epoch_seconds:.3g} s an epoch, and a training has at least "
+            f"{self.least_epochs} epochs. What is begun can be trained on with a higher limit."
         )
 
     @property

@@ -64,7 +64,13 @@ class ReplicatesPolicy:
         self._places[number] = place
         chosen = self.confirmation.configurations[index]
         seed = self.confirmation.seeds[position]
-        return Choice(number, self.epochs, Suggestion(dict(chosen.params), dict(chosen.sampled), seed))
+        suggestion = Suggestion(dict(chosen.params), dict(chosen.sampled), seed)
+        return Choice(number, self._epochs_of(index), suggestion, annealing=chosen.ends_early)
+
+    def _epochs_of(self, index: int) -> int:
+        """The epochs of each training of a configuration."""
+        annealing = self.confirmation.configurations[index].annealing
+        return annealing.stop if annealing else self.epochs
 
     def cycles(self, trial: int) -> tuple[int, ...]:
         """Those that the configuration's trial had."""
@@ -101,7 +107,7 @@ class ReplicatesPolicy:
             if trial.has_ended:
                 self._take(trial.number, trial.score if trial.state == "complete" else None)
             else:
-                unfinished.append((trial.number, self.epochs))
+                unfinished.append((trial.number, self._epochs_of(place[0])))
         return Restored(unfinished, 0)
 
     def _take(self, trial: int, score: float | None) -> None:

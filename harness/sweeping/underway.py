@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.experiment.parameters import unfreezes
 from harness.records import Params
+from harness.schedulers.protocol import Values
+from harness.schedulers.ranking import Ranking
 from harness.study.trial import Trial
 from harness.sweeping.admission import SAFETY
 from harness.sweeping.costs_known import KnownCosts
@@ -19,13 +23,19 @@ class Underway:
     costs: KnownCosts
     last: int
     """The epochs of a full training."""
+    least: int
+    """The epochs with which a training comes to its end."""
     has_whole: bool = False
     """Whether a trial was trained to its end."""
     _params: dict[int, Params] = field(default_factory=dict)
     _seconds: dict[int, float] = field(default_factory=dict)
     """What an epoch took, by trial."""
+    _usual: dict[int, float] = field(default_factory=dict)
+    """What it usually took."""
     _paused: dict[int, int] = field(default_factory=dict)
     """The epochs at which trials wait to go on."""
+    _ranking: Ranking = field(default_factory=Ranking)
+    """These trials, by all objectives; without those that have no finite score."""
     _out: dict[int, bool] = field(default_factory=dict)
     """Trials that train, and whether each could be trained to its end when it went out."""
 
@@ -36,29 +46,31 @@ class Underway:
 
     def hand_out(self, trial: int, start: int, left: TimeLeft | None) -> None:
         """The trial trains on from the epoch `start`."""
-        self._paused.pop(trial, None)
+        self._go(trial)
         self._out[trial] = self._fits(trial, start, left)
 
-    def restore(self, past: Trial, left: TimeLeft | None) -> None:
-        """Take over a trial of an earlier session."""
+    def restore(self, past: Trial, result: Values, left: TimeLeft | None) -> None:
+        """Take over a trial of an earlier session, with its objectives where it has paused."""
         self._params[past.number] = past.params
-        if past.epoch_seconds is not None:
+        if past.epoch_seconds is not None and past.usual_epoch_seconds is not None:
             self._seconds[past.number] = past.epoch_seconds
+            self._usual[past.number] = past.usual_epoch_seconds
         if past.state == "complete":
             self.has_whole = True
         elif not past.has_ended and past.reached < past.target:
             self.hand_out(past.number, past.reached, left)
         elif not past.has_ended:
-            self._paused[past.number] = past.reached
+            self._pause(past.number, past.reached, result)
 
     def tell(self, outcome: Outcome) -> None:
         """Take in what came of a segment."""
         self._out.pop(outcome.trial, None)
-        self._paused.pop(outcome.trial, None)
+        self._go(outcome.trial)
         if outcome.seconds is not None:
             self._seconds[outcome.trial] = outcome.seconds
+            self._usual[outcome.trial] = outcome.usual_seconds or outcome.seconds
         if outcome.state is None:
-            self._paused[outcome.trial] = outcome.stop
+            self._pause(outcome.trial, outcome.stop, outcome.values)
         elif outcome.state == "complete":
             self.has_whole = True
 
@@ -76,6 +88,28 @@ class Underway:
             known = (stop - start) * own
         return None if known is None else SAFETY * known
 
+    def _pause(self, trial: int, epoch: int, result: Values) -> None:
+        self._paused[trial] = epoch
+        if all(map(math.isfinite, result)):
+            self._ranking.enter(trial, result)
+
+    def _go(self, trial: int) -> None:
+        self._paused.pop(trial, None)
+        self._ranking.remove(trial)
+
+    def waiting(self) -> Iterator[tuple[int, int]]:
+        """The trials that wait to go on and their epochs, best first, whatever these are."""
+        return ((trial, self._paused[trial]) for trial in self._ranking.best(len(self._ranking)))
+
+    def epoch_seconds(self, trial: int) -> float:
+        """What an epoch of the trial has usually taken; 0 if it is not known."""
+        return self._usual.get(trial, 0.0)
+
+    def usual_seconds_to(self, trial: int, start: int, stop: int) -> float | None:
+        """As `seconds_to`, by the mean of the trial's own epochs and not by the shortest one."""
+        found, own = self.seconds_to(trial, start, stop), self._seconds.get(trial)
+        return found * self._usual[trial] / own if found is not None and own else found
+
     def whole_is_possible(self, left: TimeLeft) -> bool:
         """Whether a trial was trained to its end, or one that has begun can still be, as far as is known."""
         return (
@@ -87,5 +121,5 @@ class Underway:
     def _fits(self, trial: int, start: int, left: TimeLeft | None) -> bool:
         if left is None:  # then nobody need be asked how long it takes
             return True
-        seconds = self.seconds_to(trial, start, self.last)
+        seconds = self.seconds_to(trial, start, max(self.least, start + 1))
         return seconds is None or seconds <= left.seconds

@@ -129,6 +129,7 @@ class StudyWriter:
             stop=segment.stop,
             worker=worker,
             microbatches=segment.microbatches,
+            annealing=segment.annealing,
             time=now_ms(),
         )
         self.emit(started)

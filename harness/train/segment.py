@@ -160,8 +160,9 @@ def _train(
     """Train epoch by epoch from `start`, until the segment or the training is over, or it is to stop."""
     trained = _Trained(stage, start, np.zeros((0, len(segment.dataset.classes)), np.float32))
     losses = list(segment.past_losses[: start - segment.before])
-    whole = segment.last or segment.before + segment.max_epochs
-    patience = 0 if segment.last else int(segment.params["patience"])
+    last_epoch = segment.annealing.stop if segment.annealing else segment.last
+    whole = last_epoch or segment.before + segment.max_epochs
+    patience = 0 if last_epoch else int(segment.params["patience"])
     last = min(segment.stop, segment.granted or segment.stop)
 
     def ready(digest: str, computed: int, seconds: float) -> None:
@@ -248,7 +249,7 @@ def _train_epoch(
     labels = images.train_labels
     indices = batch_indices(labels, params, segment.seed, epoch, segment.epoch_images)
     indices = images.rows(indices, segment.seed, epoch)
-    rates = learning_rates(params, epoch, segment.max_epochs, len(indices), segment.cycles)
+    rates = learning_rates(params, epoch, segment.max_epochs, len(indices), segment.cycles, segment.annealing)
     totals = program.train_epoch(
         images.train.chunks(indices),
         rates,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchmarks.table.curves import Table, cycles_of, line_of, read, schedule_na
 from benchmarks.table.neighbours import Neighbours
 from benchmarks.table.record import SCHEDULES, SEEDS, Plan, Recorder
 from benchmarks.table.simulate import PACKAGES, Settings, made, missing, reached, render, summary
+from harness.records import Annealing
 from tests.benchmarks.drawn_table import EPOCHS, IMAGES, drawn_table, quality, recording, training, trainings
 
 VARIANTS = {
@@ -85,6 +87,25 @@ def test_what_would_be_returned_is_judged_by_all_seeds() -> None:
 
     assert {incumbent.true for incumbent in found} == {0.8}
     assert {incumbent.observed for incumbent in found} == {0.9, 0.7}
+
+
+def test_a_training_that_ends_early_comes_to_what_the_cycles_around_its_end_came_to() -> None:
+    """Halfway between 3 and 9 by the logarithm; the ladder is the schedule's own, or another of the table."""
+    one = recording(1)
+    rising = replace(training(one, 0, "1-3-9"), right=[100, 0, 300, 0, 0, 0, 0, 0, 500])
+    flat = replace(training(one, 0, "constant"), right=[50] * EPOCHS)
+    half = Annealing(start=3, stop=round(math.sqrt(27)))
+    between = 0.3 + 0.2 * math.log(half.stop / 3) / math.log(3)
+
+    table = Table.of(one, [rising, flat])
+    for schedule in ("1-3-9", "constant"):
+        (found,) = table.trained(0, schedule, half)
+        (own,) = table.trained(0, schedule)
+        assert found.accuracies == (*own.accuracies[: half.stop - 1], pytest.approx(between))
+        assert table.truth(0, schedule, half.stop, half) == pytest.approx(between)
+    assert table.trained(0, "constant", Annealing(start=1, stop=3))[0].accuracies[-1] == 0.3
+    without = Table.of(one, [flat])
+    assert without.trained(0, "constant", half) == without.trained(0, "constant")
 
 
 def test_the_nearest_configuration_answers_that_was_not_given_before() -> None:

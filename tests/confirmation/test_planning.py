@@ -16,11 +16,12 @@ from harness.confirmation.planning import plan_confirmation
 from harness.errors import ExperimentError, StudyError, UsageError
 from harness.experiment.load import dump, load_text, restore, with_search
 from harness.paths import StudyPaths
+from harness.records import Annealing
 from harness.study.event_log import EventLog
 from harness.study.state import StudyState
 from harness.sweeping.checks import check_data
 from harness.sweeping.parts import make_scheduler
-from tests.confirmation.drawn import EPOCHS, confirmation, searched
+from tests.confirmation.drawn import EPOCHS, confirmation, confirmed, searched
 from tests.studies import DATASET, study_started
 
 
@@ -95,11 +96,22 @@ def test_the_experiment_is_a_whole_file_and_reads_back_the_same() -> None:
 
 def test_learning_rates_come_down_where_they_did_in_the_sweep() -> None:
     study = searched([0.9], scheduler={"kind": "asha", "min_epochs": 1, "reduction": 3})
-    confirmed = confirmation(study, 1, 2).confirmation
-    assert confirmed is not None
-    assert confirmed.configurations[0].cycles == list(make_scheduler(study.experiment).cycles(0))
-    assert confirmed.configurations[0].cycles[-1] == EPOCHS
-    assert len(confirmed.configurations[0].cycles) > 1
+    section = confirmation(study, 1, 2).confirmation
+    assert section is not None
+    assert section.configurations[0].cycles == list(make_scheduler(study.experiment).cycles(0))
+    assert section.configurations[0].cycles[-1] == EPOCHS
+    assert len(section.configurations[0].cycles) > 1
+
+
+def test_a_trial_that_was_trained_to_its_end_early_is_trained_so_again(tmp_path: Path) -> None:
+    study, annealing = searched([0.9, 0.8], training={"epochs": 9}), Annealing(start=1, stop=EPOCHS)
+    study.trials[1].annealing = annealing
+    wanted = confirmation(study, 2, 2)
+    assert restore(dump(wanted)) == wanted
+    state = confirmed(tmp_path / "c", wanted, lambda index, _: (0.9, 0.8)[index])
+    found = [(trial.last_epoch, trial.annealing) for trial in state.trials.values()]
+    assert found == [(9, None), (EPOCHS, annealing)] * 2
+    assert {trial.state for trial in state.trials.values()} == {"complete"}
 
 
 def test_seeds_follow_from_the_studys_and_none_is_there_twice() -> None:

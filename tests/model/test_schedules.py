@@ -12,12 +12,22 @@ from hypothesis import strategies as st
 
 from harness.experiment.parameters import CATALOG, complete
 from harness.model.schedules import learning_rates
+from harness.records import Annealing
 
 
 def whole(steps: int = 10, epochs: int = 10, cycles: Sequence[int] = (), **changes: Any) -> np.ndarray:
     params = complete({"learning_rate": 1.0, **changes})
     return np.concatenate(
         [learning_rates(params, epoch, epochs, steps, cycles) for epoch in range(1, epochs + 1)]
+    )
+
+
+def annealed(
+    start: int, stop: int, steps: int = 10, epochs: int = 10, cycles: Sequence[int] = (), **changes: Any
+) -> np.ndarray:
+    params, annealing = complete({"learning_rate": 1.0, **changes}), Annealing(start=start, stop=stop)
+    return np.concatenate(
+        [learning_rates(params, epoch, epochs, steps, cycles, annealing) for epoch in range(1, stop + 1)]
     )
 
 
@@ -102,3 +112,51 @@ def test_without_rungs_there_is_one_cycle(cycles: tuple[int, ...], warmup: float
 @pytest.mark.parametrize("schedule", sorted({*CATALOG["schedule"].choices} - {"cycle_per_rung"}))
 def test_other_schedules_do_not_look_at_the_rungs(schedule: str) -> None:
     np.testing.assert_array_equal(whole(cycles=(1, 3, 10), schedule=schedule), whole(schedule=schedule))
+
+
+SCHEDULES = sorted(CATALOG["schedule"].choices)
+
+
+@given(
+    schedule=st.sampled_from(SCHEDULES),
+    start=st.integers(0, 8),
+    length=st.integers(1, 8),
+    steps=st.integers(10, 40),
+    warmup=st.floats(0, 0.5),
+)
+def test_a_training_that_ends_early_goes_on_from_its_rate_and_down_to_nothing(
+    schedule: str, start: int, length: int, steps: int, warmup: float
+) -> None:
+    cycles, stop = (1, 3, 10), min(start + length, 9)
+    stop = max(stop, start + 1)
+    before = whole(steps, 10, cycles, schedule=schedule, warmup=warmup)
+    found = annealed(start, stop, steps, 10, cycles, schedule=schedule, warmup=warmup)
+    np.testing.assert_array_equal(found[: start * steps], before[: start * steps])
+    assert (found >= 0).all()
+    assert (found <= 1 + 1e-6).all()
+    last = found[start * steps :]
+    assert last[-1] <= 0.25, "one step before 0"
+    assert (np.diff(last[int(last.argmax()) :]) <= 1e-6).all(), "after its peak it only falls"
+    if schedule != "cycle_per_rung":  # which begins another cycle
+        np.testing.assert_allclose(last[0], before[start * steps], rtol=1e-5)
+
+
+def test_a_constant_rate_falls_to_nothing_on_a_line() -> None:
+    found = annealed(3, 5)
+    assert set(found[:30]) == {1.0}
+    np.testing.assert_allclose(found[30:], np.arange(20, 0, -1) / 20, rtol=1e-6)
+    found = annealed(6, 8, schedule="step")
+    np.testing.assert_allclose(found[60:], 0.1 * np.arange(20, 0, -1) / 20, rtol=1e-6)
+
+
+def test_what_is_left_of_one_cycle_is_gone_in_fewer_steps() -> None:
+    """Of ten epochs, three of which rise: seven are left, and gone in three and a half."""
+    found, before = annealed(3, 7, schedule="one_cycle"), whole(schedule="one_cycle")
+    np.testing.assert_allclose(
+        found[30:], np.interp(30 + np.arange(40) * 70 / 40, np.arange(100), before), 1e-3
+    )
+
+
+def test_of_a_cycle_per_rung_the_last_epochs_are_a_cycle() -> None:
+    found = annealed(3, 7, cycles=(1, 3, 10), schedule="cycle_per_rung")
+    np.testing.assert_array_equal(found, whole(epochs=7, cycles=(1, 3, 7), schedule="cycle_per_rung"))

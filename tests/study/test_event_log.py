@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from harness.errors import StudyError
 from harness.paths import StudyPaths
-from harness.records import Checkpoint, CheckpointSaved, EpochEnded, LogRecord, StudyEnded
+from harness.records import (
+    Annealing,
+    Checkpoint,
+    CheckpointSaved,
+    EpochEnded,
+    LogRecord,
+    SegmentStarted,
+    StudyEnded,
+    event_from_log,
+)
 from harness.study.event_log import EventLog, decode, encode, find_study, read
 from tests.studies import study_started
 
@@ -49,6 +58,15 @@ def test_every_event_survives_encoding(text: str, number: float, time: int) -> N
         line = encode(LogRecord(7, event))
         assert line.count("\n") == 1
         assert decode(line) == LogRecord(7, event)
+
+
+def test_a_training_that_ends_early_is_read_back_and_earlier_versions_tell_of_none() -> None:
+    started = SegmentStarted(
+        trial=1, attempt=2, start=3, stop=7, worker=0, annealing=Annealing(start=3, stop=7), time=1
+    )
+    assert decode(encode(LogRecord(7, started))) == LogRecord(7, started)
+    before = {name: value for name, value in asdict(started).items() if name != "annealing"}
+    assert event_from_log(before) == replace(started, annealing=None)
 
 
 def test_a_log_cut_at_any_byte_of_its_last_record_loses_that_record_only(tmp_path: Path) -> None:

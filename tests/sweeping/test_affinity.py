@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.experiment.parameters import complete
-from harness.records import Segment
+from harness.records import Annealing, Segment
 from harness.sweeping.affinity import MOST_WAITING, Affinity
 from tests.studies import DATASET
 
@@ -160,3 +161,11 @@ def test_all_are_handed_out_once_and_few_before_their_elders(
     assert sorted(taken) == list(range(len(widths)))
     for place, trial in enumerate(taken):
         assert sum(younger > trial for younger in taken[:place]) <= workers
+
+
+def test_what_is_trained_to_its_end_in_the_time_that_is_left_does_not_wait_for_a_busy_worker() -> None:
+    affinity = Affinity(2)
+    assert take(affinity, 0, coming(4)) == (0, 4)
+    hurried = replace(segment(1, 4), annealing=Annealing(start=1, stop=2))
+    following = iter([hurried, segment(2, 8)])
+    assert take(affinity, 1, lambda: next(following, None)) == (1, 4)

@@ -109,6 +109,7 @@ def coordinator(
     model: str | None = None,
     space: dict[str, Any] = SPACE,
     admission: Admission | None = None,
+    anneals: bool = False,
     **limits: Any,
 ) -> Coordinator:
     """A coordinator that takes up the study in `folder`; `limits` are keys of the section `search`."""
@@ -126,6 +127,7 @@ def coordinator(
         scheduler or Asha(1, epochs, 3),
         trials,
         admission or Admission(),
+        anneals,
     )
     plan = SweepPlan(experiment=searched, study_folder=folder, dataset=DATASET)
     return Coordinator(

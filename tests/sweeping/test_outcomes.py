@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Checkpoint
+from harness.records import Annealing, Checkpoint
 from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.outcomes import (
@@ -51,6 +51,18 @@ def saved(epoch: int) -> Checkpoint:
 
 
 # The next segment
+
+
+def test_a_trial_that_ends_early_is_gone_on_with_as_it_began() -> None:
+    began, other = Annealing(start=1, stop=4), Annealing(start=1, stop=6)
+    fresh = next_segment(plan(), trial(0.5, reached=1, checkpoints=[saved(1)]), 4, (1, 3, EPOCHS), began)
+    assert (fresh.start, fresh.stop, fresh.annealing, fresh.max_epochs) == (1, 4, began, EPOCHS)
+    cut_off = trial(0.5, 0.6, reached=1, target=4, annealing=began, checkpoints=[saved(1), saved(2)])
+    for asked in (None, other):
+        again = next_segment(plan(), cut_off, EPOCHS, (1, 3, EPOCHS), asked)
+        assert (again.start, again.stop, again.annealing) == (2, 4, began)
+    ended = trial(0.5, 0.6, 0.7, 0.8, reached=4, annealing=began)
+    assert completed_reason(plan(), ended) == "annealed from epoch 1 to 4 of 9 in the time that was left"
 
 
 def test_the_first_segment_begins_at_the_beginning() -> None:

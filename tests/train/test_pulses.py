@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.data.prepare import prepare
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.parameters import complete
-from harness.records import Dataset, EpochEnded, Pulse
+from harness.records import Annealing, Dataset, EpochEnded, Pulse
 from harness.train import pulses
 from harness.train.pulses import GROWTH, PULSE_SECONDS, Pace
 from harness.train.worker_cache import WorkerCache
@@ -78,6 +78,21 @@ def test_a_trial_that_is_stopped_within_an_epoch_goes_on_to_the_last_bit(
     assert worker.run(attempt=2, start=epoch - 1, checkpoint=latest, past_losses=losses).over
     assert worker.numbers() == whole.numbers()
     assert worker.weights() == whole.weights()
+
+
+def test_a_training_that_ends_early_goes_on_to_the_last_bit(dataset: Dataset, tmp_path: Path) -> None:
+    """From its checkpoints, one in the middle of its last cycle, it is what it is when trained as a whole."""
+    ends = {"annealing": Annealing(start=1, stop=3), "max_epochs": 9}
+    straight = Worker(dataset, tmp_path / "straight", PARAMS, EPOCHS)
+    assert straight.run(**ends).over
+    worker = Worker(dataset, tmp_path / "paused", PARAMS, EPOCHS)
+    assert not worker.run(stop=1, max_epochs=9).over
+    assert not worker.run(start=1, stop=2, checkpoint=worker.latest, **ends).over
+    worker.cache = WorkerCache()
+    ended = worker.run(start=2, stop=3, checkpoint=worker.latest, **ends)
+    assert (ended.over, ended.epoch) == (True, 3)
+    assert worker.numbers() == straight.numbers()
+    assert worker.weights() == straight.weights()
 
 
 def test_a_segment_ends_with_the_last_epoch_that_is_granted(

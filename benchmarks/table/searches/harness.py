@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from harness.experiment.experiment import Experiment
 from harness.experiment.load import load_text
 from harness.records import Dataset, Params, Segment, TrialState
 from harness.sweeping.affinity import Affinity
+from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.parts import make_policy, make_sampler
 from harness.sweeping.policy import Outcome, TimeLeft
 
@@ -92,9 +93,17 @@ class HarnessSearch:
         if taken is None:
             return None
         worker, segment = taken
+        segment = self._in_time(segment, left)
         params = self._params[segment.trial]
         schedule = schedule_name(str(params["schedule"]), segment.cycles)
-        return worker, Work(segment.trial, params, segment.start, segment.stop, schedule)
+        return worker, Work(segment.trial, params, segment.start, segment.stop, schedule, segment.annealing)
+
+    def _in_time(self, segment: Segment, left: TimeLeft | None) -> Segment:
+        """As the dispatcher of a sweep does it."""
+        if left is None or not isinstance(self._policy, AsynchronousPolicy):
+            return segment
+        found = self._policy.shortened(segment.trial, segment.start, segment.stop, left)
+        return replace(segment, stop=found.stop, annealing=found) if found else segment
 
     def _next_segment(self, left: TimeLeft | None) -> Segment | None:
         choice = self._policy.ask(left)
@@ -115,6 +124,7 @@ class HarnessSearch:
             stop=choice.stop,
             max_epochs=self._epochs,
             cycles=self._policy.cycles(choice.trial),
+            annealing=choice.annealing,
             dataset=NO_DATA,
         )
 
@@ -128,7 +138,7 @@ class HarnessSearch:
             self._tell(work, math.nan, "failed")
             return False
         if epoch.number == work.stop:
-            whole = epoch.number == self._epochs
+            whole = work.annealing is not None or epoch.number == self._epochs
             self._tell(work, epoch.accuracy, "complete" if whole else None)
         return True
 

@@ -98,10 +98,12 @@ class PlainDisplay:
     def _tell(self, event: SegmentEnded) -> None:
         assert self._state is not None
         assert self._plan is not None
-        score = score_text(self._state.trials[event.trial], event.epoch, self._plan)
+        trial = self._state.trials[event.trial]
+        score = score_text(trial, event.epoch, self._plan)
+        reached = reached_text(self._plan, trial, event.epoch)
         self.note(
             f"trial {event.trial}: {self._plan.experiment.objective.name} {score} "
-            f"after {reached_text(self._plan, event.epoch)} ({event.seconds:.1f} s){best_text(self._best)}"
+            f"after {reached} ({event.seconds:.1f} s){best_text(self._best)}"
         )
 
     def ended(self, result: SweepResult) -> None:

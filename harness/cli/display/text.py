@@ -112,10 +112,12 @@ def place_text(plan: SweepPlan, epoch: int) -> str:
     return f"all {plan.dataset.noun}s, {text}" if fold is None else f"fold {fold + 1}/{folds.number}, {text}"
 
 
-def reached_text(plan: SweepPlan, epoch: int) -> str:
-    """How far a trial has come that has reached this epoch: `3 epochs`, or `2 folds`."""
+def reached_text(plan: SweepPlan, trial: Trial, epoch: int) -> str:
+    """How far a trial has come that has reached this epoch: `3 epochs`, `7 epochs, annealed` or `2 folds`."""
     folds = plan.experiment.folds
-    return count(folds.finished(epoch), "fold") if folds.parts else count(epoch, "epoch")
+    text = count(folds.finished(epoch), "fold") if folds.parts else count(epoch, "epoch")
+    annealed = trial.annealing is not None and epoch >= trial.annealing.stop
+    return f"{text}, annealed" if annealed else text
 
 
 def score_text(trial: Trial, epoch: int, plan: SweepPlan) -> str:
