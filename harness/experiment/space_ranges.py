@@ -22,9 +22,9 @@ def read_values(parameter: Parameter, entry: Any) -> Distribution | Constant:
         return Constant(_allowed(parameter, entry))
     kind = entry.get("type")
     keys = {
-        "int": {"low", "high", "step", "log"},
-        "float": {"low", "high", "step", "log"},
-        "categorical": {"choices"},
+        "int": {"low", "high", "step", "log", "prior"},
+        "float": {"low", "high", "step", "log", "prior"},
+        "categorical": {"choices", "prior"},
         "constant": {"value"},
     }
     if not isinstance(kind, str) or kind not in keys:

@@ -132,6 +132,11 @@ class ComparableTrials(InMemoryStorage):
         self._passed_over.add(trial_id)
 
     @property
+    def results(self) -> int:
+        """How many trials have a result, or have ended without one."""
+        return len(self._results)
+
+    @property
     def infeasible(self) -> int:
         """How many infeasible suggestions the sampler is shown."""
         return min(len(self._infeasible), NEWEST_INFEASIBLE) if self.limited else len(self._infeasible)

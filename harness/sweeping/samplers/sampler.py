@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from harness.experiment.distributions import Constant
-from harness.experiment.drawing import defaults
+from harness.experiment.drawing import defaults, most_probable
 from harness.experiment.experiment import Objective
 from harness.experiment.parameters import complete
 from harness.experiment.samplers import SAMPLERS
@@ -33,6 +33,7 @@ from harness.study.trial import Trial
 from harness.sweeping.samplers.comparable import NEWEST, ComparableTrials
 from harness.sweeping.samplers.costs import EpochCosts
 from harness.sweeping.samplers.making import check_sampler, make_sampler
+from harness.sweeping.samplers.priors import Priors, RandomWithPriors
 from harness.sweeping.samplers.suggesting import suggest
 from harness.sweeping.samplers.tpe import CostAwareTPE
 from harness.sweeping.samplers.untried import Untried
@@ -79,6 +80,8 @@ class Sampler:
         """Configurations to begin with, and what they are called."""
         if not start_with and SAMPLERS[kind].learns:
             self._start_with = [(defaults(space), "the default configuration")]
+        if space.priors and SAMPLERS[kind].takes_priors:
+            self._start_with.append((most_probable(space), "the configuration that is probably good"))
         self._several = len(objectives) > 1
         self._storage = ComparableTrials(objectives, compared=SAMPLERS[kind].by_epoch and not self._several)
         self._study = optuna.create_study(
@@ -265,6 +268,12 @@ class Sampler:
     def _prepare(self, sampler: BaseSampler, cost_weight: float) -> None:
         """Let this sampler choose next."""
         self._study.sampler = sampler
+        if self._space.priors:
+            priors = Priors(self._space.priors, self._storage.results)
+            if isinstance(sampler, CostAwareTPE):
+                sampler.set_priors(priors)
+            elif isinstance(sampler, RandomWithPriors):
+                sampler.priors = priors
         if isinstance(sampler, CostAwareTPE):
             if cost_weight:
                 sampler.set_costs(self._costs(), cost_weight)
