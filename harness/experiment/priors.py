@@ -23,6 +23,7 @@ from harness.experiment.distributions import (
     FloatRange,
     IntRange,
     contains,
+    is_number,
     on_a_step,
 )
 from harness.messages import nearest, shown
@@ -78,7 +79,7 @@ def read_prior(values: Distribution | Constant, written: Any) -> Prior:
         if "center" not in written:
             raise PriorError("center is missing")
         center, spread = written["center"], written.get("spread")
-    if not _is_number(center):
+    if not is_number(center):
         raise PriorError(
             f"{shown(center)} is not allowed; it must be a number within the range, or "
             "{center: …, spread: …}"
@@ -175,7 +176,7 @@ def _weights(values: Choice, written: Any) -> Weights:
     for word, weight in written.items():
         if word not in known:
             raise PriorError(f"{shown(word)} is not one of {', '.join(known)}{nearest(str(word), known)}")
-        if not _is_number(weight) or not 0 < weight <= LARGEST_WEIGHT:
+        if not is_number(weight) or not 0 < weight <= LARGEST_WEIGHT:
             raise PriorError(
                 f"the weight of {word} is {shown(weight)}; it must be a number above 0, beside the 1 "
                 "of every choice that is not named"
@@ -191,7 +192,7 @@ LARGEST_WEIGHT = 1e6
 
 def _spread(values: IntRange | FloatRange, written: Any) -> float:
     least = 1.0 if values.log else 0.0
-    if not _is_number(written) or not written > least:
+    if not is_number(written) or not written > least:
         what = "a factor above 1, because the range is logarithmic" if values.log else "a difference above 0"
         raise PriorError(f"spread is {shown(written)}; it must be {what}")
     return float(written)
@@ -214,13 +215,6 @@ def _range(values: IntRange | FloatRange) -> str:
 def _word(choice: Scalar) -> str:
     """A choice as the key of weights: as it is written in a file, in quotes where it is no word."""
     return choice if isinstance(choice, str) else json.dumps(choice)
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def fits(values: Distribution | Constant, written: Mapping[str, float]) -> bool:

@@ -36,6 +36,16 @@ class Space:
     """A plug-in, `package.module:function`, in place of the built-in families."""
 
     @property
+    def searched(self) -> dict[str, Distribution]:
+        """The values of all that is searched, whether or not its condition holds, by the sampler's names."""
+        return {
+            alternative.sampled_as: alternative.values
+            for alternatives in self.parameters.values()
+            for alternative in alternatives
+            if not isinstance(alternative.values, Constant)
+        }
+
+    @property
     def priors(self) -> dict[str, tuple[Distribution, Prior]]:
         """The values that something is said of and what it is, by the sampler's names."""
         return {

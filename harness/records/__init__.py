@@ -39,6 +39,7 @@ from harness.records.study_events import (
     TrialEnded,
     TrialStarted,
 )
+from harness.records.warm_start import EarlierTrial, WarmStart
 from harness.records.worker_events import (
     CheckpointDamaged,
     CheckpointSaved,
@@ -64,6 +65,7 @@ __all__ = [
     "Cost",
     "Dataset",
     "DiskFull",
+    "EarlierTrial",
     "EnsembleKind",
     "EnsembleSaved",
     "Environment",
@@ -98,6 +100,7 @@ __all__ = [
     "TrialEvent",
     "TrialStarted",
     "TrialState",
+    "WarmStart",
     "WorkerEvent",
     "dataset_from_dict",
     "event_from_dict",

@@ -31,6 +31,7 @@ from harness.records import (
     TestOpened,
     TrialEnded,
     TrialStarted,
+    WarmStart,
 )
 from harness.study.trial import MICROBATCHES, Trial
 
@@ -65,6 +66,8 @@ class StudyState:
     """Averages of trials' models, by their numbers."""
     ensemble_openings: dict[int, TestOpened] = field(default_factory=dict)
     """As `openings`, of ensembles."""
+    warm_start: WarmStart | None = None
+    """What the study has learned from others before its own trials; None: nothing."""
     ended: StudyEnded | None = None
     """How the latest session ended; None while it runs, or if it was cut off."""
     last_seq: int = 0
@@ -91,6 +94,7 @@ class StudyState:
                 self.space_version += 1
             self._started, self.sessions, self.ended = event, event.session, None
             self._experiment = None
+            self.warm_start = event.warm_start or self.warm_start
             self.began_ms = self.began_ms or event.time
             self.earlier_seconds += max(0, before - self.session_began_ms) / 1000
             self.session_began_ms = event.time - event.spent_ms

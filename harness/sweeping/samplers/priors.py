@@ -2,13 +2,15 @@
 
 As in πBO (Hvarfner et al. 2022, arXiv:2204.11051), what is said of a parameter multiplies what the sampler
 expects to gain, to a power that falls as 1/n with the trials that have a result: a right prior helps at once,
-and a wrong one is forgotten.
+and a wrong one is forgotten. Beside that, results are asked whether it is right: where trials are the worse
+the more probable it calls them, it is trusted no longer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,33 +22,61 @@ from optuna.trial import FrozenTrial
 
 from harness.experiment.distributions import Choice, Distribution
 from harness.experiment.priors import Around, Prior, Weights, bell, drawn, ends
+from harness.records import Params
 from harness.tracking.optuna_space import as_optuna
 
 Floats = NDArray[np.float64]
 
-STRENGTH = 10.0
+STRENGTH = 5.0
 """β of πBO: as many results as weaken a prior. Until then it has its full weight."""
+MOST_RESULTS = 200
+"""After so many a prior counts for nothing."""
 SHARE = 0.5
-"""Of the draws from a prior among all random ones, and of TPE's candidates while the prior has its full
-weight."""
+"""Of the draws from priors that are trusted among all random ones, and of TPE's candidates while priors have
+their full weight."""
 FLOOR = 0.1
 """How probable any value is at least, beside uniform draws: how much of a prior is uniform."""
+CREDIT, DOUBT = 1.0, 2.0
+"""The log odds that a prior is right before there are results, and by how much they change with a standard
+deviation of the correlation between how good trials are and how probable they were."""
 
 
 class Priors:
     """What is said of parameters, and how much it still counts."""
 
-    def __init__(self, of: Mapping[str, tuple[Distribution, Prior]], results: int) -> None:
+    def __init__(self, of: Mapping[str, tuple[Distribution, Prior]], ranked: Sequence[Params] = ()) -> None:
         """Priors by the sampler's names.
 
         Args:
             of: the values of each, and what is said of them.
-            results: how many trials have a result.
+            ranked: what was sampled for the trials with a result, the best first.
         """
         self._of = of
         self._inside = {name: as_optuna(among) for name, (among, _) in of.items()}
-        self.power = min(1.0, STRENGTH / max(1, results))
+        self.power = min(1.0, STRENGTH / max(1, len(ranked)))
         """From 1, at first, to 0."""
+        self._trust = {name: self._right(name, ranked) for name in of}
+        """How probably each is right."""
+        self.share = SHARE * fmean(self._trust.values()) if of else 0.0
+        """Of random draws that are from the priors."""
+
+    def _right(self, name: str, ranked: Sequence[Params]) -> float:
+        """How probably a prior is right, by the results."""
+        inside = self._inside[name]
+        places = [
+            (rank, inside.to_internal_repr(params[name]))
+            for rank, params in enumerate(ranked)
+            if name in params
+        ]
+        evidence = 0.0
+        if len(places) > 2:
+            goodness = np.array([-float(rank) for rank, _ in places])
+            probable = self._log_density(name, np.array([value for _, value in places]))
+            spread = goodness.std() * probable.std()
+            if spread > 0:
+                correlation = float(((goodness - goodness.mean()) * probable).mean() / spread)
+                evidence = correlation * math.sqrt(len(places) - 1)
+        return 1 / (1 + math.exp(-CREDIT - DOUBT * evidence))
 
     def __contains__(self, name: str) -> bool:
         return name in self._of
@@ -73,8 +103,13 @@ class Priors:
         found = np.zeros(len(next(iter(samples.values()))))
         for name, values in samples.items():
             if name in self._of:
-                found += np.log(FLOOR + (1 - FLOOR) * _density(*self._of[name], values))
+                found += self._trust[name] * self._log_density(name, values)
         return self.power * found
+
+    def _log_density(self, name: str, values: Floats) -> Floats:
+        """How probable values are, beside uniform draws; shape (values,)."""
+        found: Floats = np.log(FLOOR + (1 - FLOOR) * _density(*self._of[name], values))
+        return found
 
 
 def _density(among: Distribution, prior: Prior, values: Floats) -> Floats:
@@ -96,7 +131,7 @@ def _density(among: Distribution, prior: Prior, values: Floats) -> Floats:
 
 
 class RandomWithPriors(RandomSampler):
-    """Independent draws, a share of the trials from the priors, where there are any."""
+    """Independent draws, a share of the trials from priors, where there are any."""
 
     def __init__(self, priors: Priors | None, seed: int) -> None:
         super().__init__(seed)
@@ -111,7 +146,7 @@ class RandomWithPriors(RandomSampler):
         if self.priors is not None and param_name in self.priors:
             rng: np.random.RandomState = self._rng.rng
             if self._from_prior is None:
-                self._from_prior = rng.random_sample() < SHARE
+                self._from_prior = rng.random_sample() < self.priors.share
             if self._from_prior:
                 return self.priors.draw(param_name, rng)
         return super().sample_independent(study, trial, param_name, param_distribution)

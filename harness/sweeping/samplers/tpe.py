@@ -11,7 +11,7 @@ from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 
 from harness.sweeping.samplers.comparable import tpe_gamma
 from harness.sweeping.samplers.costs import EpochCosts, Floats
-from harness.sweeping.samplers.priors import SHARE, Priors, RandomWithPriors
+from harness.sweeping.samplers.priors import Priors, RandomWithPriors
 
 
 class _SomeDrawnFromPriors(_ParzenEstimator):
@@ -24,7 +24,7 @@ class _SomeDrawnFromPriors(_ParzenEstimator):
     def sample(self, rng: np.random.RandomState, size: int) -> dict[str, Floats]:
         """So many values of each parameter, as Optuna represents them inside."""
         found: dict[str, Floats] = super().sample(rng, size)
-        count = round(SHARE * self._priors.power * size)
+        count = round(self._priors.power * self._priors.share * size)
         for name, values in found.items():
             if name in self._priors:
                 values[:count] = self._priors.draw_inside(name, rng, count)
