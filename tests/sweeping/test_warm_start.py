@@ -71,6 +71,9 @@ def keep(
     return paths
 
 
+STRANGERS = ("damaged", "strange", "underway", "small", "losses", "others", "photographs")
+
+
 def learn(
     wanted: Experiment, state: StudyState | None = None, dataset: Dataset = DATASET
 ) -> tuple[WarmStart | None, list[str]]:
@@ -159,10 +162,11 @@ def test_what_is_damaged_or_about_something_else_is_passed_over_with_its_reason(
     learned, notes = learn(experiment(**AUTO))
     assert learned is not None
     assert learned.studies == ["usable"]
-    passed = notes[0].removeprefix("warm start: passed over ").split("; ")
-    reasons = dict(one.rstrip(")").split(" (", 1) for one in passed)
+    told = notes[0].removeprefix("warm start: passed over ")
+    reasons = {one: told.split(f"{one} (", 1)[1] for one in STRANGERS}
     assert "is damaged at line" in reasons.pop("damaged")
     assert reasons.pop("strange").startswith("it cannot be read: The event log")
+    reasons = {one: reason.split(")", 1)[0] for one, reason in reasons.items()}
     assert reasons == {
         "underway": "it has not ended",
         "small": "only 4 of its trials have a score",
@@ -208,3 +212,23 @@ def test_what_a_space_says_itself_holds_and_what_does_not_fit_is_left_out() -> N
     found = with_priors(experiment(space=space).space, learned).priors
     assert found.keys() == {"dropout", "learning_rate[sgd]"}
     assert getattr(found["dropout"][1], "center", None) == 0.3
+
+
+def test_another_prior_is_no_other_space() -> None:
+    def of(entry: Any) -> dict[str, Any]:
+        return {**SPACE, "optimizer": entry}
+
+    written = {"type": "categorical", "choices": ["sgd", "adam"]}
+    spaces = [
+        ["sgd", "adam"],
+        written,
+        {**written, "prior": "adam"},
+        {**written, "prior": {"sgd": 2}},
+        ["sgd"],
+    ]
+    log = EventLog(keep("edited", trials=0, searched=experiment(space=of(spaces[0])), ended=False).log)
+    for session, entry in enumerate(spaces, 2):
+        log.append(study_started(experiment(space=of(entry)), session=session))
+    log.close()
+    records = read(StudyPaths.of("edited").log)
+    assert [fold(records[:until]).space_version for until in range(2, 7)] == [1, 1, 1, 1, 2]

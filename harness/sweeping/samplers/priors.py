@@ -27,7 +27,7 @@ from harness.tracking.optuna_space import as_optuna
 
 Floats = NDArray[np.float64]
 
-STRENGTH = 5.0
+STRENGTH = 10.0
 """β of πBO: as many results as weaken a prior. Until then it has its full weight."""
 MOST_RESULTS = 200
 """After so many a prior counts for nothing."""
@@ -36,7 +36,7 @@ SHARE = 0.5
 their full weight."""
 FLOOR = 0.1
 """How probable any value is at least, beside uniform draws: how much of a prior is uniform."""
-CREDIT, DOUBT = 1.0, 2.0
+CREDIT, DOUBT = 0.0, 4.0
 """The log odds that a prior is right before there are results, and by how much they change with a standard
 deviation of the correlation between how good trials are and how probable they were."""
 
