@@ -104,7 +104,7 @@ def read_alternatives(parameter: Parameter, entry: Any, entries: Mapping[str, An
             label = ",".join(str(value) for values in when.values() for value in values)
             yield _alternative(f"{parameter.name}[{label}]", parameter, item, when)
     elif isinstance(entry, dict):
-        yield _alternative(parameter.name, parameter, entry, _when(entry))
+        yield _alternative(parameter.name, parameter, entry)
     else:
         yield Alternative(parameter.name, read_values(parameter, entry))
 
@@ -118,10 +118,28 @@ def written_out(name: str, entry: Any) -> Any:
     return entry
 
 
-def _alternative(sampled_as: str, parameter: Parameter, entry: Mapping[str, Any], when: When) -> Alternative:
+def without_priors(entries: Any) -> Any:
+    """What a section allows, as it is written, whatever it says is probably good."""
+    if not isinstance(entries, dict):
+        return entries
+    return {name: _without_prior(name, entry) for name, entry in entries.items()}
+
+
+def _without_prior(name: str, entry: Any) -> Any:
+    if isinstance(entry, list) and any(isinstance(item, dict) for item in entry):
+        return [_without_prior(name, item) for item in entry]
+    written = written_out(name, entry)
+    if not isinstance(written, dict):
+        return written
+    return {key: value for key, value in written.items() if key != "prior"}
+
+
+def _alternative(
+    sampled_as: str, parameter: Parameter, entry: Mapping[str, Any], when: When | None = None
+) -> Alternative:
     values = read_values(parameter, entry)
     prior = read_prior(values, entry["prior"]) if entry.get("prior") is not None else None
-    return Alternative(sampled_as, values, when, prior)
+    return Alternative(sampled_as, values, _when(entry) if when is None else when, prior)
 
 
 def _is_automatic(entry: Any) -> bool:

@@ -12,6 +12,7 @@ from harness.experiment.folds import Folds
 from harness.experiment.load import restore
 from harness.experiment.old_files import with_added_parameters
 from harness.experiment.parameters import CATALOG
+from harness.experiment.space_file import without_priors
 from harness.records import (
     CheckpointDamaged,
     CheckpointSaved,
@@ -269,7 +270,8 @@ class StudyState:
 
 
 def _space_of(started: StudyStarted) -> tuple[object, object]:
-    return started.experiment.get("space"), started.experiment.get("model")
+    """What a session may choose from."""
+    return without_priors(started.experiment.get("space")), started.experiment.get("model")
 
 
 def fold(records: Iterable[LogRecord]) -> StudyState:

@@ -36,6 +36,8 @@ SHARE = 0.5
 their full weight."""
 FLOOR = 0.1
 """How probable any value is at least, beside uniform draws: how much of a prior is uniform."""
+FEWEST, TINY = 3, 1e-9
+"""Trials that evidence takes, and a spread that is none."""
 CREDIT, DOUBT = 0.0, 4.0
 """The log odds that a prior is right before there are results, and by how much they change with a standard
 deviation of the correlation between how good trials are and how probable they were."""
@@ -55,28 +57,32 @@ class Priors:
         self._inside = {name: as_optuna(among) for name, (among, _) in of.items()}
         self.power = min(1.0, STRENGTH / max(1, len(ranked)))
         """From 1, at first, to 0."""
-        self._trust = {name: self._right(name, ranked) for name in of}
+        self._trust = self._trusted(ranked)
         """How probably each is right."""
         self.share = SHARE * fmean(self._trust.values()) if of else 0.0
         """Of random draws that are from the priors."""
 
-    def _right(self, name: str, ranked: Sequence[Params]) -> float:
-        """How probably a prior is right, by the results."""
-        inside = self._inside[name]
-        places = [
-            (rank, inside.to_internal_repr(params[name]))
-            for rank, params in enumerate(ranked)
-            if name in params
-        ]
-        evidence = 0.0
-        if len(places) > 2:
-            goodness = np.array([-float(rank) for rank, _ in places])
-            probable = self._log_density(name, np.array([value for _, value in places]))
-            spread = goodness.std() * probable.std()
-            if spread > 0:
-                correlation = float(((goodness - goodness.mean()) * probable).mean() / spread)
-                evidence = correlation * math.sqrt(len(places) - 1)
-        return 1 / (1 + math.exp(-CREDIT - DOUBT * evidence))
+    def _trusted(self, ranked: Sequence[Params]) -> dict[str, float]:
+        """How probably each prior is right, by its own evidence and by that of all together.
+
+        Of many parameters that each matter a little, none alone says much.
+        """
+        goodness = -np.arange(len(ranked), dtype=np.float64)
+        told = {name: self._log_probabilities(name, ranked) for name in self._of}
+        together = _evidence(goodness, np.nansum(list(told.values()), axis=0)) if told else 0.0
+        return {
+            name: 1 / (1 + math.exp(-CREDIT - DOUBT * (_evidence(goodness, own) + together) / 2))
+            for name, own in told.items()
+        }
+
+    def _log_probabilities(self, name: str, ranked: Sequence[Params]) -> Floats:
+        """How probable trials were by the prior of a parameter, beside uniform draws; NaN: they lack it."""
+        inside, found = self._inside[name], np.full(len(ranked), np.nan)
+        own = [index for index, params in enumerate(ranked) if name in params]
+        if own:
+            values = np.array([inside.to_internal_repr(ranked[index][name]) for index in own])
+            found[own] = self._log_density(name, values)
+        return found
 
     def __contains__(self, name: str) -> bool:
         return name in self._of
@@ -110,6 +116,19 @@ class Priors:
         """How probable values are, beside uniform draws; shape (values,)."""
         found: Floats = np.log(FLOOR + (1 - FLOOR) * _density(*self._of[name], values))
         return found
+
+
+def _evidence(goodness: Floats, probable: Floats) -> float:
+    """By how many standard deviations good trials were the more probable; NaN is left out."""
+    known = np.isfinite(probable)
+    goodness, probable = goodness[known], probable[known]
+    if len(goodness) < FEWEST:
+        return 0.0
+    spread = float(goodness.std() * probable.std())
+    if spread < TINY:
+        return 0.0
+    correlation = float(np.mean((goodness - goodness.mean()) * probable)) / spread
+    return correlation * math.sqrt(len(goodness) - 1)
 
 
 def _density(among: Distribution, prior: Prior, values: Floats) -> Floats:
