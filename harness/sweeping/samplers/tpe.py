@@ -52,7 +52,7 @@ class CostAwareTPE(TPESampler):
         """Weigh improvements by what is said of parameters, which some values are drawn from, too."""
         self._priors = priors
         self._random_sampler = RandomWithPriors(priors, self._seed)
-        self._parzen_estimator_cls = partial(_SomeDrawnFromPriors, priors)
+        self._parzen_estimator_cls = partial(_SomeDrawnFromPriors, priors)  # type: ignore[assignment]
 
     def set_costs(self, costs: EpochCosts | None, weight: float) -> None:
         """Weigh improvements by costs to the power of `weight`."""
