@@ -5,8 +5,10 @@ from __future__ import annotations
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.distributions import Constant, every
 from harness.experiment.parameters import CATALOG
+from harness.experiment.samplers import SAMPLERS
 from harness.experiment.space import Space
 from harness.experiment.space_conditions import possible_values
+from harness.messages import and_list
 from harness.schedulers import DEFAULT_SCHEDULER, SCHEDULERS
 from harness.schedulers.kind import SchedulerSettings
 
@@ -29,6 +31,18 @@ def unfreeze_advice(space: Space, epochs: int, unfreeze_at: int | None) -> list[
     if epochs > 1:
         return []
     return ["space.unfreeze: it has no effect in a training of one epoch, in which the head is trained."]
+
+
+def prior_advice(space: Space, sampler: str) -> list[str]:
+    """A sentence where a space says what is probably good, and the sampler does not listen."""
+    if SAMPLERS[sampler].takes_priors or not space.priors:
+        return []
+    names = list(dict.fromkeys(name.partition("[")[0] for name in space.priors))
+    listening = and_list([name for name, kind in SAMPLERS.items() if kind.takes_priors])
+    return [
+        f"space: the priors of {and_list(names)} have no effect, because the sampler {sampler} goes by no "
+        f"priors; {listening} do."
+    ]
 
 
 def schedule_advice(space: Space, scheduler: str) -> list[str]:

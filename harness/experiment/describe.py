@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.experiment.distributions import Choice, Constant, Distribution, FloatRange
 from harness.experiment.parameters import known_parameter
-from harness.experiment.space import Space, When
+from harness.experiment.priors import in_words
+from harness.experiment.space import Alternative, Space, When
 
 
 def describe(space: Space) -> list[dict[str, str]]:
@@ -12,7 +13,7 @@ def describe(space: Space) -> list[dict[str, str]]:
     return [
         {
             "parameter": name,
-            "values": _values(alternative.values),
+            "values": _values(alternative.values) + _probably(alternative),
             "when": _when(alternative.when),
             "about": known.about if (known := known_parameter(name, space.model)) else "the plug-in's own",
         }
@@ -30,6 +31,12 @@ def _values(values: Distribution | Constant) -> str:
     if isinstance(values, FloatRange):
         return f"{values.low:g} to {values.high:g}{ending}"
     return f"{values.low} to {values.high}{ending}"
+
+
+def _probably(alternative: Alternative) -> str:
+    if alternative.prior is None or isinstance(alternative.values, Constant):
+        return ""
+    return f"; probably {in_words(alternative.values, alternative.prior)}"
 
 
 def _when(when: When) -> str:

@@ -82,6 +82,14 @@ def contains(values: Distribution | Constant, value: Any) -> bool:
     return value in (listed(values) or [])
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number that fits a double."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def on_a_step(values: FloatRange, value: float) -> float:
     """The value of a range with steps that is meant by a number a rounding error away from it."""
     assert values.step is not None

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.errors import ExperimentError
 from harness.experiment.old_files import ALSO_ADVICE, LIMITS_ADVICE, modernised, with_own_keys
+from harness.experiment.space_file import written_out
 from harness.experiment.yaml_file import Lines, parse_value, parse_yaml
 from harness.messages import shown
 
@@ -57,6 +58,8 @@ class Draft:
             self.advice.append(f"--set {typed}: {LIMITS_ADVICE}")
             self._put(["constraints", *rest], typed, parsed)
         else:
+            if head == "space" and rest[1:2] == ["prior"]:
+                self._write_out(rest[0])
             self._put([head, *rest], typed, parsed)
         if typed == "scheduler.kind":  # what the file says of another kind goes with it
             self.values["scheduler"] = with_own_keys(self.values["scheduler"])
@@ -95,6 +98,12 @@ class Draft:
         if isinstance(listed, list) and not listed:
             listed.append({})
         return isinstance(listed, list)
+
+    def _write_out(self, name: str) -> None:
+        """Make the mapping of a parameter's short form that it stands for, so that it can have a prior."""
+        entries = self.values.get("space")
+        if isinstance(entries, dict) and name in entries:
+            entries[name] = written_out(name, entries[name])
 
     def _put(self, path: list[str], typed: str, value: Any) -> None:
         place: Any = self.values

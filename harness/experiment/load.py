@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ExperimentError
-from harness.experiment.advice import folds_advice, schedule_advice, unfreeze_advice
+from harness.experiment.advice import folds_advice, prior_advice, schedule_advice, unfreeze_advice
 from harness.experiment.distributions import Constant
 from harness.experiment.draft import Draft, draft_of
 from harness.experiment.drawing import defaults
@@ -95,6 +95,7 @@ def load_text(text: str, file: Path, overrides: Sequence[str] = ()) -> Experimen
         config = config.model_copy(update={"dataset": with_longest_side(config.dataset, space)})
         draft.advice += unfreeze_advice(space, config.training.epochs, config.training.unfreeze_at)
         draft.advice += size_advice(space)
+        search_advice += prior_advice(space, config.search.sampler)
         if config.dataset.folds is None:
             search_advice += schedule_advice(space, config.scheduler.kind)
         else:

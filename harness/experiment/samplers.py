@@ -27,6 +27,8 @@ class SamplerKind:
     """Whether it sees only the best and the newest trials of a large study, and is as good for it."""
     package: str = ""
     """The package that it needs beside Optuna; empty for none."""
+    takes_priors: bool = False
+    """Whether it goes by what a space says is probably good."""
     needs_list: bool = False
     """Whether it goes through a list of all configurations, so that the space must be finite."""
 
@@ -44,8 +46,11 @@ SAMPLERS: dict[str, SamplerKind] = {
         learns=True,
         by_epoch=True,
         bounded=True,
+        takes_priors=True,
     ),
-    "random": SamplerKind("Independent draws.", f"{_ROOM}.simple:build_random", bounded=True),
+    "random": SamplerKind(
+        "Independent draws.", f"{_ROOM}.simple:build_random", bounded=True, takes_priors=True
+    ),
     "grid": SamplerKind(
         "Every configuration once, in a random order.", f"{_ROOM}.simple:build_random", needs_list=True
     ),

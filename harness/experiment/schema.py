@@ -6,7 +6,7 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from harness.experiment.confirmation import ConfirmationConfig
 from harness.experiment.dataset_config import DatasetConfig
@@ -95,11 +95,22 @@ class SearchConfig(Strict):
     ordered: bool = False
     """Decide by results in the order of their segments, so that the whole study can be repeated."""
     sampler: Sampler = "tpe"
-    warm_start: list[str] = Field(default=[])
-    """Studies whose trials the sampler learns from, as far as they fit the space."""
+    warm_start: list[str] | Literal["auto", "none"] = Field(default=[])
+    """Studies whose trials the sampler learns from, as far as they fit the space; `auto`: what those in the
+    workspace have found that were about the same kind of space and data. Nothing by default: a study is not
+    to depend on what else there is."""
     workers: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] | None = None
     """None: one per GPU at first, else one per core; `auto`: measured, which takes some seconds once for a
     machine and kind of network. Never more than trials."""
+
+    @field_validator("warm_start", mode="before")
+    @classmethod
+    def _name_studies(cls, value: Any) -> Any:
+        if value not in ("auto", "none") and not (
+            isinstance(value, list) and all(isinstance(name, str) for name in value)
+        ):
+            raise ValueError("it must be auto, none or a list of studies")
+        return value
 
 
 class ResourcesConfig(Strict):

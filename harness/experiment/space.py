@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from harness.experiment.distributions import Constant, Distribution, every, listed
+from harness.experiment.priors import Prior
 from harness.records import Params, Scalar
 
 Suggest: TypeAlias = Callable[[str, Distribution], Scalar]
@@ -22,6 +23,8 @@ class Alternative:
     values: Distribution | Constant
     when: When = field(default_factory=dict)
     """Parameters and the values of which each must have one; empty: always."""
+    prior: Prior | None = None
+    """What is probably good; None: nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,26 @@ class Space:
     parameters: dict[str, tuple[Alternative, ...]]
     model: str | None = None
     """A plug-in, `package.module:function`, in place of the built-in families."""
+
+    @property
+    def searched(self) -> dict[str, Distribution]:
+        """The values of all that is searched, whether or not its condition holds, by the sampler's names."""
+        return {
+            alternative.sampled_as: alternative.values
+            for alternatives in self.parameters.values()
+            for alternative in alternatives
+            if not isinstance(alternative.values, Constant)
+        }
+
+    @property
+    def priors(self) -> dict[str, tuple[Distribution, Prior]]:
+        """The values that something is said of and what it is, by the sampler's names."""
+        return {
+            alternative.sampled_as: (alternative.values, alternative.prior)
+            for alternatives in self.parameters.values()
+            for alternative in alternatives
+            if alternative.prior is not None and not isinstance(alternative.values, Constant)
+        }
 
     def size(self) -> int | None:
         """How many configurations there are; None if a searched parameter is continuous."""

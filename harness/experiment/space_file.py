@@ -6,6 +6,7 @@
     batch_size: 64                                            # a constant
     momentum: {type: float, low: 0.8, high: 0.99, when: {optimizer: [momentum, nesterov]}}
     learning_rate: auto                                       # a range of its own for each optimizer
+    l2: {type: float, low: 1e-6, high: 1e-2, log: true, prior: 1e-4}       # see harness.experiment.priors
 
 A parameter may also be a list of such mappings with different `when`, of which at most one holds.
 """
@@ -18,11 +19,15 @@ from typing import Any
 from harness.errors import ExperimentError
 from harness.experiment.distributions import FloatRange
 from harness.experiment.parameters import CATALOG, LEARNING_RATES, PLUGIN, known_parameter
+from harness.experiment.priors import PriorError, read_prior
 from harness.experiment.space import Alternative, Space, When
 from harness.experiment.space_conditions import condition_problems, family_problems, in_order_of_conditions
 from harness.experiment.space_ranges import read_values
 from harness.messages import nearest, shown
 from harness.model.parameter import Parameter
+
+AUTOMATIC = "auto"
+"""The learning rate's range is that of its optimizer."""
 
 
 def parse_space(entries: Mapping[str, Any], model: str | None = None) -> Space:
@@ -47,6 +52,8 @@ def parse_space(entries: Mapping[str, Any], model: str | None = None) -> Space:
             continue
         try:
             found[name] = tuple(read_alternatives(parameter, entry, entries))
+        except PriorError as error:
+            problems.append(f"space.{name}.prior: {error}")
         except ValueError as error:
             problems += [f"space.{name}: {line}" for line in str(error).split("\n")]
     if not problems:
@@ -86,31 +93,85 @@ def read_alternatives(parameter: Parameter, entry: Any, entries: Mapping[str, An
         entry: as it is written.
         entries: all of the section.
     """
-    if parameter.name == "learning_rate" and entry == "auto":
-        yield from _automatic_rates(entries.get("optimizer", CATALOG["optimizer"].default))
+    if parameter.name == "learning_rate" and _is_automatic(entry):
+        priors = _priors_of_rates(entry) if isinstance(entry, dict) else {}
+        yield from _automatic_rates(entries.get("optimizer", CATALOG["optimizer"].default), priors)
     elif isinstance(entry, list) and entry and all(isinstance(item, dict) for item in entry):
         for item in entry:
             when = _when(item)
             if not when:
                 raise ValueError("each of several alternatives needs a `when`")
             label = ",".join(str(value) for values in when.values() for value in values)
-            yield Alternative(f"{parameter.name}[{label}]", read_values(parameter, item), when)
+            yield _alternative(f"{parameter.name}[{label}]", parameter, item, when)
     elif isinstance(entry, dict):
-        yield Alternative(parameter.name, read_values(parameter, entry), _when(entry))
+        yield _alternative(parameter.name, parameter, entry)
     else:
         yield Alternative(parameter.name, read_values(parameter, entry))
 
 
-def _automatic_rates(optimizer: Any) -> Iterator[Alternative]:
+def written_out(name: str, entry: Any) -> Any:
+    """A short form as the mapping that it stands for, so that keys can be added; anything else as it is."""
+    if name == "learning_rate" and entry == AUTOMATIC:
+        return {"type": AUTOMATIC}
+    if isinstance(entry, list) and not any(isinstance(item, dict) for item in entry):
+        return {"type": "categorical", "choices": entry}
+    return entry
+
+
+def without_priors(entries: Any) -> Any:
+    """What a section allows, as it is written, whatever it says is probably good."""
+    if not isinstance(entries, dict):
+        return entries
+    return {name: _without_prior(name, entry) for name, entry in entries.items()}
+
+
+def _without_prior(name: str, entry: Any) -> Any:
+    if isinstance(entry, list) and any(isinstance(item, dict) for item in entry):
+        return [_without_prior(name, item) for item in entry]
+    written = written_out(name, entry)
+    if not isinstance(written, dict):
+        return written
+    return {key: value for key, value in written.items() if key != "prior"}
+
+
+def _alternative(
+    sampled_as: str, parameter: Parameter, entry: Mapping[str, Any], when: When | None = None
+) -> Alternative:
+    values = read_values(parameter, entry)
+    prior = read_prior(values, entry["prior"]) if entry.get("prior") is not None else None
+    return Alternative(sampled_as, values, _when(entry) if when is None else when, prior)
+
+
+def _is_automatic(entry: Any) -> bool:
+    return entry == AUTOMATIC or (isinstance(entry, dict) and entry.get("type") == AUTOMATIC)
+
+
+def _priors_of_rates(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of the rates of some optimizers; raises ValueError if it is nothing sensible."""
+    if unknown := entry.keys() - {"type", "prior"}:
+        raise ValueError(f"there is no key {shown(min(unknown, key=str))} for type auto; there is prior")
+    priors = entry.get("prior")
+    if priors is None:
+        return {}
+    if not isinstance(priors, dict) or not priors:
+        raise PriorError(
+            f"{shown(priors)} is not allowed; beside type auto it must say what is probably good of an "
+            "optimizer's rate, as in {adam: 0.003, momentum: {center: 0.02, spread: 2}}"
+        )
+    for name in priors:
+        if name not in LEARNING_RATES:
+            raise PriorError(f"there is no optimizer {shown(name)}{nearest(name, LEARNING_RATES)}")
+    return priors
+
+
+def _automatic_rates(optimizer: Any, priors: Mapping[str, Any]) -> Iterator[Alternative]:
     optimizers = optimizer.get("choices", []) if isinstance(optimizer, dict) else optimizer
     for name in optimizers if isinstance(optimizers, list) else [optimizers]:
         if isinstance(name, str) and name in LEARNING_RATES:
             rates = LEARNING_RATES[name]
-            yield Alternative(
-                f"learning_rate[{name}]",
-                FloatRange(rates.low, rates.high, log=True),
-                {"optimizer": (name,)},
-            )
+            values = FloatRange(rates.low, rates.high, log=True)
+            prior = read_prior(values, priors[name]) if name in priors else None
+            yield Alternative(f"learning_rate[{name}]", values, {"optimizer": (name,)}, prior)
 
 
 def _when(entry: Mapping[str, Any]) -> When:

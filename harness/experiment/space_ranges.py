@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from harness.experiment.distributions import MAX_LISTED, Choice, Constant, Distribution, FloatRange, IntRange
+from harness.experiment.distributions import (
+    MAX_LISTED,
+    Choice,
+    Constant,
+    Distribution,
+    FloatRange,
+    IntRange,
+    is_number,
+)
 from harness.messages import nearest, shown
 from harness.model.parameter import Parameter
 from harness.records import Scalar
@@ -22,9 +29,9 @@ def read_values(parameter: Parameter, entry: Any) -> Distribution | Constant:
         return Constant(_allowed(parameter, entry))
     kind = entry.get("type")
     keys = {
-        "int": {"low", "high", "step", "log"},
-        "float": {"low", "high", "step", "log"},
-        "categorical": {"choices"},
+        "int": {"low", "high", "step", "log", "prior"},
+        "float": {"low", "high", "step", "log", "prior"},
+        "categorical": {"choices", "prior"},
         "constant": {"value"},
     }
     if not isinstance(kind, str) or kind not in keys:
@@ -76,7 +83,7 @@ def _range(  # noqa: PLR0912 - one check after the other
     for key, value in (("low", low), ("high", high)):
         if value is None:
             raise ValueError(f"{key} is missing")
-        if not _is_number(value):
+        if not is_number(value):
             raise ValueError(f"{key} is {shown(value)}, which is not a finite number")
     assert low is not None
     assert high is not None
@@ -89,7 +96,7 @@ def _range(  # noqa: PLR0912 - one check after the other
         raise ValueError(f"log is {shown(log)}; it must be true or false")
     if log and low <= 0:
         raise ValueError(f"log needs low above 0, but low is {low}")
-    if step is not None and (not _is_number(step) or not step > 0):
+    if step is not None and (not is_number(step) or not step > 0):
         raise ValueError(f"step is {shown(step)}; it must be a number above 0")
     if step is not None and (high - low) / step > MAX_LISTED:
         raise ValueError(f"step is {shown(step)}, which makes more than {MAX_LISTED:,} values; leave it out")
@@ -102,11 +109,3 @@ def _range(  # noqa: PLR0912 - one check after the other
             step = 2
         return IntRange(low, high - (high - low) % (step or 1), step, bool(log))
     return FloatRange(float(low), float(high), None if step is None else float(step), bool(log))
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a finite number that fits a double."""
-    try:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False

@@ -42,6 +42,7 @@ from harness.records.study_events import (
     TrialEnded,
     TrialStarted,
 )
+from harness.records.warm_start import EarlierTrial, WarmStart
 from harness.records.worker_events import (
     CheckpointDamaged,
     CheckpointSaved,
@@ -69,6 +70,7 @@ __all__ = [
     "Dataset",
     "Device",
     "DiskFull",
+    "EarlierTrial",
     "EnsembleKind",
     "EnsembleSaved",
     "Environment",
@@ -103,6 +105,7 @@ __all__ = [
     "TrialEvent",
     "TrialStarted",
     "TrialState",
+    "WarmStart",
     "WorkerEvent",
     "dataset_from_dict",
     "event_from_dict",

@@ -17,6 +17,7 @@ from harness.records.basic import (
 from harness.records.ensemble import Gain, Member
 from harness.records.environment import Environment
 from harness.records.registry import event
+from harness.records.warm_start import WarmStart
 from harness.records.worker_events import TrialEvent
 
 OpeningKind: TypeAlias = Literal["as_is", "confirmed", "train"]
@@ -56,6 +57,9 @@ class StudyStarted:
     uncommitted: str = ""
     """How the working tree's tracked files differed from the commit, as `git diff` tells it: bounded, and
     without secrets."""
+    warm_start: WarmStart | None = None
+    """What was learned from other studies in this session, before its first trial; None: nothing, or an
+    earlier session has it."""
     time: int
     kind: Literal["study_started"] = "study_started"
 

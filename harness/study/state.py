@@ -12,6 +12,7 @@ from harness.experiment.folds import Folds
 from harness.experiment.load import restore
 from harness.experiment.old_files import with_added_parameters
 from harness.experiment.parameters import CATALOG
+from harness.experiment.space_file import without_priors
 from harness.records import (
     CheckpointDamaged,
     CheckpointSaved,
@@ -31,6 +32,7 @@ from harness.records import (
     TestOpened,
     TrialEnded,
     TrialStarted,
+    WarmStart,
 )
 from harness.study.trial import MICROBATCHES, Trial
 
@@ -65,6 +67,8 @@ class StudyState:
     """Averages of trials' models, by their numbers."""
     ensemble_openings: dict[int, TestOpened] = field(default_factory=dict)
     """As `openings`, of ensembles."""
+    warm_start: WarmStart | None = None
+    """What the study has learned from others before its own trials; None: nothing."""
     ended: StudyEnded | None = None
     """How the latest session ended; None while it runs, or if it was cut off."""
     last_seq: int = 0
@@ -91,6 +95,7 @@ class StudyState:
                 self.space_version += 1
             self._started, self.sessions, self.ended = event, event.session, None
             self._experiment = None
+            self.warm_start = event.warm_start or self.warm_start
             self.began_ms = self.began_ms or event.time
             self.earlier_seconds += max(0, before - self.session_began_ms) / 1000
             self.session_began_ms = event.time - event.spent_ms
@@ -266,7 +271,8 @@ class StudyState:
 
 
 def _space_of(started: StudyStarted) -> tuple[object, object]:
-    return started.experiment.get("space"), started.experiment.get("model")
+    """What a session may choose from."""
+    return without_priors(started.experiment.get("space")), started.experiment.get("model")
 
 
 def fold(records: Iterable[LogRecord]) -> StudyState:

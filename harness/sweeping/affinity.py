@@ -104,7 +104,7 @@ class Affinity:
         """What should run now; None if all that waits had better wait for a busy worker.
 
         First what is trained to its end in the time that is left, which cannot wait, then what has been
-        passed over for too long, what an idle worker has compiled, and what nobody has; of several the oldest.
+        passed over for too long, what an idle worker has compiled, and what nobody has; always the oldest.
         """
         if not self._waiting:
             return None

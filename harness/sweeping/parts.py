@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.errors import StudyError
 from harness.experiment.experiment import Experiment
-from harness.paths import StudyPaths
+from harness.records import WarmStart
 from harness.schedulers import SCHEDULERS
 from harness.schedulers.fold_race import FoldRace
 from harness.schedulers.protocol import Scheduler
-from harness.study.event_log import read
-from harness.study.names import check_name
-from harness.study.opening import unknown_study
-from harness.study.state import fold
 from harness.sweeping.admission import Admission
 from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.costs_known import KnownCosts
@@ -22,44 +16,31 @@ from harness.sweeping.last_cycles import least_epochs
 from harness.sweeping.ordered import OrderedPolicy
 from harness.sweeping.policy import Policy
 from harness.sweeping.replicates import ReplicatesPolicy
+from harness.sweeping.warm_start import with_priors
 
 if TYPE_CHECKING:  # Optuna is imported while workers import TensorFlow
     from harness.sweeping.samplers.sampler import Sampler
 
 
-def make_sampler(experiment: Experiment, note: Callable[[str], None]) -> Sampler:
-    """The sampler, with what it learns from the studies of `search.warm_start`.
+def make_sampler(experiment: Experiment, learned: WarmStart | None = None) -> Sampler:
+    """The sampler, with what the study has learned from others.
 
     Raises:
         ExperimentError: the sampler lacks a package, or cannot list the space.
-        StudyError: a study to learn from does not exist or had other objectives.
     """
     from harness.sweeping.samplers.sampler import Sampler
 
     sampler = Sampler(
-        experiment.space,
+        with_priors(experiment.space, learned),
         experiment.search.sampler,
         experiment.seed,
         objectives=experiment.objectives,
         start_with=experiment.start_with,
+        found_before=learned.starts if learned else (),
     )
-    for other in experiment.search.warm_start:
-        note(_warm_start(sampler, experiment, other))
+    if learned is not None:
+        sampler.warm_start(learned.trials)
     return sampler
-
-
-def _warm_start(sampler: Sampler, experiment: Experiment, name: str) -> str:
-    """Teach the sampler what another study found; says how much that was."""
-    paths = StudyPaths.of(check_name(name))
-    if not paths.log.exists():
-        raise StudyError(f"search.warm_start: {unknown_study(name)}")
-    other = fold(read(paths.log))
-    if not other.has_begun or other.experiment.objectives != experiment.objectives:
-        raise StudyError(
-            f"search.warm_start: the study {name} had other objectives, so it cannot be compared."
-        )
-    learned = sampler.warm_start(other)
-    return f"warm start: {learned} of the {len(other.trials)} trials of {name} fit the space"
 
 
 def make_scheduler(experiment: Experiment) -> Scheduler:

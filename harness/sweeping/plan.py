@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.experiment.experiment import Experiment
-from harness.records import Dataset, LogRecord, Precision, Pulse, StudyEnded
+from harness.records import Dataset, LogRecord, Precision, Pulse, StudyEnded, WarmStart
 from harness.study.limits import UsedUp
 from harness.study.state import StudyState
 
@@ -21,6 +21,8 @@ class SweepPlan:
     dataset: Dataset
     weights: dict[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of the weights of pretrained networks, by the value of `backbone`."""
+    warm_start: WarmStart | None = None
+    """What the study has learned from others."""
 
     @property
     def trials(self) -> int:

@@ -12,7 +12,7 @@ from harness.clock import now_ms
 from harness.experiment.experiment import Experiment
 from harness.experiment.load import dump
 from harness.machine import usable_cores
-from harness.records import Dataset, StudyStarted
+from harness.records import Dataset, StudyStarted, WarmStart
 from harness.study.state import StudyState
 from harness.sweeping.environment import environment, versions
 from harness.sweeping.working_tree import commit, uncommitted
@@ -28,6 +28,7 @@ def study_started(
     seconds: float,
     weights: dict[str, str],
     threads: int | None = None,
+    warm_start: WarmStart | None = None,
 ) -> StudyStarted:
     """The first event of a session.
 
@@ -40,6 +41,7 @@ def study_started(
         seconds: what the session has taken so far, as far as it counts towards a time limit.
         weights: SHA-256 (hex) of pretrained weights, by backbone.
         threads: of an operation in each worker; None: its share of the cores.
+        warm_start: what the study learns from others.
     """
     earlier = state.started if state.has_begun else None
     # The window belongs to the study: with other workers it goes on in the order it began in.
@@ -60,6 +62,7 @@ def study_started(
         weights=weights,
         environment=environment(workers, threads, experiment.model),
         uncommitted=uncommitted(Path.cwd()),
+        warm_start=None if warm_start == state.warm_start else warm_start,
         time=now_ms(),
     )
 

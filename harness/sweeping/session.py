@@ -39,6 +39,7 @@ from harness.sweeping.provenance import study_started
 from harness.sweeping.stopwatch import Stopwatch
 from harness.sweeping.study_forecast import study_forecast
 from harness.sweeping.waiting import wait_for_room
+from harness.sweeping.warm_start import warm_start
 from harness.sweeping.workers import Workers
 from harness.sweeping.writer import StudyWriter
 from harness.tracking.check import StoreCheck
@@ -112,7 +113,8 @@ def run_sweep(
         engine = stack.enter_context(started_engine(settings, chosen))
         share = ENGINES[chosen.name].share(settings)
         check = StoreCheck(TrackedStudy(paths, experiment.name, note=told_once(watcher.note)))
-        sampler = make_sampler(experiment, watcher.note)
+        learned = warm_start(experiment, name, state, lambda: prepared().dataset, watcher.note)
+        sampler = make_sampler(experiment, learned)
         dataset, clock.outside = prepared().dataset, prepared().decoding_seconds
         check.finish()
         at_work = Workers(engine, experiment.search.hang_seconds)
@@ -129,6 +131,7 @@ def run_sweep(
             study_folder=paths.folder,
             dataset=dataset,
             weights=weights,
+            warm_start=learned,
         )
         return _search(
             _Opened(
@@ -180,6 +183,7 @@ def _search(study: _Opened) -> SweepResult:
         seconds=clock.session,
         weights=plan.weights,
         threads=study.share.threads,
+        warm_start=plan.warm_start,
     )
     writer.emit(opening, durable=True)
     writer.commit()

@@ -76,7 +76,7 @@ class HarnessSearch:
     def __init__(self, experiment: Experiment, answers: Answers, workers: int) -> None:
         self._answers, self._limit = answers, experiment.budget.timeout
         self._epochs = experiment.training.epochs
-        sampler = make_sampler(experiment, lambda _: None)
+        sampler = make_sampler(experiment)
         self._policy = make_policy(experiment, sampler, 0, TableCosts(answers), math.inf)
         self._affinity = Affinity(workers)
         self._params: dict[int, Params] = {}

@@ -133,6 +133,14 @@ class ComparableTrials(InMemoryStorage):
         self.set_trial_state_values(trial_id, OptunaState.FAIL)
         self._passed_over.add(trial_id)
 
+    def ranking(self) -> list[int]:
+        """The ids of the trials that have a result by the first objective, the best first, and of those that
+        have ended without one."""
+        if self._compared:
+            self._choose_comparison_epoch()
+        ranked = [int(place[-1]) for place in self._ranks[0]]
+        return [*ranked, *sorted(self._results.keys() - self._places.keys())]
+
     @property
     def infeasible(self) -> int:
         """How many infeasible suggestions the sampler is shown."""

@@ -11,7 +11,7 @@ import datetime
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -21,18 +21,18 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from harness.experiment.distributions import Constant
-from harness.experiment.drawing import defaults
+from harness.experiment.drawing import defaults, most_probable
 from harness.experiment.experiment import Objective
 from harness.experiment.parameters import complete
 from harness.experiment.samplers import SAMPLERS
 from harness.experiment.space import Space, resolve
-from harness.records import Params, TrialState
+from harness.records import EarlierTrial, Params, TrialState
 from harness.seeds import seed_from
-from harness.study.state import StudyState
 from harness.study.trial import Trial
 from harness.sweeping.samplers.comparable import NEWEST, ComparableTrials
 from harness.sweeping.samplers.costs import EpochCosts
 from harness.sweeping.samplers.making import check_sampler, make_sampler
+from harness.sweeping.samplers.priors import MOST_RESULTS, Priors, RandomWithPriors
 from harness.sweeping.samplers.reused import Fit, trials_per_fit
 from harness.sweeping.samplers.suggesting import suggest
 from harness.sweeping.samplers.tpe import CostAwareTPE
@@ -68,6 +68,7 @@ class Sampler:
         *,
         objectives: Sequence[Objective],
         start_with: Sequence[Params] = (),
+        found_before: Sequence[Params] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # its advice is for whoever uses it directly
         check_sampler(kind, space)
@@ -80,6 +81,11 @@ class Sampler:
         """Configurations to begin with, and what they are called."""
         if not start_with and SAMPLERS[kind].learns:
             self._start_with = [(defaults(space), "the default configuration")]
+        self._priors = space.priors if SAMPLERS[kind].takes_priors else {}
+        """What the space says is probably good, by the sampler's names."""
+        if self._priors:
+            self._start_with.append((most_probable(space), "the configuration that is probably good"))
+        self._start_with += [(start, "the best configuration of an earlier study") for start in found_before]
         self._several = len(objectives) > 1
         self._storage = ComparableTrials(objectives, compared=SAMPLERS[kind].by_epoch and not self._several)
         self._study = optuna.create_study(
@@ -200,23 +206,16 @@ class Sampler:
             self.pause(past.number, scores)
         return True
 
-    def warm_start(self, other: StudyState) -> int:
-        """Let the sampler know the ended trials of another study that fit the space; how many they are."""
+    def warm_start(self, trials: Iterable[EarlierTrial]) -> int:
+        """Let the sampler know trials of other studies, as far as they fit the space; how many they are."""
         learned = 0
-        for past in other.trials.values():
-            if (
-                past.values is None
-                or past.state == "failed"
-                or len(past.values) != len(self._study.directions)
-            ):
-                continue
+        for past in trials:
             try:
                 own = self._create(past.sampled)
             except ValueError:
                 continue
             learned += 1
-            whole = past.state == "complete" or self._several
-            self._storage.end(own, other.scores(past, past.reached), past.values if whole else None)
+            self._storage.end(own, past.scores, past.values)
         return learned
 
     def pause(self, number: int, scores: Mapping[int, float]) -> None:
@@ -271,6 +270,12 @@ class Sampler:
     def _prepare(self, sampler: BaseSampler, cost_weight: float) -> None:
         """Let this sampler choose next."""
         self._study.sampler = sampler
+        if self._priors and len(ranking := self._storage.ranking()) < MOST_RESULTS:
+            priors = Priors(self._priors, [self._storage.get_trial(one).params for one in ranking])
+            if isinstance(sampler, CostAwareTPE):
+                sampler.set_priors(priors)
+            elif isinstance(sampler, RandomWithPriors):
+                sampler.priors = priors
         if isinstance(sampler, CostAwareTPE):
             if cost_weight:
                 sampler.set_costs(self._costs(), cost_weight)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
+from optuna.samplers import BaseSampler, QMCSampler
+
+from harness.sweeping.samplers.priors import RandomWithPriors
 
 
 def build_random(call_seed: int, _study_seed: int) -> BaseSampler:
     """Independent draws."""
-    return RandomSampler(seed=call_seed)
+    return RandomWithPriors(None, call_seed)
 
 
 def build_qmc(_call_seed: int, study_seed: int) -> BaseSampler:

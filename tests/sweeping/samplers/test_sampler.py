@@ -29,6 +29,7 @@ from harness.study.trial import Trial
 from harness.sweeping.samplers import comparable
 from harness.sweeping.samplers.reused import WORKERS_PER_TRIAL
 from harness.sweeping.samplers.sampler import Sampler, Suggestion
+from harness.sweeping.warm_start import earlier_trials
 from tests.studies import study_started
 
 SPACE = {
@@ -177,7 +178,8 @@ def test_another_studys_trials_teach_as_far_as_they_fit() -> None:
     bad = [{"dropout": 0.3 + 0.01 * index, "optimizer": "sgd"} for index in range(15)]
     strange = [{"dropout": 0.9, "optimizer": "adam"}, {"depth": 3}]
     found = [[1.0]] * 15 + [[0.0]] * 15 + [[5.0]] * 2
-    assert asked.warm_start(state(found, [*good, *bad, *strange])) == 30
+    other = state(found, [*good, *bad, *strange])
+    assert asked.warm_start(earlier_trials(other, 1)) == 30
     chosen = [asked.ask(number) for number in range(6)]
     assert sum(s is not None and float(s.params["dropout"]) < 0.2 for s in chosen) >= 4
 
