@@ -15,6 +15,7 @@ from harness.cli.options import (
     RecheckOption,
     SetOption,
     StorageOption,
+    StudyFilesOption,
     StudyOption,
     TargetOption,
     TimeoutOption,
@@ -41,6 +42,7 @@ def sweep(
     workers: WorkersOption = None,
     engine: EngineOption = "local",
     ray_address: RayAddressOption = None,
+    study_files: StudyFilesOption = None,
     recheck: RecheckOption = False,
     set_: SetOption = None,
     storage: StorageOption = None,
@@ -73,5 +75,5 @@ def sweep(
         study=study,
         workers=number_of_workers(workers),
         recheck=recheck,
-        chosen=EngineChoice(engine, ray_address),
+        chosen=EngineChoice(engine, ray_address, study_files),
     )

@@ -22,6 +22,7 @@ from harness.records import (
     Segment,
     SegmentEnded,
     SegmentFailed,
+    StoreAway,
     SegmentStarted,
     TrainingEnded,
     TrialStarted,
@@ -199,7 +200,7 @@ def _take_in(
             f"There is no room for the files of this training in {plan.study_folder}: {event.message} "
             "The environment variable TMPDIR names another place for them."
         )
-    if isinstance(event, Pulse | TrainingEnded):
+    if isinstance(event, Pulse | TrainingEnded | StoreAway):
         return
     rerun.add(event)
     if isinstance(event, EpochEnded):

@@ -28,6 +28,7 @@ def study_started(
     seconds: float,
     weights: dict[str, str],
     threads: int | None = None,
+    files: str = "",
 ) -> StudyStarted:
     """The first event of a session.
 
@@ -40,6 +41,7 @@ def study_started(
         seconds: what the session has taken so far, as far as it counts towards a time limit.
         weights: SHA-256 (hex) of pretrained weights, by backbone.
         threads: of an operation in each worker; None: its share of the cores.
+        files: the URL of the study's files; empty: they are in its folder.
     """
     earlier = state.started if state.has_begun else None
     # The window belongs to the study: with other workers it goes on in the order it began in.
@@ -59,6 +61,7 @@ def study_started(
         spent_ms=round(1000 * seconds),
         weights=weights,
         environment=environment(workers, threads, experiment.model),
+        files=files,
         uncommitted=uncommitted(Path.cwd()),
         time=now_ms(),
     )

@@ -12,6 +12,7 @@ from harness.model.plugin import PluginError
 from harness.records import FailureKind, Segment, SegmentFailed
 from harness.train.measure import InfeasibleError
 from harness.train.segment import DivergedError
+from harness.train.store_waits import StoreLostError
 from harness.train.writing import WriteError
 
 
@@ -35,6 +36,8 @@ def _classify(error: BaseException) -> tuple[FailureKind, str]:
         return "out_of_memory", "The configuration needs more memory than there is."
     if isinstance(error, InfeasibleError):
         return "infeasible", str(error)
+    if isinstance(error, StoreLostError):
+        return "preempted", str(error)
     if isinstance(error, WriteError):
         return "crash", str(error)
     if isinstance(error, (PluginError, HarnessError)):
