@@ -13,7 +13,15 @@ from harness.study_files.bucket import BucketFiles, is_bucket, is_bucket_url
 from harness.study_files.keeper import Stamp, StudyFiles
 from harness.study_files.local import LocalStudyFiles
 
-__all__ = ["BucketFiles", "LocalStudyFiles", "Stamp", "StudyFiles", "is_bucket", "is_bucket_url", "study_files"]
+__all__ = [
+    "BucketFiles",
+    "LocalStudyFiles",
+    "Stamp",
+    "StudyFiles",
+    "is_bucket",
+    "is_bucket_url",
+    "study_files",
+]
 
 
 def study_files(place: str | Path) -> StudyFiles:

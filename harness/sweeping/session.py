@@ -139,7 +139,19 @@ def run_sweep(
         )
         return _search(
             _Opened(
-                name, files, plan, log, state, engine, share, at_work, sampler, check.study, clock, watcher, stop
+                name,
+                files,
+                plan,
+                log,
+                state,
+                engine,
+                share,
+                at_work,
+                sampler,
+                check.study,
+                clock,
+                watcher,
+                stop,
             )
         )
 
