@@ -86,8 +86,8 @@ def _check_study_files(url: str | None) -> str | None:
     # What was given is not repeated: there may be keys in it.
     raise typer.BadParameter(
         "it must be s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, of letters, digits, '.', '_', '=' and '-', and "
-        "nothing else. Keys and the address of a server come from the environment, such as AWS_ACCESS_KEY_ID, "
-        "AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL."
+        "nothing else. Keys and the address of a server come from the environment, such as "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL."
     )
 
 

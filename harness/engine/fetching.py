@@ -1,7 +1,7 @@
 """An engine whose workers keep a study's files in an object store, whatever engine it is otherwise.
 
-Workers write checkpoints, models and predictions there, and read checkpoints from there, so that these never
-pass through the coordinator. Models and predictions of finished trainings are fetched into the study's folder,
+Workers write checkpoints, models and predictions there, and read checkpoints from there, which never pass
+through the coordinator. Models and predictions of finished trainings are fetched into the study's folder,
 with their SHA-256 checked, before the coordinator hears of them: whatever is done with a study later needs
 nothing but its folder.
 """
@@ -27,7 +27,7 @@ from harness.train.store_waits import FIRST_SECONDS, MOST_SECONDS, waiting_for
 FETCHES = 4
 """Side by side."""
 LOOK_SECONDS = 0.05
-"""How often it is looked whether something has come."""
+"""How often it is looked whether something has come, while something is fetched."""
 SAY_SECONDS = 2.0
 """How often it is said that something does not come."""
 
@@ -95,14 +95,10 @@ class FetchingEngine:
         Raises:
             EngineError: a file cannot be written to the study's folder, or the engine has failed.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            left = max(0.0, deadline - time.monotonic())
-            for event in self.engine.poll(min(left, LOOK_SECONDS) if any(self._held.values()) else left):
-                self._hold(event)
-            due = [event for worker in list(self._held) for event in self._due(worker)]
-            if due or time.monotonic() >= deadline:
-                return due
+        soon = any(self._held.values())
+        for event in self.engine.poll(min(timeout, LOOK_SECONDS) if soon else timeout):
+            self._hold(event)
+        return [event for worker in list(self._held) for event in self._due(worker)]
 
     def has_grown(self, worker: int) -> bool:
         """What the engine says."""

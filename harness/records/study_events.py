@@ -46,8 +46,8 @@ class StudyStarted:
     environment: Environment | None = None
     """The session's machine and threads; None: it was recorded by a version before 0.5.0."""
     files: str = ""
-    """Where workers keep checkpoints, models and predictions: the URL of a place in an object store; empty: in
-    the study's folder."""
+    """Where workers keep checkpoints, models and predictions: the URL of a place in an object store; empty:
+    in the study's folder."""
     uncommitted: str = ""
     """How the working tree's tracked files differed from the commit, as `git diff` tells it: bounded, and
     without secrets."""

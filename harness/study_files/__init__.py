@@ -25,5 +25,5 @@ __all__ = [
 
 
 def study_files(place: str | Path) -> StudyFiles:
-    """The files of the study at `place`, as `Segment.study_folder` names it: a local folder or a bucket's URL."""
+    """The files of the study at `place`, as `Segment.study_folder` names it: a local folder, or a URL."""
     return BucketFiles(str(place)) if is_bucket(place) else LocalStudyFiles(Path(place))

@@ -1,9 +1,9 @@
 """The files of a study in an object store: `s3://bucket/prefix` or `gs://bucket/prefix`.
 
-Arrow speaks both protocols; MLflow has brought it along, so that nothing else need be installed. Keys, region
-and endpoint come from the environment, as the stores' own tools read them (`AWS_ACCESS_KEY_ID`,
-`AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`, …), and what the stores' libraries say of failures goes no
-further than its error code.
+Arrow speaks both protocols, and MLflow has brought it along, so that nothing else need be installed. Keys,
+region and address come from the environment, as the stores' own tools read them (`AWS_ACCESS_KEY_ID`,
+`AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`, …). Of what the stores' libraries say of failures,
+nothing is passed on but the error code.
 """
 
 from __future__ import annotations

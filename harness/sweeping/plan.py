@@ -21,6 +21,8 @@ class SweepPlan:
     dataset: Dataset
     weights: dict[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of the weights of pretrained networks, by the value of `backbone`."""
+    files: str = ""
+    """The URL of the place where workers keep files; empty: in the study's folder."""
 
     @property
     def trials(self) -> int:

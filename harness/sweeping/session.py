@@ -136,22 +136,11 @@ def run_sweep(
             study_folder=paths.folder,
             dataset=dataset,
             weights=weights,
+            files=files,
         )
         return _search(
             _Opened(
-                name,
-                files,
-                plan,
-                log,
-                state,
-                engine,
-                share,
-                at_work,
-                sampler,
-                check.study,
-                clock,
-                watcher,
-                stop,
+                name, plan, log, state, engine, share, at_work, sampler, check.study, clock, watcher, stop
             )
         )
 
@@ -161,8 +150,6 @@ class _Opened:
     """A study that is open, and all that its search needs."""
 
     name: str
-    files: str
-    """The URL of its files; empty: they are in its folder."""
     plan: SweepPlan
     log: EventLog
     state: StudyState
@@ -190,7 +177,7 @@ def _search(study: _Opened) -> SweepResult:
     precision, workers = plan.precision, study.workers.number
     forecast = study_forecast(experiment, plan.dataset, workers, precision, ask)
     hindsight, costs = Hindsight.of(forecast, state), ForecastCosts(forecast, plan.dataset.example_shape)
-    stored = StoredCheckpoints(study.files, state) if study.files else None
+    stored = StoredCheckpoints(plan.files, state) if plan.files else None
     feeds = (hindsight.feed, *(tracker.feed for tracker in trackers), *([stored.on_record] if stored else []))
     callbacks = (watcher.on_record, *feeds)
     writer = StudyWriter(plan, study.log, state, callbacks, wait_for_room(watcher.note, stop))
@@ -203,7 +190,7 @@ def _search(study: _Opened) -> SweepResult:
         seconds=clock.session,
         weights=plan.weights,
         threads=study.share.threads,
-        files=study.files,
+        files=plan.files,
     )
     writer.emit(opening, durable=True)
     watcher.opened(state, plan, workers)

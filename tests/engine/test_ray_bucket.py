@@ -31,7 +31,7 @@ def unseen(study):
 
 ray_engine.make_token = unseen
 """
-"""Takes away the file by which workers recognise the study's folder, as where their node does not mount it."""
+"""Takes away the file by which workers recognise the study's folder, as if their node did not have it."""
 
 
 @pytest.fixture(autouse=True)
