@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -10,6 +11,9 @@ from harness.paths.study import CHECKPOINTS, TRIALS
 from harness.records import CheckpointSaved, LogRecord, TrialEnded
 from harness.study.state import StudyState
 from harness.study_files import BucketFiles
+
+AWAY_SECONDS = 60.0
+"""How long a store that was away is left alone."""
 
 
 class StoredCheckpoints:
@@ -25,6 +29,8 @@ class StoredCheckpoints:
         self._files, self._state = BucketFiles(place), state
         self._known = {number: self._needed(number) for number in state.trials}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        self._away_until = 0.0
+        """On the monotonic clock, when it is looked again whether the store is back."""
 
     def on_record(self, record: LogRecord) -> None:
         """Remove what the event has made superfluous."""
@@ -47,8 +53,12 @@ class StoredCheckpoints:
         return set() if trial.has_ended else {checkpoint.file for checkpoint in trial.checkpoints}
 
     def _remove(self, name: str) -> None:
-        with suppress(UnreachableError):  # it goes at the end
+        if time.monotonic() < self._away_until:
+            return  # it goes at the end
+        try:
             self._files.remove(name)
+        except UnreachableError:
+            self._away_until = time.monotonic() + AWAY_SECONDS
 
     def _tidy(self) -> None:
         needed = {name for number in self._state.trials for name in self._needed(number)}

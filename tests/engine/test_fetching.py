@@ -131,7 +131,7 @@ def test_a_store_that_stays_away_is_waited_for_and_then_costs_the_segment_and_no
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(store_waits, "PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr(store_waits, "PATIENCE_SECONDS", 8.0)
     store.stop()
     engine.submit(0, segment(dataset, tmp_path / "study"))
     events = reported(heard(engine, lambda event: tells(event, SegmentFailed)), 0)
