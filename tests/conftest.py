@@ -37,6 +37,7 @@ def own_workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (
         "HARNESS_HOME",
         "HARNESS_STORAGE",
+        "HARNESS_STUDY_FILES",
         "MLFLOW_TRACKING_URI",
         "MLFLOW_EXPERIMENT_NAME",
         "PGPASSWORD",

@@ -39,7 +39,9 @@ ALLOWED: dict[str, set[str]] = {
         "clock", "data", "errors", "experiment", "metrics", "model", "model_weights", "paths", "predictions",
         "records", "seeds", "study_files",
     },
-    "engine": {"errors", "gpus", "machine", "model", "paths", "records", "registry", "study_files", "train"},
+    "engine": {
+        "clock", "errors", "gpus", "machine", "model", "paths", "records", "registry", "study_files", "train",
+    },
     "audit": {
         "data", "engine", "errors", "experiment", "machine", "messages", "model", "paths", "records",
         "registry",
@@ -86,7 +88,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {
         "analysis", "audit", "comparison", "confirmation", "data", "deploy", "engine", "ensembling", "errors",
         "experiment", "machine", "messages", "paths", "promotion", "proposal", "records", "reproducing",
-        "serving", "study", "sweeping", "tracking",
+        "serving", "study", "study_files", "sweeping", "tracking",
     },
 }  # fmt: skip
 """By room of the package, the other rooms that it may import from."""

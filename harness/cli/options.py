@@ -70,6 +70,19 @@ def _check_workers(text: str | None) -> str | None:
     raise typer.BadParameter(f"{text!r} is neither {AUTO} nor a number from 1 to {MOST_WORKERS:,}.")
 
 
+def _check_study_files(url: str | None) -> str | None:
+    from harness.study_files import is_bucket_url
+
+    if url is None or is_bucket_url(url.rstrip("/")):
+        return url
+    # What was given is not repeated: there may be keys in it.
+    raise typer.BadParameter(
+        "it must be s3://BUCKET/PREFIX or gs://BUCKET/PREFIX, of letters, digits, '.', '_', '=' and '-', and "
+        "nothing else. Keys and the address of a server come from the environment, such as "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL."
+    )
+
+
 AUTO = "auto"
 MOST_WORKERS = 1024
 WorkersOption = Annotated[
@@ -98,6 +111,17 @@ RayAddressOption = Annotated[
         metavar="ADDRESS",
         help="The Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without it --engine ray starts a Ray on "
         "this machine.",
+    ),
+]
+StudyFilesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--study-files",
+        metavar="URL",
+        envvar="HARNESS_STUDY_FILES",
+        callback=_check_study_files,
+        help="Where workers keep a new study's checkpoints and models: s3://BUCKET/PREFIX or "
+        "gs://BUCKET/PREFIX. The study remembers it.  [default: the study's folder]",
     ),
 ]
 TrialsOption = Annotated[

@@ -15,6 +15,7 @@ from harness.cli.options import (
     RecheckOption,
     SetOption,
     StorageOption,
+    StudyFilesOption,
     StudyOption,
     TargetOption,
     TimeoutOption,
@@ -41,6 +42,7 @@ def sweep(
     workers: WorkersOption = None,
     engine: EngineOption = "local",
     ray_address: RayAddressOption = None,
+    study_files: StudyFilesOption = None,
     recheck: RecheckOption = False,
     set_: SetOption = None,
     storage: StorageOption = None,
@@ -56,7 +58,7 @@ def sweep(
     from harness.sweeping.engines import engine_choice
 
     use_storage(storage)
-    engine_chosen = engine_choice(engine, ray_address)
+    engine_chosen = engine_choice(engine, ray_address, study_files)
     given = options(
         dataset=dataset,
         epochs=epochs,

@@ -20,7 +20,12 @@ ENGINES: dict[str, EngineKind] = registered(
 
 def make_engine(settings: EngineSettings, name: str = DEFAULT_ENGINE) -> Engine:
     """An engine that has not been started."""
-    return ENGINES[name].build(settings)
+    engine = ENGINES[name].build(settings)
+    if not settings.files:
+        return engine
+    from harness.engine.fetching import FetchingEngine
+
+    return FetchingEngine(engine, settings.study, settings.files)
 
 
 def default_workers(trials: int, name: str = DEFAULT_ENGINE) -> int:

@@ -31,6 +31,9 @@ class EngineChoice:
     name: str = "local"
     address: str | None = None
     """Of the cluster, for an engine that has one; None: it uses this machine."""
+    files: str | None = None
+    """The URL of a bucket, with a prefix or without, for the files of studies that begin; None: workers use
+    the study's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class EngineSettings:
     """What each worker asks a cluster for."""
     address: str | None = None
     """Of the cluster; None: this machine."""
+    files: str = ""
+    """The URL of the study's files, if workers do not keep them in its folder."""
     note: Callable[[str], None] = lambda _: None
     """Told what a person should know."""
     at_first: int | None = None

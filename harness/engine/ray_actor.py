@@ -41,6 +41,7 @@ from harness.records import (
     TrainingEnded,
     WorkerEvent,
 )
+from harness.study_files import is_bucket
 
 POLL_SECONDS = 0.1
 DATA = "data"
@@ -249,7 +250,7 @@ class RayWorker:
         if key not in self._data and (folder := key.found()) is not None:
             self._data[key] = folder
         missing = set() if key in self._data else {DATA}
-        if self._outbox is not None:
+        if self._outbox is not None and not is_bucket(segment.study_folder):
             for known in (segment.checkpoint, segment.earlier_checkpoint):
                 if known is not None and not (self._study.folder / known.file).exists():
                     missing.add(known.file)
@@ -257,7 +258,8 @@ class RayWorker:
 
     def _here(self, segment: Segment, key: DataKey) -> Segment:
         """The segment with the paths of this node."""
-        folder = segment.study_folder if self._outbox is None else str(self._study.folder)
+        as_it_is = self._outbox is None or is_bucket(segment.study_folder)
+        folder = segment.study_folder if as_it_is else str(self._study.folder)
         return replace(
             segment, dataset=replace(segment.dataset, folder=str(self._data[key])), study_folder=folder
         )

@@ -252,9 +252,10 @@ class RayEngine:
             )
         actor.where = str(about["host"])
         if not about["sees_study"]:
+            how = f"go to {self._settings.files}" if self._settings.files else "come through Ray"
             self._settings.note(
                 f"Worker {worker} runs on {actor.where}, which does not see {self._study.folder}: its files "
-                "come through Ray."
+                f"{how}."
             )
 
     def _again(self, worker: int) -> list[EngineEvent]:

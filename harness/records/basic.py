@@ -107,6 +107,7 @@ class Segment:
     """The unit of work: one trial from epoch `start` (exclusive) to epoch `stop` (inclusive)."""
 
     study_folder: str
+    """Where its files are: a folder, or a place in an object store."""
     trial: int
     attempt: int
     params: Params

@@ -54,6 +54,9 @@ class StudyStarted:
     """SHA-256 (hex) of the weights of every backbone that the study has used so far, by its name or path."""
     environment: Environment | None = None
     """The session's machine and threads; None: it was recorded by a version before 0.5.0."""
+    files: str = ""
+    """Where workers keep checkpoints, models and predictions: the URL of a place in an object store; empty:
+    in the study's folder."""
     uncommitted: str = ""
     """How the working tree's tracked files differed from the commit, as `git diff` tells it: bounded, and
     without secrets."""

@@ -102,6 +102,19 @@ class DiskFull:
 
 @event
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAway:
+    """Somebody waits for the object store that has the study's files; told to the coordinator, not written to
+    the log."""
+
+    trial: int
+    attempt: int
+    message: str
+    time: int
+    kind: Literal["store_away"] = "store_away"
+
+
+@event
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
     """A worker is at work within an epoch; told to the coordinator, not written to the log."""
 
@@ -144,6 +157,8 @@ class ModelSaved:
     """Path, relative to the study's folder, of the file with what the model predicted for every validation
     image (see `harness.predictions`); empty: there is none."""
     predictions_sha256: str = ""
+    reference_sha256: str = ""
+    """Of `reference.npz`; empty: an earlier version wrote it."""
     time: int
     kind: Literal["model_saved"] = "model_saved"
 
@@ -220,4 +235,4 @@ TrialEvent: TypeAlias = (
     | SegmentEnded
     | SegmentFailed
 )
-WorkerEvent: TypeAlias = TrialEvent | DiskFull | Pulse | TrainingEnded
+WorkerEvent: TypeAlias = TrialEvent | DiskFull | StoreAway | Pulse | TrainingEnded

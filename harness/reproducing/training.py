@@ -21,6 +21,7 @@ from harness.records import (
     SegmentEnded,
     SegmentFailed,
     SegmentStarted,
+    StoreAway,
     TrainingEnded,
     TrialStarted,
     WorkerEvent,
@@ -203,7 +204,7 @@ def _take_in(
             f"There is no room for the files of this training in {plan.study_folder}: {event.message} "
             "The environment variable TMPDIR names another place for them."
         )
-    if isinstance(event, Pulse | TrainingEnded):
+    if isinstance(event, Pulse | TrainingEnded | StoreAway):
         return
     rerun.add(event)
     if isinstance(event, EpochEnded):

@@ -25,6 +25,7 @@ from harness.records import (
     Segment,
     SegmentEnded,
     SegmentFailed,
+    StoreAway,
     StudyEnded,
     TrainingEnded,
     TrialState,
@@ -51,6 +52,7 @@ Progressed: TypeAlias = (
     | CheckpointDamaged
     | ModelSaved
     | DiskFull
+    | StoreAway
     | Pulse
 )
 
@@ -79,7 +81,7 @@ class Coordinator:
     _alike: Counter[str] = field(default_factory=Counter)
     """Failures of code before anything was trained, by message."""
     _noted: set[str] = field(default_factory=set)
-    """What workers keep repeating while a disk is full."""
+    """What workers keep repeating while a disk is full, or an object store away."""
     _out_of_time: set[int] = field(default_factory=set)
     """Trials that have trained for longer than they may."""
     _stopped: set[int] = field(default_factory=set)
@@ -160,6 +162,8 @@ class Coordinator:
             too_large = event.failure == "out_of_memory" and not writing
             if too_large:
                 self._replace(worker)  # with nothing of the large network left in it
+            if event.failure == "preempted":
+                self.note(f"Trial {segment.trial} goes on from its last checkpoint: {event.message}")
             detail = event.message if too_large else event.traceback
             failure = Failure(
                 event.failure, event.message, detail, while_writing=writing, shared=event.shared
@@ -174,7 +178,7 @@ class Coordinator:
         if isinstance(event, Pulse):
             self.on_pulse(event)
             self._limit_time(worker, self.state.trials[segment.trial], event.seconds)
-        elif isinstance(event, DiskFull):
+        elif isinstance(event, DiskFull | StoreAway):
             if event.message not in self._noted:
                 self._noted.add(event.message)
                 self.note(event.message)

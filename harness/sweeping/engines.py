@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Literal
@@ -16,6 +17,8 @@ from harness.gpus import gpus
 from harness.machine import usable_cores
 from harness.messages import nearest, shown
 from harness.paths import StudyPaths
+from harness.study.state import StudyState
+from harness.study_files import BucketFiles
 from harness.sweeping.plan import Stop, Watcher
 from harness.sweeping.preparing import PreparedData, measured_workers
 
@@ -24,8 +27,8 @@ MOST_ON_CLUSTER = 256
 """Workers that a cluster is asked for, unless there are fewer trials or somebody says otherwise."""
 
 
-def engine_choice(name: str, address: str | None = None) -> EngineChoice:
-    """The engine that somebody names, and the address of its cluster.
+def engine_choice(name: str, address: str | None = None, files: str | None = None) -> EngineChoice:
+    """The engine that somebody names, the address of its cluster, and the bucket for a new study's files.
 
     Raises:
         UsageError: there is no such engine, or it has no address.
@@ -40,7 +43,7 @@ def engine_choice(name: str, address: str | None = None) -> EngineChoice:
             f"The engine {name} uses this machine, so that the address {shown(address)} has no meaning "
             f"for it. It is that of a cluster: {others}."
         )
-    return EngineChoice(name, address)
+    return EngineChoice(name, address, files)
 
 
 def foreseen_workers(
@@ -84,6 +87,7 @@ def engine_settings(
     chosen: EngineChoice,
     note: Callable[[str], None],
     *,
+    files: str = "",
     threads: int | None = None,
     by_itself: bool = False,
 ) -> EngineSettings:
@@ -95,14 +99,16 @@ def engine_settings(
         workers: that train side by side from the beginning.
         chosen: the engine.
         note: told what a person should know.
+        files: the URL of the trials' files; empty: they are in their folder.
         threads: that compute one operation in each worker; None for what it has.
         by_itself: nobody has chosen the number of workers, so that on GPUs it may grow to what has room.
     """
     search, resources = experiment.search, experiment.resources
-    if resources != type(resources)() and chosen == ON_THIS_MACHINE:
+    on_this_machine = chosen.name == ON_THIS_MACHINE.name
+    if resources != type(resources)() and on_this_machine:
         note("resources: they are asked of a cluster (--engine ray); here, workers share the machine.")
     most = workers
-    if chosen == ON_THIS_MACHINE:
+    if on_this_machine:
         devices = gpus()
         if by_itself and not search.ordered:  # an ordered study decides by how many workers there are
             most = most_workers(workers, search.trials, len(devices), usable_cores())
@@ -116,9 +122,37 @@ def engine_settings(
         threads,
         resources=Resources(resources.cpus, resources.gpus, resources.memory),
         address=chosen.address,
+        files=files,
         note=note,
         at_first=workers if most > workers else None,
     )
+
+
+def place_of_files(chosen: EngineChoice, name: str, state: StudyState, note: Callable[[str], None]) -> str:
+    """The URL of a study's files, which must be of use; empty: they are in its folder.
+
+    A study that has begun keeps its files where it has them.
+
+    Args:
+        chosen: the bucket for a study that begins.
+        name: of the study; as names may be used again, a few random digits are added.
+        state: the study so far.
+        note: told if the bucket is not used.
+
+    Raises:
+        UnreachableError: files cannot be written, read and removed there.
+    """
+    if state.has_begun:
+        place = state.started.files
+        if chosen.files is not None and not place.startswith(chosen.files.rstrip("/") + "/"):
+            note(f"The study's files stay where it has begun with them: {place or 'in its folder'}.")
+    elif chosen.files is None:
+        place = ""
+    else:
+        place = f"{chosen.files.rstrip('/')}/{name}-{secrets.token_hex(4)}"
+    if place:
+        BucketFiles(place).check()
+    return place
 
 
 @contextmanager

@@ -23,6 +23,8 @@ class SweepPlan:
     """SHA-256 (hex) of the weights of pretrained networks, by the value of `backbone`."""
     warm_start: WarmStart | None = None
     """What the study has learned from others."""
+    files: str = ""
+    """The URL of the place where workers keep files; empty: in the study's folder."""
 
     @property
     def trials(self) -> int:

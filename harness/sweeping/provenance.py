@@ -29,6 +29,7 @@ def study_started(
     weights: dict[str, str],
     threads: int | None = None,
     warm_start: WarmStart | None = None,
+    files: str = "",
 ) -> StudyStarted:
     """The first event of a session.
 
@@ -42,6 +43,7 @@ def study_started(
         weights: SHA-256 (hex) of pretrained weights, by backbone.
         threads: of an operation in each worker; None: its share of the cores.
         warm_start: what the study learns from others.
+        files: the URL of the study's files; empty: they are in its folder.
     """
     earlier = state.started if state.has_begun else None
     # The window belongs to the study: with other workers it goes on in the order it began in.
@@ -61,6 +63,7 @@ def study_started(
         spent_ms=round(1000 * seconds),
         weights=weights,
         environment=environment(workers, threads, experiment.model),
+        files=files,
         uncommitted=uncommitted(Path.cwd()),
         warm_start=None if warm_start == state.warm_start else warm_start,
         time=now_ms(),

@@ -27,7 +27,13 @@ from harness.study.opening import unknown_study
 from harness.study.state import StudyState, fold
 from harness.sweeping.checks import as_begun, check_same_experiment
 from harness.sweeping.coordinator import Coordinator
-from harness.sweeping.engines import ON_THIS_MACHINE, engine_settings, number_of_workers, started_engine
+from harness.sweeping.engines import (
+    ON_THIS_MACHINE,
+    engine_settings,
+    number_of_workers,
+    place_of_files,
+    started_engine,
+)
 from harness.sweeping.forecast_costs import ForecastCosts
 from harness.sweeping.hindsight import Hindsight, look_ahead, look_back
 from harness.sweeping.parts import make_policy, make_sampler
@@ -37,6 +43,7 @@ from harness.sweeping.preparing import prepare_data
 from harness.sweeping.pretrained import check_weights
 from harness.sweeping.provenance import study_started
 from harness.sweeping.stopwatch import Stopwatch
+from harness.sweeping.stored_checkpoints import StoredCheckpoints
 from harness.sweeping.study_forecast import study_forecast
 from harness.sweeping.waiting import wait_for_room
 from harness.sweeping.warm_start import warm_start
@@ -108,7 +115,10 @@ def run_sweep(
         prepared = cache(partial(prepare_data, experiment, paths, state, watcher, stop, recheck=recheck))
         number = number_of_workers(experiment, workers, chosen, prepared, watcher, stop)
         by_itself = workers is None and experiment.search.workers is None
-        settings = engine_settings(experiment, paths, number, chosen, watcher.note, by_itself=by_itself)
+        files = place_of_files(chosen, name, state, watcher.note)
+        settings = engine_settings(
+            experiment, paths, number, chosen, watcher.note, files=files, by_itself=by_itself
+        )
         # Workers import TensorFlow while everything else is prepared.
         engine = stack.enter_context(started_engine(settings, chosen))
         share = ENGINES[chosen.name].share(settings)
@@ -132,6 +142,7 @@ def run_sweep(
             dataset=dataset,
             weights=weights,
             warm_start=learned,
+            files=files,
         )
         return _search(
             _Opened(
@@ -172,7 +183,9 @@ def _search(study: _Opened) -> SweepResult:
     precision, workers = plan.precision, study.workers.number
     forecast = study_forecast(experiment, plan.dataset, workers, precision, ask)
     hindsight, costs = Hindsight.of(forecast, state), ForecastCosts(forecast, plan.dataset.example_shape)
-    callbacks = (watcher.on_record, hindsight.feed, *(tracker.feed for tracker in trackers))
+    stored = StoredCheckpoints(plan.files, state) if plan.files else None
+    feeds = (hindsight.feed, *(tracker.feed for tracker in trackers), *([stored.on_record] if stored else []))
+    callbacks = (watcher.on_record, *feeds)
     writer = StudyWriter(plan, study.log, state, callbacks, wait_for_room(watcher.note, stop))
     opening = study_started(
         study.name,
@@ -184,6 +197,7 @@ def _search(study: _Opened) -> SweepResult:
         weights=plan.weights,
         threads=study.share.threads,
         warm_start=plan.warm_start,
+        files=plan.files,
     )
     writer.emit(opening, durable=True)
     writer.commit()
@@ -208,6 +222,8 @@ def _search(study: _Opened) -> SweepResult:
             look_back(experiment, hindsight, watcher.note, in_a_hurry=stop.reason is not None)
     finally:
         study.engine.close()
+        if stored is not None:
+            stored.close()
         study.log.sync()
         behind = close_trackers(
             trackers,

@@ -11,6 +11,7 @@ from harness.model.plugin import PluginError
 from harness.records import FailureKind, Segment, SegmentFailed
 from harness.train.measure import InfeasibleError
 from harness.train.segment import DivergedError
+from harness.train.store_waits import StoreLostError
 from harness.train.writing import WriteError
 
 
@@ -27,17 +28,23 @@ def describe(segment: Segment, error: BaseException) -> SegmentFailed:
     )
 
 
+_OWN: tuple[tuple[type[Exception], FailureKind], ...] = (
+    (DivergedError, "diverged"),
+    (InfeasibleError, "infeasible"),
+    (StoreLostError, "preempted"),
+    (WriteError, "crash"),
+    # The user's own network is at fault, or weights are not to be had.
+    (PluginError, "user_code"),
+    (HarnessError, "user_code"),
+)
+"""Exceptions whose messages are sentences, and what they are; the first that fits holds."""
+
+
 def _classify(error: BaseException) -> tuple[FailureKind, str]:
-    if isinstance(error, DivergedError):
-        return "diverged", str(error)
     if is_out_of_memory(error):
         return "out_of_memory", "The configuration needs more memory than there is."
-    if isinstance(error, InfeasibleError):
-        return "infeasible", str(error)
-    if isinstance(error, WriteError):
-        return "crash", str(error)
-    if isinstance(error, (PluginError, HarnessError)):
-        # The user's own network is at fault, or weights are not to be had.
-        return "user_code", str(error)
+    for own, kind in _OWN:
+        if isinstance(error, own):
+            return kind, str(error)
     first_line = str(error).strip().split("\n", 1)[0]
     return "user_code", f"{type(error).__name__}: {first_line}"

@@ -126,5 +126,6 @@ def save_model(segment: Segment, files: StudyFiles, epoch: int, trained: ModelSn
         weights_sha256=digests[-1],
         predictions=predictions,
         predictions_sha256=predictions_sha256,
+        reference_sha256=files.stamp(predictions_name(segment.trial)).sha256,
         time=now_ms(),
     )

@@ -81,11 +81,12 @@ def run_segment(
     Raises:
         DivergedError: a loss became NaN or infinite.
         WriteError: a checkpoint could not be written.
+        StoreLostError: the object store that has the study's files could not be reached for too long.
         tf.errors.ResourceExhaustedError: out of memory.
     """
     began = time.monotonic()
     arrays = cache.open(segment.dataset)
-    stage, start = take_up(segment, cache, observe)
+    stage, start = take_up(segment, cache, observe, should_stop)
     _measure(stage, segment, observe)
     heart = Heart(segment, observe, should_stop)
     trained = _train(stage, cache, segment, start, heart, observe, should_stop)

@@ -6,6 +6,7 @@ on pixels. The second stage begins with what the first one has left, by name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,6 +24,7 @@ from harness.train.metrics import Logits
 from harness.train.program import Program
 from harness.train.pulses import unheard
 from harness.train.state import UnfitError
+from harness.train.store_waits import when_store_answers
 from harness.train.worker_cache import Resident, WorkerCache, cache_key
 from harness.train.writing import Observe
 
@@ -88,13 +90,19 @@ def following(stage: Stage, segment: Segment, cache: WorkerCache, epoch: int) ->
     return new
 
 
-def take_up(segment: Segment, cache: WorkerCache, observe: Observe) -> tuple[Stage, int]:
+def take_up(
+    segment: Segment, cache: WorkerCache, observe: Observe, should_stop: Callable[[], bool]
+) -> tuple[Stage, int]:
     """What trains the segment's first epoch, in the state of the trial, and the epochs that this has had.
 
     Args:
         segment: on the open data set.
         cache: of the worker.
         observe: told of checkpoints that cannot be used.
+        should_stop: whether the sweep ends.
+
+    Raises:
+        StoreLostError: the object store that has the checkpoint cannot be reached.
     """
     resident, cache.resident = cache.resident, None
     files = study_files(segment.study_folder)
@@ -106,8 +114,9 @@ def take_up(segment: Segment, cache: WorkerCache, observe: Observe) -> tuple[Sta
             return stage, checkpoint.epoch
         unusable = partial(_unusable, segment, checkpoint)
         stage.reset()
+        load = partial(checkpoints.load, files, checkpoint, stage.program.names)
         try:
-            stage.program.restore(checkpoints.load(files, checkpoint, stage.program.names))
+            stage.program.restore(when_store_answers(load, segment, observe, should_stop))
         except StudyError as error:
             observe(unusable(str(error)))
         except UnfitError as error:

@@ -20,6 +20,7 @@ from harness.train import checkpoint as checkpoints
 from harness.train.model_file import ModelSnapshot, save_model
 from harness.train.pulses import CutOffError
 from harness.train.state import State
+from harness.train.store_waits import when_store_answers
 
 ROOM_SECONDS = 2.0
 """How often a worker looks whether there is room on a full disk."""
@@ -112,7 +113,12 @@ def _written(
     observe: Observe,
     should_stop: Callable[[], bool],
 ) -> T:
-    """What `write` returns, once there is room for it; raises WriteError if the sweep ends before."""
+    """What `write` returns, once there is room for it and its place can be reached.
+
+    Raises:
+        WriteError: the sweep ends before there is room.
+        StoreLostError: it ends before the object store is back, or that takes too long.
+    """
 
     def wait(error: OSError) -> None:
         if should_stop():
@@ -121,7 +127,7 @@ def _written(
         _tell_full(segment, files.shown(TRIALS), error, observe)
 
     try:
-        return when_there_is_room(write, wait)
+        return when_store_answers(partial(when_there_is_room, write, wait), segment, observe, should_stop)
     except OSError as error:
         raise WriteError(f"A file of the trial could not be written: {error}") from error
 

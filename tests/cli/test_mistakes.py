@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,27 @@ def test_help_names_every_command_in_its_group() -> None:
         "export",
     ):
         assert word in done.stdout
+
+
+def test_keys_in_the_place_of_a_bucket_are_not_repeated() -> None:
+    done = harness("sweep", "--study-files", "s3://AKIAKEY:secret@bucket/prefix")
+    assert done.returncode == 2
+    assert "it must be s3://BUCKET/PREFIX or gs://BUCKET/PREFIX" in " ".join(done.stderr.split())
+    assert "secret" not in done.stderr.replace("AWS_SECRET_ACCESS_KEY", "")
+    assert "AKIAKEY" not in done.stderr
+
+
+def test_a_bucket_that_cannot_be_reached_is_one_sentence_and_leaves_no_study() -> None:
+    done = harness(
+        "sweep", "--trials", "1", "--study-files", "s3://bucket/prefix", "--study", "s",
+        AWS_ENDPOINT_URL="http://127.0.0.1:1", AWS_DEFAULT_REGION="us-east-1",
+        AWS_ACCESS_KEY_ID="AKIAKEY", AWS_SECRET_ACCESS_KEY="secret-of-the-bucket",
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert re.search(
+        r"s3://bucket/prefix/s-\w{8} cannot be reached: it cannot be connected to\.", done.stderr
+    )
+    assert "AKIAKEY" not in done.stderr
+    assert "secret-of-the-bucket" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path(".harness/studies/s").exists()

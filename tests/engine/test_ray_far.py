@@ -9,20 +9,33 @@ from pathlib import Path
 import pytest
 
 from harness.data.prepare import prepare
+from harness.engine.fetching import FetchingEngine
 from harness.engine.kind import EngineSettings
 from harness.engine.local import LocalEngine
 from harness.engine.protocol import WorkerReady
 from harness.engine.ray_engine import RayEngine
 from harness.experiment.dataset_config import DatasetConfig
 from harness.paths import StudyPaths, sha256_of
-from harness.records import CheckpointSaved, ModelSaved, SegmentEnded
+from harness.records import CheckpointDamaged, CheckpointSaved, ModelSaved, SegmentEnded
+from harness.study_files import study_files
 from tests.engine.test_conformance import numbers, reported, saved_in, segment, wait_for
+from tests.object_store import ENVIRONMENT, ObjectStore, object_store
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayEngine]:
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """A server with a bucket, which this process and workers know."""
+    with object_store() as server:
+        for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": server.address}).items():
+            monkeypatch.setenv(name, value)
+        server.make_bucket("sweeps")
+        yield server
+
+
+@pytest.fixture
+def engine(store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayEngine]:
     """Two workers, which know paths of the coordinator that mean nothing where they are."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -40,9 +53,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayEngin
 
 
 def test_data_goes_to_the_node_and_checkpoints_and_models_come_back(
-    engine: RayEngine, tmp_path: Path
+    engine: RayEngine, store: ObjectStore, tmp_path: Path
 ) -> None:
-    """And what is trained there is what is trained here."""
+    """And what is trained there is what is trained here, also with a bucket between the workers."""
     dataset = prepare(
         DatasetConfig(limit_train=200), seed=0, progress=lambda *_: None, cache=Path("prepared here")
     )
@@ -67,3 +80,17 @@ def test_data_goes_to_the_node_and_checkpoints_and_models_come_back(
     assert any(isinstance(event, CheckpointSaved) for event in second)
     (copy,) = (tmp_path / "cache of the node" / "nodes" / "data").glob("*/manifest.json")
     assert copy.read_bytes() == Path(dataset.folder, "manifest.json").read_bytes()
+
+    place = "s3://sweeps/study"
+    bucket = FetchingEngine(engine, StudyPaths(study), place)
+    bucket.submit(0, segment(dataset, study, trial=1))
+    first = reported(wait_for(bucket, SegmentEnded), 0)
+    saved = saved_in(first)[-1]
+    assert not (study / saved.file).exists()
+    assert study_files(place).stamp(saved.file).sha256 == saved.sha256
+    bucket.submit(1, segment(dataset, study, trial=1, start=2, stop=4, checkpoint=saved))
+    second = reported(wait_for(bucket, SegmentEnded), 1)
+    assert numbers(first) + numbers(second) == numbers(wanted)
+    model = next(event for event in second if isinstance(event, ModelSaved))
+    assert sha256_of(study / model.file) == model.sha256 == study_files(place).stamp(model.file).sha256
+    assert not any(isinstance(event, CheckpointDamaged) for event in second)

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.object_store import object_store
 from tests.serving.conftest import metadata, save_network, write_bundle
 from tests.stack.composed import LOGIN, ROOT, STACK, Native, composed, native, replaced
 
@@ -391,23 +392,32 @@ def test_ray_starts_with_a_token_and_a_worker_joins(tmp_path: Path) -> None:
         shutil.rmtree(temporary[1], ignore_errors=True)
 
 
-def test_a_bucket_is_made_once(tmp_path: Path) -> None:
-    pytest.importorskip("moto.server", reason="a server of the S3 protocol is not installed (moto[server])")
-    from moto.server import ThreadedMotoServer
+def test_artifacts_go_into_a_bucket_that_is_made_once(here: Here, tmp_path: Path) -> None:
+    """Through MLflow's server, which alone has the keys."""
+    from mlflow import MlflowClient
 
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        here = here_without_server(tmp_path)
-        _, port = server.get_host_and_port()
-        places = here.places(8333) | {
-            "/etc/s3": str(ROOT / "deploy" / "s3"),
-            "http://s3:8333": f"http://127.0.0.1:{port}",
-        }
+    with object_store() as store:
+        places = here.places(8333) | {"/etc/s3": str(ROOT / "deploy" / "s3"), "http://s3:8333": store.address}
         bucket = native(composed()["services"]["s3-bucket"], places)
         for _ in range(2):
             made = done(bucket.command, bucket.environment)
             assert made.returncode == 0, made.stderr
             assert "bucket mlflow is there" in made.stderr
-    finally:
-        server.stop()
+        service = native(
+            composed(MLFLOW_ARTIFACTS_DESTINATION="s3://mlflow")["services"]["mlflow"],
+            here.places(5000) | {"http://s3:8333": store.address},
+        )
+        with running(service.command, service.environment, here.folder / "logs") as process:
+            until_healthy(service.health, service.environment, process)
+            client = MlflowClient(f"http://127.0.0.1:{here.port}")
+            experiment = client.create_experiment("in a bucket")
+            run = client.create_run(experiment).info
+            assert run.artifact_uri.startswith("mlflow-artifacts:")
+            (tmp_path / "note.txt").write_text("kept in a bucket")
+            client.log_artifact(run.run_id, str(tmp_path / "note.txt"))
+            (name,) = [one for one in store.objects("mlflow") if one.endswith("note.txt")]
+            assert run.run_id in name
+            assert store.get("mlflow", name) == b"kept in a bucket"
+            got = client.download_artifacts(run.run_id, "note.txt", str(tmp_path / "got"))
+            assert Path(got).read_text() == "kept in a bucket"
+            client.delete_experiment(experiment)
