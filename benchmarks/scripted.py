@@ -84,7 +84,7 @@ def coordinator(
     )
     plan = SweepPlan(experiment=experiment, study_folder=paths.folder, dataset=dataset)
     workers = Workers(engine, experiment.search.hang_seconds)
-    sampler.workers = lambda: workers.present
+    sampler.fits.workers = lambda: workers.present
     return Coordinator(
         plan=plan,
         workers=workers,

@@ -203,7 +203,7 @@ def _search(study: _Opened) -> SweepResult:
     writer.commit()
     watcher.opened(state, plan, workers)
     if not opening.window:  # decisions in order must not depend on who is there
-        study.sampler.workers = lambda: study.workers.present
+        study.sampler.fits.workers = lambda: study.workers.present
     coordinator = Coordinator(
         plan=plan,
         workers=study.workers,

@@ -9,12 +9,15 @@ nothing in between tells them apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
     from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
+
+    from harness.sweeping.samplers.tpe import CostAwareTPE
 
 WORKERS_PER_TRIAL = 25
 CANDIDATES = 8
@@ -31,8 +34,6 @@ class Fit:
     def __init__(self, trials: int) -> None:
         self.trials = self.left = trials
         """How many trials it is still to serve."""
-        self.sampler: BaseSampler | None = None
-        """What has fitted it, and draws from it."""
         self.space: dict[str, BaseDistribution] | None = None
         """The parameters that are not sampled one by one."""
         self.groups: Any = None
@@ -58,3 +59,29 @@ class Fit:
         """The densities of good and of other trials over these parameters; None before they are fitted."""
         key = tuple(space)
         return (self._good[key], self._others[key]) if key in self._others else None
+
+
+class Fits:
+    """The last fit, as long as it serves further trials."""
+
+    def __init__(self) -> None:
+        self.workers: Callable[[], int] = lambda: 1
+        """How many train."""
+        self._last: tuple[CostAwareTPE, Fit] | None = None
+
+    def keep(self, sampler: CostAwareTPE) -> None:
+        """The sampler is about to fit; what it fits is kept, if it is to serve further trials."""
+        if further := trials_per_fit(self.workers()) - 1:
+            fit = Fit(further)
+            sampler.set_fit(fit)
+            self._last = sampler, fit
+
+    def last(self) -> BaseSampler | None:
+        """The sampler that draws from the last fit, which then serves one trial less; None: fit anew."""
+        if self._last is None:
+            return None
+        sampler, fit = self._last
+        if not fit.left or not fit.is_fitted:
+            return None
+        fit.left -= 1
+        return sampler

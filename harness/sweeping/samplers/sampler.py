@@ -7,20 +7,16 @@ trains on is shown with what it has scored so far, to TPE by the score after equ
 
 from __future__ import annotations
 
-import datetime
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState as OptunaState
 
-from harness.experiment.distributions import Constant
 from harness.experiment.drawing import defaults, most_probable
 from harness.experiment.experiment import Objective
 from harness.experiment.parameters import complete
@@ -33,11 +29,10 @@ from harness.sweeping.samplers.comparable import NEWEST, ComparableTrials
 from harness.sweeping.samplers.costs import EpochCosts
 from harness.sweeping.samplers.making import check_sampler, make_sampler
 from harness.sweeping.samplers.priors import MOST_RESULTS, Priors, RandomWithPriors
-from harness.sweeping.samplers.reused import Fit, trials_per_fit
-from harness.sweeping.samplers.suggesting import suggest
+from harness.sweeping.samplers.reused import Fits
+from harness.sweeping.samplers.suggesting import by_sampler_names, running, suggest
 from harness.sweeping.samplers.tpe import CostAwareTPE
 from harness.sweeping.samplers.untried import Untried
-from harness.tracking.optuna_space import distributions_of
 
 ATTEMPTS = 20
 """How often, in all, a sampler is asked for a configuration that has not been tried; half of them random."""
@@ -102,10 +97,8 @@ class Sampler:
         self._refusals: Counter[int] = Counter()
         """How many suggestions were refused for trials, by the trials' numbers."""
         self._untried = Untried(space, seed)
-        self._fit = Fit(0)
-        """What TPE has been fitted to, while it serves further trials."""
-        self.workers: Callable[[], int] = lambda: 1
-        """How many train; with very many of them one fit serves several trials, see `samplers.reused`."""
+        self.fits = Fits()
+        """With very many workers one fit serves several trials."""
         self.repeats = 0
         """Suggestions that had been tried before and were not trained again."""
 
@@ -124,11 +117,13 @@ class Sampler:
         for attempt in range(ATTEMPTS):
             kind = self._kind if attempt < ATTEMPTS // 2 else "random"
             self._storage.limited = SAMPLERS[kind].bounded
-            if attempt or not self._draws_from_last_fit():
+            if not attempt and (last := self.fits.last()):
+                self._study.sampler = last
+            else:
                 self._prepare(make_sampler(kind, self._seed, f"{call}, attempt {attempt}"), cost_weight)
             is_start = attempt == 0 and start < len(self._start_with)
             if is_start:
-                self._study.enqueue_trial(_by_sampler_names(self._space, self._start_with[start][0]))
+                self._study.enqueue_trial(by_sampler_names(self._space, self._start_with[start][0]))
             trial = self._ask()
             chosen, sampled = resolve(self._space, partial(suggest, trial))
             suggestion = self._suggestion(number, chosen, sampled)
@@ -281,18 +276,7 @@ class Sampler:
                 sampler.set_costs(self._costs(), cost_weight)
             if self._refused:
                 sampler.set_infeasible(self._storage.infeasible)
-            if trials := trials_per_fit(self.workers()) - 1:
-                self._fit = Fit(trials)
-                self._fit.sampler = sampler
-                sampler.set_fit(self._fit)
-
-    def _draws_from_last_fit(self) -> bool:
-        """Whether the next configuration comes from the last fit, which then serves one trial less."""
-        if not self._fit.left or not self._fit.is_fitted or self._fit.sampler is None:
-            return False
-        self._fit.left -= 1
-        self._study.sampler = self._fit.sampler
-        return True
+            self.fits.keep(sampler)
 
     def _ask(self) -> optuna.Trial:
         with warnings.catch_warnings():
@@ -327,36 +311,9 @@ class Sampler:
         return None
 
     def _create(self, sampled: Params) -> int:
-        template = _running(self._space, sampled)
+        template = running(self._space, sampled)
         return self._storage.create_new_trial(self._study._study_id, template_trial=template)
 
 
 def _key(params: Params) -> str:
     return json.dumps(params, sort_keys=True)
-
-
-def _by_sampler_names(space: Space, start: Params) -> Params:
-    """The values of a start under every name that the sampler may ask for."""
-    return {
-        alternative.sampled_as: start[name]
-        for name, alternatives in space.parameters.items()
-        if name in start
-        for alternative in alternatives
-        if not isinstance(alternative.values, Constant)
-    }
-
-
-def _running(space: Space, sampled: Params) -> FrozenTrial:
-    return FrozenTrial(
-        number=-1,
-        state=OptunaState.RUNNING,
-        value=None,
-        datetime_start=datetime.datetime.now(tz=datetime.UTC).replace(tzinfo=None),
-        datetime_complete=None,
-        params=dict(sampled),
-        distributions=distributions_of(space, sampled),
-        user_attrs={},
-        system_attrs={},
-        intermediate_values={},
-        trial_id=-1,
-    )

@@ -341,7 +341,7 @@ def test_where_time_counts_tpe_prefers_what_costs_less() -> None:
 
 def suggested(workers: int, count: int) -> list[Suggestion]:
     asked = sampler(CONTINUOUS | {"depth": {"type": "int", "low": 1, "high": 3}})
-    asked.workers = lambda: workers
+    asked.fits.workers = lambda: workers
     return run(asked, count)
 
 
