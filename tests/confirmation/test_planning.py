@@ -104,13 +104,13 @@ def test_learning_rates_come_down_where_they_did_in_the_sweep() -> None:
 
 
 def test_a_trial_that_was_trained_to_its_end_early_is_trained_so_again(tmp_path: Path) -> None:
-    study, annealing = searched([0.9, 0.8], training={"epochs": 9}), Annealing(start=1, stop=EPOCHS)
+    study, annealing = searched([0.9, 0.8]), Annealing(start=1, stop=2)
     study.trials[1].annealing = annealing
     wanted = confirmation(study, 2, 2)
     assert restore(dump(wanted)) == wanted
     state = confirmed(tmp_path / "c", wanted, lambda index, _: (0.9, 0.8)[index])
     found = [(trial.last_epoch, trial.annealing) for trial in state.trials.values()]
-    assert found == [(9, None), (EPOCHS, annealing)] * 2
+    assert found == [(EPOCHS, None), (2, annealing)] * 2
     assert {trial.state for trial in state.trials.values()} == {"complete"}
 
 
