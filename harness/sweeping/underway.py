@@ -99,7 +99,8 @@ class Underway:
 
     def waiting(self) -> Iterator[tuple[int, int]]:
         """The trials that wait to go on and their epochs, best first, whatever these are."""
-        return ((trial, self._paused[trial]) for trial in self._ranking.best(len(self._ranking), self._ranking))
+        ranked = self._ranking.best(len(self._ranking), self._ranking)
+        return ((trial, self._paused[trial]) for trial in ranked)
 
     def epoch_seconds(self, trial: int) -> float:
         """What an epoch of the trial has usually taken; 0 if it is not known."""
