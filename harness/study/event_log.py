@@ -35,7 +35,7 @@ def _values(record: object) -> dict[str, Any]:
     Raises:
         TypeError: it is not a dataclass.
     """
-    kind: type[Any] = type(record)
+    kind: Any = type(record)  # which is hashable, though `object` does not say so
     return {name: getattr(record, name) for name in _names(kind)}
 
 
