@@ -29,7 +29,7 @@ def _names(kind: type) -> tuple[str, ...]:
     return tuple(one.name for one in fields(kind))
 
 
-def _values(record: object) -> dict[str, Any]:
+def _values(record: Any) -> dict[str, Any]:
     """What `dataclasses.asdict` makes of a record, but without copying what is in it.
 
     Raises:
