@@ -35,7 +35,8 @@ def _values(record: Any) -> dict[str, Any]:
     Raises:
         TypeError: it is not a dataclass.
     """
-    return {name: getattr(record, name) for name in _names(type(record))}
+    kind: type = type(record)
+    return {name: getattr(record, name) for name in _names(kind)}
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=_values)
