@@ -1,6 +1,6 @@
 """What a prior is worth, right or wrong, on recorded learning curves.
 
-    python -m benchmarks.table.priors --minutes 10 --seeds 200
+    python -m benchmarks.table.priors --minutes 3 --seeds 200
 
 The table is dealt out to two halves. One is an earlier study, and searches are simulated on the other, so
 that no prior knows what it is scored on; then the other way round. `right` says what the best quarter of the
@@ -58,7 +58,7 @@ class Task:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--table", type=Path, default=FILE)
-    parser.add_argument("--minutes", type=float, default=10, help="simulated, of each search")
+    parser.add_argument("--minutes", type=float, default=3, help="simulated, of each search")
     parser.add_argument("--seeds", type=int, default=200, help="of each search, in each half")
     parser.add_argument("--workers", type=int, default=2, help="simulated")
     parser.add_argument(
