@@ -32,8 +32,8 @@ SAY_SECONDS = 2.0
 """How often it is said that something does not come."""
 
 
-class _DamagedError(Exception):
-    """What has come is not what was written, or nothing is there."""
+class _LostError(Exception):
+    """What has come is not what was written, or nothing is there, or nobody waits for it any more."""
 
 
 @dataclass(slots=True)
@@ -61,6 +61,8 @@ class FetchingEngine:
     _threads: ThreadPoolExecutor = field(init=False)
     _held: defaultdict[int, deque[_Held]] = field(init=False)
     """By worker, in the order in which it was said."""
+    _stopping: set[int] = field(default_factory=set)
+    """Workers whose files are not waited for, as their segments are to end."""
     _closing: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -79,6 +81,7 @@ class FetchingEngine:
 
     def submit(self, worker: int, segment: Segment) -> None:
         """Hand the segment on, with the place of its files."""
+        self._stopping.discard(worker)
         self.engine.submit(worker, replace(segment, study_folder=self.place))
 
     def ask(self, worker: int, question: Question) -> None:
@@ -86,7 +89,8 @@ class FetchingEngine:
         self.engine.ask(worker, question)
 
     def stop_segment(self, worker: int) -> None:
-        """Pass it on."""
+        """Pass it on, and wait no longer for a store that is away."""
+        self._stopping.add(worker)
         self.engine.stop_segment(worker)
 
     def poll(self, timeout: float) -> list[EngineEvent]:
@@ -136,7 +140,7 @@ class FetchingEngine:
             if head.coming is not None and not head.coming.done():
                 return due + self._waits(head)
             error = None if head.coming is None else head.coming.exception()
-            if isinstance(error, _DamagedError):
+            if isinstance(error, _LostError):
                 self._forget(worker)
                 return [*due, WorkerLost(worker, str(error), "preempted")]
             if error is not None:
@@ -168,7 +172,7 @@ class FetchingEngine:
             files: SHA-256 by name.
 
         Raises:
-            _DamagedError: one is not what it was, or is gone.
+            _LostError: one is not what it was, is gone, or cannot be had before the sweep ends.
             OSError: one cannot be written, and not for want of room.
         """
         here, there, pause = study_files(self.study.folder), study_files(self.place), FIRST_SECONDS
@@ -185,6 +189,8 @@ class FetchingEngine:
                     held.waits = (
                         f"The sweep waits: {error.strerror} ({here.shown(name)}). Make room and it goes on."
                     )
+                if held.event.worker in self._stopping:
+                    raise _LostError(f"{here.shown(name)} was not waited for. {held.waits}")
                 self._closing.wait(pause)
                 pause = min(2 * pause, MOST_SECONDS)
 
@@ -193,9 +199,9 @@ def _copy(there: StudyFiles, here: StudyFiles, name: str, sha256: str, held: _He
     try:
         content = there.read(name)
     except FileNotFoundError:
-        raise _DamagedError(f"The file {there.shown(name)} is gone.") from None
+        raise _LostError(f"The file {there.shown(name)} is gone.") from None
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise _DamagedError(f"The file {there.shown(name)} is not what was written: its SHA-256 differs.")
+        raise _LostError(f"The file {there.shown(name)} is not what was written: its SHA-256 differs.")
     if not held.dropped:
         here.write(name, lambda local: local.write_bytes(content))
 

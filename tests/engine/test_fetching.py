@@ -144,3 +144,30 @@ def test_a_store_that_stays_away_is_waited_for_and_then_costs_the_segment_and_no
     store.start()
     engine.submit(0, segment(dataset, tmp_path / "study", attempt=2))
     assert wait_for(engine, SegmentEnded)
+
+
+def test_a_sweep_that_is_stopped_does_not_wait_for_a_model_in_a_store_that_is_away(
+    engine: FetchingEngine,
+    store: ObjectStore,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poll = engine.engine.poll
+
+    def cut_off(timeout: float) -> list[EngineEvent]:
+        events = poll(timeout)
+        if any(tells(event, ModelSaved) for event in events):
+            store.stop()
+        return events
+
+    monkeypatch.setattr(engine.engine, "poll", cut_off)
+    engine.submit(0, segment(dataset, tmp_path / "study", max_epochs=2))
+    events = heard(engine, lambda event: tells(event, StoreAway))
+    assert not any(tells(event, ModelSaved) for event in events)
+    engine.stop_segment(0)
+    lost = heard(engine, lambda event: isinstance(event, WorkerLost))[-1]
+    assert isinstance(lost, WorkerLost)
+    assert lost.failure == "preempted"
+    assert "it cannot be connected to" in lost.reason
+    monkeypatch.undo()
