@@ -48,6 +48,8 @@ class EngineSettings:
     """What each worker asks a cluster for."""
     address: str | None = None
     """Of the cluster; None: this machine."""
+    model: str | None = None
+    """A network of the user's own, `package.module:function`, if there is one."""
     note: Callable[[str], None] = lambda _: None
     """Told what a person should know."""
 

@@ -26,6 +26,7 @@ from harness import __version__
 from harness.engine.local import LocalEngine
 from harness.engine.memory import worker_memory
 from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.engine.ray_code import holds, placed
 from harness.engine.ray_files import DataKey, Outbox, Published, fetch, scratch_folder
 from harness.engine.wire import Ready, Report, Request, StopSegment, decode_request, encode_report
 from harness.errors import HarnessError
@@ -62,7 +63,9 @@ class WorkerStart:
     worker_memory: float | None
     data_memory: float | None
     directory: str
-    """The coordinator's working directory, where a plug-in may lie."""
+    """The coordinator's working directory, where a network of the user's own may lie."""
+    code: dict[str, str]
+    """Its Python files, by their names there."""
     variables: dict[str, str]
     """Environment variables that decide how numbers are computed."""
 
@@ -96,8 +99,11 @@ class RayWorker:
         """
         self._start = WorkerStart(**json.loads(start))
         os.environ.update(self._start.variables)
-        if Path(self._start.directory).is_dir():
-            os.chdir(self._start.directory)
+        directory = Path(self._start.directory)
+        if not holds(directory, self._start.code):
+            directory = placed(self._start.code)
+        if directory.is_dir():
+            os.chdir(directory)
         study = StudyPaths(Path(self._start.study))
         self._outbox: Outbox | None = None
         if not (study.workers / self._start.token).exists():

@@ -6,6 +6,7 @@ Ray keeps one connection for a process. Engines share it; the last one closes wh
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -37,6 +38,10 @@ def ray_module() -> Any:
         EngineError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Where a connection is lost, no call of Ray's functions starts a Ray on this machine instead.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+    # What Ray prints of actors that are gone, in paragraphs and on standard output; the engine says it.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     # A worker that asks for no GPU sees none.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     try:
@@ -59,6 +64,7 @@ def connect(user: object, settings: EngineSettings) -> None:
         EngineError: there is no such cluster, or Ray cannot be started.
     """
     ray = ray_module()
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # of the Ray Client, too, which nothing else silences
     if ray.is_initialized():
         if _users:
             _users.append(user)

@@ -21,6 +21,7 @@ from harness.engine.kind import EngineKind, EngineSettings
 from harness.engine.memory import GIB
 from harness.engine.protocol import EngineEvent, WorkerLost
 from harness.engine.ray_actor import RayWorker, Told, WorkerStart
+from harness.engine.ray_code import own_code
 from harness.engine.ray_connection import connect, disconnect, ray_module
 from harness.engine.ray_files import DataKey, make_token
 from harness.engine.ray_placement import idle_gpus, share, side_by_side, threads_of, without_room
@@ -74,6 +75,8 @@ class RayEngine:
         """By worker, what it was given last."""
         self._supply = Supply(settings.note)
         self._token: Path | None = None
+        self._code: dict[str, str] = {}
+        """The user's own network, the same for all workers, whatever happens to its files meanwhile."""
         self._ray: Any = None
         self._remote: Any = None
         self._looked = 0.0
@@ -88,11 +91,13 @@ class RayEngine:
         """Connect, and ask for every worker.
 
         Raises:
-            EngineError: there is no cluster, or this machine alone has no room for a worker.
+            EngineError: there is no cluster, this machine alone has no room for a worker, or the user's own network
+                cannot be read.
         """
         self._ray = ray_module()
         connect(self, self._settings)
         self._token = make_token(self._study)
+        self._code = own_code(self._settings.model, Path.cwd())
         self._remote = self._ray.remote(RayWorker)
         asked, nodes = self._settings.resources, self._ray.nodes()
         lacking, idle = without_room(asked, nodes), idle_gpus(asked, nodes)
@@ -197,6 +202,7 @@ class RayEngine:
             worker_memory=settings.worker_memory,
             data_memory=settings.data_memory,
             directory=str(Path.cwd()),
+            code=self._code,
             variables={name: value for name, value in os.environ.items() if name.startswith(PREFIXES)},
         )
         handle = self._remote.options(

@@ -62,6 +62,7 @@ def engine_settings(
         search.data_memory,
         resources=Resources(resources.cpus, resources.gpus, resources.memory),
         address=chosen.address,
+        model=experiment.space.model,
         note=watcher.note,
     )
 
