@@ -126,8 +126,8 @@ class RayWorker:
         """Held while the process is listened to, or ended."""
         self._data: dict[DataKey, Path] = {}
         self._grown = False
-        self._failed = ""
-        """Why no segment can begin; empty: nothing is wrong."""
+        self._failed: tuple[str, FailureKind] | None = None
+        """Why no segment can begin, and how the first one has failed; None: nothing is wrong."""
         self._worker = self._start.worker
         gpus = visible_gpus()
         memory = worker_memory(
@@ -178,6 +178,9 @@ class RayWorker:
         except (OSError, HarnessError) as error:
             self._give_up(str(error))
             return
+        except ray.exceptions.RayError as error:  # the network, or the node that it comes from, is gone
+            self._give_up(f"The data set has not arrived: {' '.join(str(error).split())}", "preempted")
+            return
         with self._lock:
             self._data[wanted] = folder
             self._pass_on()
@@ -207,8 +210,7 @@ class RayWorker:
             with self._lock:
                 told.wants = sorted(self._wants - self._asked)
                 self._asked |= self._wants
-                if self._failed:
-                    told.lost = self._failed, "crash"
+                told.lost = told.lost or self._failed
             if time.monotonic() > deadline:
                 break
         told.grown = self._grown
@@ -223,9 +225,9 @@ class RayWorker:
         if self._outbox is not None:
             shutil.rmtree(self._study.folder, ignore_errors=True)
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: str, failure: FailureKind = "crash") -> None:
         with self._lock:
-            self._failed = f"Worker {self._worker} on {socket.gethostname()} cannot begin. {why}"
+            self._failed = f"Worker {self._worker} on {socket.gethostname()} cannot begin. {why}", failure
 
     def _pass_on(self) -> None:
         """Give the process the requests whose files are there, in the order in which they came."""

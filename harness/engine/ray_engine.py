@@ -91,8 +91,8 @@ class RayEngine:
         """Connect, and ask for every worker.
 
         Raises:
-            EngineError: there is no cluster, this machine alone has no room for a worker, or the user's own network
-                cannot be read.
+            EngineError: there is no cluster, this machine alone has no room for a worker, or a network of the
+                user's own cannot be read.
         """
         self._ray = ray_module()
         connect(self, self._settings)

@@ -12,7 +12,7 @@ from harness.paths import cache
 
 FILES = {
     "nets/__init__.py": "",
-    "nets/mine.py": "import keras, json, random, harness\nfrom . import blocks\nfrom .deep.down import DEPTH\n",
+    "nets/mine.py": "import keras, random, harness\nfrom . import blocks\nfrom .deep.down import DEPTH\n",
     "nets/blocks.py": "def late():\n    import helper\n    from numpy import *\n",
     "nets/deep/__init__.py": "from ..wide import WIDTH\n",
     "nets/deep/down.py": "DEPTH = 1\nfrom ... import nothing\n",

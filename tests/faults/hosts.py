@@ -19,7 +19,6 @@ from pathlib import Path
 
 import psutil
 
-
 from tests.faults.support import until
 
 NETWORK = "10.98.76"
@@ -38,7 +37,6 @@ class Host:
 
     number: int
     """From 1."""
-    namespace: str
     switch: str
     folder: Path
     """Its `/tmp`, as it is seen from outside."""
@@ -130,6 +128,7 @@ class Network:
         self._folder = folder
         self._name = f"harness-{os.getpid()}"
         self._hosts: list[Host] = []
+        self._namespaces: list[str] = []
         _ip("netns", "add", self._name)
         _ip("-n", self._name, "link", "add", "switch", "type", "bridge")
         _ip("-n", self._name, "link", "set", "switch", "up")
@@ -141,12 +140,12 @@ class Network:
         folder = self._folder / name
         for place in ("work", "home", "cache"):
             (folder / place).mkdir(parents=True)
-        (folder / "hosts").write_text(
-            f"127.0.0.1 localhost\n{NETWORK}.{number} {name}\n"
-        )
+        (folder / "hosts").write_text(f"127.0.0.1 localhost\n{NETWORK}.{number} {name}\n")
         _ip("netns", "add", namespace)
+        self._namespaces.append(namespace)
         _ip("-n", namespace, "link", "set", "lo", "up")
-        _ip("link", "add", "eth0", "netns", namespace, "type", "veth", "peer", "name", name, "netns", self._name)
+        ends = ["eth0", "netns", namespace, "type", "veth", "peer", "name", name, "netns", self._name]
+        _ip("link", "add", *ends)
         _ip("-n", self._name, "link", "set", name, "master", "switch", "up")
         _ip("-n", namespace, "address", "add", f"{NETWORK}.{number}/24", "dev", "eth0")
         _ip("-n", namespace, "link", "set", "eth0", "up")
@@ -163,7 +162,7 @@ class Network:
         until(lambda: (folder / "up").exists() or outer.poll() is not None)
         assert outer.poll() is None, (self._folder / f"{name}.txt").read_text()
         (init,) = psutil.Process(outer.pid).children()
-        host = Host(number, namespace, self._name, folder, outer, init)
+        host = Host(number, self._name, folder, outer, init)
         self._hosts.append(host)
         return host
 
@@ -173,18 +172,20 @@ class Network:
             if host.init.is_running():
                 host.kill()
             host.outer.wait(30)
-            _ip("netns", "delete", host.namespace)
-        _ip("netns", "delete", self._name)
+        for namespace in (*self._namespaces, self._name):
+            _ip("netns", "delete", namespace)
 
     def _inside(self, name: str, folder: Path) -> str:
         """What the first process of a host does: it hides what others have, and takes in orphans."""
         lines = [f"hostname {name}", f"mount --bind {shlex.quote(str(folder / 'hosts'))} /etc/hosts"]
         for place in INSTALLED:
             if place.is_relative_to("/tmp"):  # which is hidden
-                inside = shlex.quote(str(folder / place.relative_to("/tmp")))
+                outside, inside = (
+                    shlex.quote(str(one)) for one in (place, folder / place.relative_to("/tmp"))
+                )
                 lines += [
                     f"mkdir --parents {inside}",
-                    f"mountpoint --quiet {inside} || mount --bind --options ro {shlex.quote(str(place))} {inside}",
+                    f"mountpoint --quiet {inside} || mount --bind --options ro {outside} {inside}",
                 ]
         hidden = shlex.quote(str(self._folder))
         lines += [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import time
@@ -16,7 +15,7 @@ from PIL import Image
 
 from harness.machine import usable_cores
 from tests.faults.hosts import Host, Network, network
-from tests.faults.support import LONG, TINY, Running, events, harness, running, until
+from tests.faults.support import LONG, TINY, Running, events, harness, leaderboard, running, tiny, until
 
 pytestmark = [
     pytest.mark.faults,
@@ -27,8 +26,8 @@ pytestmark = [
 PATIENCE = 600.0
 AWAY = 20.0
 """Seconds for which a cable is pulled that is to be put back before Ray gives the host up."""
-LENGTH = ["--trials", "16", "--epochs", "250"]
-TRIALS = 16
+TRIALS = 12
+LENGTH = ["--trials", str(TRIALS), "--epochs", "250"]
 # As many local workers as cores: each has one thread, as on the cluster.
 ALONE = ["--workers", str(usable_cores())]
 
@@ -89,6 +88,18 @@ def desk(switch: Network, mlflow_tables: Path, files: dict[str, str]) -> Host:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
     return host
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The leaderboard of `tiny.yaml` as this machine trains it."""
+    folder = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("HARNESS_CACHE", str(folder / "cache"))
+        patch.setenv("HARNESS_HOME", str(folder / "home"))
+        harness("sweep", tiny(), "--study", "here", *LENGTH, *ALONE, timeout=PATIENCE)
+        return leaderboard("here")
 
 
 @pytest.fixture
@@ -153,15 +164,10 @@ def attempts(told: list[dict[str, Any]]) -> int:
     return sum(event["kind"] == "segment_started" for event in told)
 
 
-def rows(host: Host, study: str) -> list[dict[str, Any]]:
-    """The leaderboard without what is time."""
-    found = json.loads(on(host, "leaderboard", study, "--json").stdout)
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in found]
-
-
-def test_a_host_is_killed_another_joins_and_one_is_cut_off_for_a_while(switch: Network, home: Host) -> None:
+def test_a_host_is_killed_another_joins_and_one_is_cut_off_for_a_while(
+    switch: Network, home: Host, alone: list[dict[str, Any]]
+) -> None:
     """Nothing is lost or doubled, and the numbers are those of one machine."""
-    on(home, "sweep", "tiny.yaml", "--study", "here", *LENGTH, *ALONE)
     head = home.start_head()
     first, second = far(switch, head), far(switch, head)
     third = switch.add()
@@ -180,7 +186,7 @@ def test_a_host_is_killed_another_joins_and_one_is_cut_off_for_a_while(switch: N
     lost = sweep.stderr.count("goes on from its last checkpoint")
     assert 1 <= lost <= 2, "the killed one, and the one that was cut off if Ray could not wait"
     assert attempts(told) == TRIALS + lost
-    assert rows(home, "s") == rows(home, "here")
+    assert leaderboard("s", home.prefix) == alone
     for host in (second, third):
         assert not (host.folder / "home" / "studies").exists()
         assert list((host.folder / "cache" / "nodes" / "data").glob("*/manifest.json"))
@@ -211,17 +217,19 @@ def test_features_cross_the_network_and_a_host_that_was_given_up_doubles_nothing
     told = whole(home, 40)
     assert attempts(told) == 40 + sweep.stderr.count("goes on from its last checkpoint")
     assert not any(event["computed"] for event in told if event["kind"] == "features_ready")
-    assert rows(home, "s") == rows(home, "here")
+    assert leaderboard("s", home.prefix) == leaderboard("here", home.prefix)
     for host in (first, second):
         assert list((host.folder / "cache" / "nodes" / "data").glob("*/features/**/*.npy"))
 
 
 def test_a_coordinator_that_dies_with_its_machine_is_followed_by_one_elsewhere(
-    switch: Network, home: Host, mlflow_tables: Path, monkeypatch: pytest.MonkeyPatch
+    switch: Network,
+    home: Host,
+    alone: list[dict[str, Any]],
+    mlflow_tables: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither is a node: they use the Ray Client. The study's folder is all that the second one gets."""
-    on(home, "sweep", "tiny.yaml", "--study", "here", *LENGTH, *ALONE)
-    wanted = rows(home, "here")
     cluster = switch.add()
     head = cluster.start_head()
     address = f"ray://{cluster.address}:10001"
@@ -239,14 +247,13 @@ def test_a_coordinator_that_dies_with_its_machine_is_followed_by_one_elsewhere(
     told = whole(other, TRIALS)
     assert told[: len(before)] == before, "what was durable has stayed"
     assert attempts(told) <= TRIALS + 2, said
-    assert rows(other, "s") == wanted
+    assert leaderboard("s", other.prefix) == alone
 
 
 @pytest.mark.parametrize("client", [False, True])
 def test_a_sweep_whose_cluster_is_gone_ends_with_a_sentence_and_goes_on_later(
-    switch: Network, home: Host, client: bool
+    switch: Network, home: Host, alone: list[dict[str, Any]], client: bool
 ) -> None:
-    on(home, "sweep", "tiny.yaml", "--study", "here", *LENGTH, *ALONE)
     cluster = switch.add()
     head = cluster.start_head()
     node = far(switch, head, cpus=2)
@@ -266,7 +273,7 @@ def test_a_sweep_whose_cluster_is_gone_ends_with_a_sentence_and_goes_on_later(
     on(home, "resume", "s", *ray(f"ray://{other.address}:10001"))
     told = whole(home, TRIALS)
     assert attempts(told) <= TRIALS + 2
-    assert rows(home, "s") == rows(home, "here")
+    assert leaderboard("s", home.prefix) == alone
 
 
 def test_a_network_of_ones_own_reaches_hosts_that_do_not_have_it(switch: Network, home: Host) -> None:
@@ -275,6 +282,6 @@ def test_a_network_of_ones_own_reaches_hosts_that_do_not_have_it(switch: Network
     node = far(switch, head)
     on(home, "sweep", "own.yaml", "--study", "s", "--trials", "4", *ray(head))
     whole(home, 4)
-    assert rows(home, "s") == rows(home, "here")
+    assert leaderboard("s", home.prefix) == leaderboard("here", home.prefix)
     sent = node.folder / "cache" / "nodes" / "code"
     assert {file.name for file in sent.rglob("*.py")} == {"__init__.py", "mine.py", "layers.py"}
