@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from harness.machine import usable_cores
-from tests.faults.hosts import Host, Network, network
+from tests.faults.hosts import CLIENT_PORT, Host, Network, network
 from tests.faults.support import LONG, TINY, Running, events, harness, leaderboard, running, tiny, until
 
 pytestmark = [
@@ -232,7 +232,7 @@ def test_a_coordinator_that_dies_with_its_machine_is_followed_by_one_elsewhere(
     """Neither is a node: they use the Ray Client. The study's folder is all that the second one gets."""
     cluster = switch.add()
     head = cluster.start_head()
-    address = f"ray://{cluster.address}:10001"
+    address = f"ray://{cluster.address}:{CLIENT_PORT}"
     node = far(switch, head, cpus=2)
     with running("sweep", "tiny.yaml", "--study", "s", *LENGTH, *ray(address), prefix=home.prefix) as sweep:
         until(lambda: len(training_on(sweep, node)) == 2, sweep, PATIENCE)
@@ -251,26 +251,29 @@ def test_a_coordinator_that_dies_with_its_machine_is_followed_by_one_elsewhere(
 
 
 @pytest.mark.parametrize("client", [False, True])
-def test_a_sweep_whose_cluster_is_gone_ends_with_a_sentence_and_goes_on_later(
+def test_a_sweep_without_its_clusters_head_loses_nothing(
     switch: Network, home: Host, alone: list[dict[str, Any]], client: bool
 ) -> None:
+    """Through the Ray Client it ends with a sentence, and goes on on another cluster. In the cluster, workers
+    train on for some time, which may be all that they need."""
     cluster = switch.add()
     head = cluster.start_head()
     node = far(switch, head, cpus=2)
     if not client:
         home.join(head, cpus=0)
-    address = f"ray://{cluster.address}:10001" if client else head
+    address = f"ray://{cluster.address}:{CLIENT_PORT}" if client else head
     with running("sweep", "tiny.yaml", "--study", "s", *LENGTH, *ray(address), prefix=home.prefix) as sweep:
         until(lambda: len(training_on(sweep, node)) == 2, sweep, PATIENCE)
-        cluster.cut()
         cluster.kill()
-        assert sweep.wait(PATIENCE) not in (0, -6, -9, -11), sweep.stderr
+        code = sweep.wait(PATIENCE)
     assert "Traceback" not in sweep.stderr
-    assert "harness resume" in sweep.stderr
-    other = switch.add()
-    head = other.start_head()
-    far(switch, head, cpus=2)
-    on(home, "resume", "s", *ray(f"ray://{other.address}:10001"))
+    if code or client:
+        assert code == 1, sweep.stderr
+        assert "harness resume" in sweep.stderr
+        other = switch.add()
+        head = other.start_head()
+        far(switch, head, cpus=2)
+        on(home, "resume", "s", *ray(f"ray://{other.address}:{CLIENT_PORT}"))
     told = whole(home, TRIALS)
     assert attempts(told) <= TRIALS + 2
     assert leaderboard("s", home.prefix) == alone
