@@ -40,8 +40,6 @@ CALLS = 6
 CLOSE_SECONDS = 8.0
 ROOM_SECONDS = 2.0
 """How often it is looked whether there is room for a file on a full disk."""
-CLIENT = "ray://"
-"""How addresses of Ray Client servers begin."""
 PREFIXES = ("TF_", "XLA_", "ONEDNN_", "DNNL_", "NVIDIA_TF32", "CUBLAS_WORKSPACE", "MKL_CBWR")
 """Of the environment variables that decide how numbers are computed, which go to every node."""
 
@@ -80,7 +78,7 @@ class RayEngine:
         self._token: Path | None = None
         self._code: dict[str, str] = {}
         """The user's own network, the same for all workers, whatever happens to its files meanwhile."""
-        self._head: HeadWatch | None = None
+        self._head = HeadWatch(settings.note)
         self._ray: Any = None
         self._remote: Any = None
         self._looked = 0.0
@@ -100,9 +98,7 @@ class RayEngine:
         """
         self._ray = ray_module()
         connect(self, self._settings)
-        address = self._settings.address
-        if address is not None and not address.startswith(CLIENT):  # which says itself what it has lost
-            self._head = HeadWatch(self._ray.get_runtime_context().gcs_address)
+        self._head.begin(self._settings.address)
         self._token = make_token(self._study)
         self._code = own_code(self._settings.model, Path.cwd())
         self._remote = self._ray.remote(RayWorker)
@@ -142,12 +138,7 @@ class RayEngine:
                 the data cannot be sent to them.
         """
         self._supply.check()
-        if self._head is not None and self._head.fell_silent():
-            self._settings.note(
-                f"The head of the Ray cluster ({self._head.address}) does not answer. Workers train on "
-                "meanwhile. If Ray ends this command, what is durable stays; go on when there is a cluster "
-                "again: harness resume"
-            )
+        self._head.check()
         try:
             return self._look(timeout)
         except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
@@ -198,8 +189,7 @@ class RayEngine:
         for worker in list(self._actors):
             self._end(worker)
         self._supply.close()
-        if self._head is not None:
-            self._head.close()
+        self._head.close()
         if self._token is not None:
             self._token.unlink(missing_ok=True)
         disconnect(self)
