@@ -25,12 +25,13 @@ from harness.engine.ray_code import own_code
 from harness.engine.ray_connection import connect, disconnect, ray_module
 from harness.engine.ray_files import DataKey, make_token
 from harness.engine.ray_head import HeadWatch
+from harness.engine.ray_loss import gone
 from harness.engine.ray_placement import idle_gpus, share, side_by_side, threads_of, without_room
 from harness.engine.ray_supply import Supply
 from harness.engine.wire import Request, StopSegment, decode_report, encode_request
 from harness.errors import EngineError
 from harness.paths import is_full
-from harness.records import FailureKind, Question, Segment
+from harness.records import Question, Segment
 from harness.study_files import study_files
 
 LISTEN_SECONDS = 2.0
@@ -240,7 +241,7 @@ class RayEngine:
         except self._ray.exceptions.RayError as error:
             actor.about = actor.told = None
             own_fault = isinstance(error, self._ray.exceptions.RayTaskError)
-            return [_gone(worker, actor, error, own_fault=own_fault)]
+            return [gone(worker, actor.where, error, own_fault=own_fault)]
         if reference == actor.about:
             actor.about = None
             self._meet(worker, actor, json.loads(answer))
@@ -314,23 +315,6 @@ def _write(study: str, files: dict[str, bytes]) -> None:
     place = study_files(study)
     for name, content in files.items():
         place.write(name, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
-
-
-def _gone(worker: int, actor: _Actor, error: Exception, *, own_fault: bool) -> WorkerLost:
-    """What it means that an actor cannot be spoken to.
-
-    Args:
-        worker: its number.
-        actor: the actor.
-        error: what Ray says.
-        own_fault: whether the actor's own code has failed.
-    """
-    said = " ".join(str(error).split())
-    if own_fault or getattr(error, "actor_init_failed", False):
-        return WorkerLost(worker, f"Worker {worker} failed in Ray. {said}")
-    out_of_memory = "low on memory" in said or type(error).__name__ == "OutOfMemoryError"
-    failure: FailureKind = "out_of_memory" if out_of_memory else "preempted"
-    return WorkerLost(worker, f"Worker {worker} on {actor.where or 'a node'} was taken away. {said}", failure)
 
 
 KIND = EngineKind(
