@@ -64,7 +64,9 @@ def connect(user: object, settings: EngineSettings) -> None:
         EngineError: there is no such cluster, or Ray cannot be started.
     """
     ray = ray_module()
-    logging.getLogger("ray").setLevel(logging.CRITICAL)  # of the Ray Client, too, which nothing else silences
+    # The Ray Client has loggers of its own, one of which keeps its level whatever is asked.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    logging.getLogger("ray.util.client.logsclient").disabled = True
     if ray.is_initialized():
         if _users:
             _users.append(user)
