@@ -76,8 +76,11 @@ def connect(user: object, settings: EngineSettings) -> None:
         with _own_signals(), contextlib.nullcontext() if settings.address else _on_loopback(ray):
             ray.init(**_arguments(settings))
     except Exception as error:
+        said = str(error).strip()
+        if "Traceback (most recent call last)" in said:  # of the Ray Client's server
+            said = said.splitlines()[-1]
         raise EngineError(
-            f"{where} cannot be reached or started ({' '.join(str(error).split())}). "
+            f"{where} cannot be reached or started ({' '.join(said.split())}). "
             "Check --ray-address, and that this machine and the cluster have the same versions of Ray and "
             "Python."
         ) from error
