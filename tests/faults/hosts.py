@@ -73,6 +73,8 @@ class Host:
             "TMPDIR": "/tmp",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_worker_niceness": "0",
+            # All hosts share this machine's cores, so that a Ray Client's server may take long to start.
+            "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "180",
         }
 
     def run(self, *command: str) -> str:
