@@ -121,7 +121,7 @@ StudyFilesOption = Annotated[
         envvar="HARNESS_STUDY_FILES",
         callback=_check_study_files,
         help="Where workers keep a new study's checkpoints and models: s3://BUCKET/PREFIX or "
-        "gs://BUCKET/PREFIX. The study remembers it.  [default: the study's folder]",
+        "gs://BUCKET/PREFIX. The study remembers it.  \\[default: the study's folder]",
     ),
 ]
 TrialsOption = Annotated[

@@ -55,6 +55,8 @@ class EngineSettings:
     """Of the cluster; None: this machine."""
     files: str = ""
     """The URL of the study's files, if workers do not keep them in its folder."""
+    model: str | None = None
+    """A network of the user's own, `package.module:function`, if there is one."""
     note: Callable[[str], None] = lambda _: None
     """Told what a person should know."""
     at_first: int | None = None

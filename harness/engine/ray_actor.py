@@ -26,6 +26,7 @@ from harness import __version__
 from harness.engine.local import LocalEngine
 from harness.engine.memory import worker_memory
 from harness.engine.protocol import Answered, EngineEvent, Reported, WorkerLost, WorkerReady
+from harness.engine.ray_code import holds, placed
 from harness.engine.ray_files import DataKey, Outbox, Published, fetch, scratch_folder
 from harness.engine.wire import Ready, Report, Request, StopSegment, decode_request, encode_report
 from harness.errors import HarnessError
@@ -63,7 +64,9 @@ class WorkerStart:
     worker_memory: float | None
     data_memory: float | None
     directory: str
-    """The coordinator's working directory, where a plug-in may lie."""
+    """The coordinator's working directory, where a network of the user's own may lie."""
+    code: dict[str, str]
+    """Its Python files, by their names there."""
     variables: dict[str, str]
     """Environment variables that decide how numbers are computed."""
 
@@ -97,8 +100,11 @@ class RayWorker:
         """
         self._start = WorkerStart(**json.loads(start))
         os.environ.update(self._start.variables)
-        if Path(self._start.directory).is_dir():
-            os.chdir(self._start.directory)
+        directory = Path(self._start.directory)
+        if not holds(directory, self._start.code):
+            directory = placed(self._start.code)
+        if directory.is_dir():
+            os.chdir(directory)
         study = StudyPaths(Path(self._start.study))
         self._outbox: Outbox | None = None
         if not (study.workers / self._start.token).exists():
@@ -121,8 +127,8 @@ class RayWorker:
         """Held while the process is listened to, or ended."""
         self._data: dict[DataKey, Path] = {}
         self._grown = False
-        self._failed = ""
-        """Why no segment can begin; empty: nothing is wrong."""
+        self._failed: tuple[str, FailureKind] | None = None
+        """Why no segment can begin, and how the first one has failed; None: nothing is wrong."""
         self._worker = self._start.worker
         devices = gpus()
         memory = worker_memory(
@@ -173,6 +179,9 @@ class RayWorker:
         except (OSError, HarnessError) as error:
             self._give_up(str(error))
             return
+        except ray.exceptions.RayError as error:  # the network, or the node that it comes from, is gone
+            self._give_up(f"The data set has not arrived: {' '.join(str(error).split())}", "preempted")
+            return
         with self._lock:
             self._data[wanted] = folder
             self._pass_on()
@@ -202,8 +211,7 @@ class RayWorker:
             with self._lock:
                 told.wants = sorted(self._wants - self._asked)
                 self._asked |= self._wants
-                if self._failed:
-                    told.lost = self._failed, "crash"
+                told.lost = told.lost or self._failed
             if time.monotonic() > deadline:
                 break
         told.grown = self._grown
@@ -218,9 +226,9 @@ class RayWorker:
         if self._outbox is not None:
             shutil.rmtree(self._study.folder, ignore_errors=True)
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: str, failure: FailureKind = "crash") -> None:
         with self._lock:
-            self._failed = f"Worker {self._worker} on {socket.gethostname()} cannot begin. {why}"
+            self._failed = f"Worker {self._worker} on {socket.gethostname()} cannot begin. {why}", failure
 
     def _pass_on(self) -> None:
         """Give the process the requests whose files are there, in the order in which they came."""

@@ -6,6 +6,7 @@ Ray keeps one connection for a process. Engines share it; the last one closes wh
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -41,6 +42,10 @@ def ray_module() -> Any:
         EngineError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Where a connection is lost, no call of Ray's functions starts a Ray on this machine instead.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+    # What Ray prints of actors that are gone, in paragraphs and on standard output; the engine says it.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     # A worker that asks for no GPU sees none.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     try:
@@ -63,6 +68,9 @@ def connect(user: object, settings: EngineSettings) -> None:
         EngineError: there is no such cluster, or Ray cannot be started.
     """
     ray = ray_module()
+    # The Ray Client has loggers of its own, one of which keeps its level whatever is asked.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    logging.getLogger("ray.util.client.logsclient").disabled = True
     if ray.is_initialized():
         if _users:
             _users.append(user)
@@ -79,8 +87,11 @@ def connect(user: object, settings: EngineSettings) -> None:
                 f"{where} asks for a token. Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to a file with "
                 "the cluster's token, unless it is in .ray/auth_token of your home folder already."
             ) from error
+        said = str(error).strip()
+        if "Traceback (most recent call last)" in said:  # of the Ray Client's server
+            said = said.splitlines()[-1]
         raise EngineError(
-            f"{where} cannot be reached or started ({' '.join(str(error).split())}). "
+            f"{where} cannot be reached or started ({' '.join(said.split())}). "
             "Check --ray-address, that RAY_AUTH_MODE=token is set if the cluster asks for a token, and that "
             "this machine and the cluster have the same versions of Ray and Python."
         ) from error

@@ -21,14 +21,17 @@ from harness.engine.kind import EngineKind, EngineSettings
 from harness.engine.memory import GIB
 from harness.engine.protocol import EngineEvent, WorkerLost
 from harness.engine.ray_actor import RayWorker, Told, WorkerStart
+from harness.engine.ray_code import own_code
 from harness.engine.ray_connection import connect, disconnect, ray_module
 from harness.engine.ray_files import DataKey, make_token
+from harness.engine.ray_head import HeadWatch
+from harness.engine.ray_loss import gone
 from harness.engine.ray_placement import idle_gpus, share, side_by_side, threads_of, without_room
 from harness.engine.ray_supply import Supply
 from harness.engine.wire import Request, StopSegment, decode_report, encode_request
 from harness.errors import EngineError
 from harness.paths import is_full
-from harness.records import FailureKind, Question, Segment
+from harness.records import Question, Segment
 from harness.study_files import study_files
 
 LISTEN_SECONDS = 2.0
@@ -74,6 +77,9 @@ class RayEngine:
         """By worker, what it was given last."""
         self._supply = Supply(settings.note)
         self._token: Path | None = None
+        self._code: dict[str, str] = {}
+        """The user's own network, the same for all workers, whatever happens to its files meanwhile."""
+        self._head = HeadWatch(settings.note)
         self._ray: Any = None
         self._remote: Any = None
         self._looked = 0.0
@@ -88,11 +94,14 @@ class RayEngine:
         """Connect, and ask for every worker.
 
         Raises:
-            EngineError: there is no cluster, or this machine alone has no room for a worker.
+            EngineError: there is no cluster, this machine alone has no room for a worker, or a network of the
+                user's own cannot be read.
         """
         self._ray = ray_module()
         connect(self, self._settings)
+        self._head.begin(self._settings.address)
         self._token = make_token(self._study)
+        self._code = own_code(self._settings.model, Path.cwd())
         self._remote = self._ray.remote(RayWorker)
         asked, nodes = self._settings.resources, self._ray.nodes()
         lacking, idle = without_room(asked, nodes), idle_gpus(asked, nodes)
@@ -130,6 +139,7 @@ class RayEngine:
                 the data cannot be sent to them.
         """
         self._supply.check()
+        self._head.check()
         try:
             return self._look(timeout)
         except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
@@ -180,6 +190,7 @@ class RayEngine:
         for worker in list(self._actors):
             self._end(worker)
         self._supply.close()
+        self._head.close()
         if self._token is not None:
             self._token.unlink(missing_ok=True)
         disconnect(self)
@@ -197,6 +208,7 @@ class RayEngine:
             worker_memory=settings.worker_memory,
             data_memory=settings.data_memory,
             directory=str(Path.cwd()),
+            code=self._code,
             variables={name: value for name, value in os.environ.items() if name.startswith(PREFIXES)},
         )
         handle = self._remote.options(
@@ -229,7 +241,7 @@ class RayEngine:
         except self._ray.exceptions.RayError as error:
             actor.about = actor.told = None
             own_fault = isinstance(error, self._ray.exceptions.RayTaskError)
-            return [_gone(worker, actor, error, own_fault=own_fault)]
+            return [gone(worker, actor.where, error, own_fault=own_fault)]
         if reference == actor.about:
             actor.about = None
             self._meet(worker, actor, json.loads(answer))
@@ -304,23 +316,6 @@ def _write(study: str, files: dict[str, bytes]) -> None:
     place = study_files(study)
     for name, content in files.items():
         place.write(name, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
-
-
-def _gone(worker: int, actor: _Actor, error: Exception, *, own_fault: bool) -> WorkerLost:
-    """What it means that an actor cannot be spoken to.
-
-    Args:
-        worker: its number.
-        actor: the actor.
-        error: what Ray says.
-        own_fault: whether the actor's own code has failed.
-    """
-    said = " ".join(str(error).split())
-    if own_fault or getattr(error, "actor_init_failed", False):
-        return WorkerLost(worker, f"Worker {worker} failed in Ray. {said}")
-    out_of_memory = "low on memory" in said or type(error).__name__ == "OutOfMemoryError"
-    failure: FailureKind = "out_of_memory" if out_of_memory else "preempted"
-    return WorkerLost(worker, f"Worker {worker} on {actor.where or 'a node'} was taken away. {said}", failure)
 
 
 KIND = EngineKind(

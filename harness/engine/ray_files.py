@@ -19,7 +19,16 @@ import psutil
 from filelock import FileLock
 
 from harness.errors import EngineError
-from harness.paths import StudyPaths, cache, make_folder, sha256_of, sync_folder, unfinished_in, write_file
+from harness.paths import (
+    UNFINISHED,
+    StudyPaths,
+    cache,
+    make_folder,
+    sha256_of,
+    sync_folder,
+    unfinished_in,
+    write_file,
+)
 from harness.paths.prepared import ARRAYS, FEATURES, MANIFEST, copy_lock
 from harness.paths.study import CHECKPOINTS, trial_folder
 
@@ -96,9 +105,8 @@ def publish(key: DataKey, put: Callable[[bytes], Chunk]) -> list[Published]:
         OSError: a file cannot be read.
     """
     folder = Path(key.folder)
-    unfinished = set(unfinished_in(folder))
     files = [*sorted(folder.glob(ARRAYS)), *sorted((folder / FEATURES).rglob(ARRAYS))]
-    files = [file for file in files if file not in unfinished]
+    files = [file for file in files if not file.match(UNFINISHED)]
     # The manifest is last: where it is, the rest is.
     return [_published(file, folder, put) for file in (*files, folder / key.split, folder / MANIFEST)]
 
@@ -198,11 +206,14 @@ class Outbox:
         shutil.rmtree(self.folder / trial_folder(trial), ignore_errors=True)
 
     def _new(self, trial: int) -> Iterator[tuple[str, Path]]:
-        unfinished = set(unfinished_in(self.folder))
         for file in sorted((self.folder / trial_folder(trial)).rglob("*")):
             name = file.relative_to(self.folder).as_posix()
             with contextlib.suppress(FileNotFoundError):
-                if file.is_file() and file not in unfinished and self._gone.get(name) != _stamp(file):
+                if (
+                    not file.match(UNFINISHED)  # also what was begun just now
+                    and file.is_file()
+                    and self._gone.get(name) != _stamp(file)
+                ):
                     self._gone[name] = _stamp(file)
                     yield name, file
 

@@ -96,6 +96,10 @@ def usual_spread(values: IntRange | FloatRange) -> float:
     return math.exp(width) if values.log else width
 
 
+NARROWEST = 1e-150
+"""The smallest spread on a range's own scale, whose square is still no zero: a range may be one value wide."""
+
+
 def ends(values: IntRange | FloatRange) -> tuple[float, float]:
     """A range's ends on its own scale; those of whole numbers and steps reach half a step beyond them."""
     half = (values.step or 1) / 2 if isinstance(values, IntRange) else (values.step or 0.0) / 2
@@ -105,9 +109,10 @@ def ends(values: IntRange | FloatRange) -> tuple[float, float]:
 
 def bell(values: IntRange | FloatRange, prior: Around) -> NormalDist:
     """The prior on the range's own scale, before it is cut off."""
-    if values.log:
-        return NormalDist(math.log(prior.center), math.log(prior.spread))
-    return NormalDist(prior.center, prior.spread)
+    center, width = (
+        (math.log(prior.center), math.log(prior.spread)) if values.log else (prior.center, prior.spread)
+    )
+    return NormalDist(center, max(width, NARROWEST))
 
 
 def drawn(values: Distribution, prior: Prior, quantile: float) -> Scalar:

@@ -123,6 +123,7 @@ def engine_settings(
         resources=Resources(resources.cpus, resources.gpus, resources.memory),
         address=chosen.address,
         files=files,
+        model=experiment.space.model,
         note=note,
         at_first=workers if most > workers else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from harness.engine.local import LocalEngine
 from harness.engine.protocol import WorkerReady
 from harness.engine.ray_engine import RayEngine
 from harness.experiment.dataset_config import DatasetConfig
+from harness.experiment.parameters import complete
 from harness.paths import StudyPaths, sha256_of
 from harness.records import CheckpointDamaged, CheckpointSaved, ModelSaved, SegmentEnded
 from harness.study_files import study_files
@@ -22,6 +24,8 @@ from tests.engine.test_conformance import numbers, reported, saved_in, segment, 
 from tests.object_store import ENVIRONMENT, ObjectStore, object_store
 
 pytestmark = pytest.mark.slow
+
+OWN = Path(__file__).parents[2] / "experiments" / "my_network.py"
 
 
 @pytest.fixture
@@ -39,11 +43,13 @@ def engine(store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Two workers, which know paths of the coordinator that mean nothing where they are."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    shutil.copy(OWN, elsewhere)
     with monkeypatch.context() as patch:
         patch.chdir(elsewhere)
         patch.setenv("HARNESS_CACHE", str(tmp_path / "cache of the node"))
-        made = RayEngine(EngineSettings(StudyPaths(tmp_path / "study"), 2))
+        made = RayEngine(EngineSettings(StudyPaths(tmp_path / "study"), 2, model=f"{OWN.stem}:build"))
         made.start()
+    (elsewhere / OWN.name).unlink()
     for token in (tmp_path / "study" / "workers").glob("seen-*"):
         token.unlink()
     try:
@@ -94,3 +100,26 @@ def test_data_goes_to_the_node_and_checkpoints_and_models_come_back(
     model = next(event for event in second if isinstance(event, ModelSaved))
     assert sha256_of(study / model.file) == model.sha256 == study_files(place).stamp(model.file).sha256
     assert not any(isinstance(event, CheckpointDamaged) for event in second)
+
+
+def test_a_network_of_ones_own_goes_to_the_node(
+    engine: RayEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And gives there what it gives here."""
+    dataset = prepare(DatasetConfig(limit_train=200), seed=0, progress=lambda *_: None)
+    own = {"filters": 8, "squeeze": True, "dropout": 0.1}
+    params = complete(own, f"{OWN.stem}:build")
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    shutil.copy(OWN, beside)
+    monkeypatch.chdir(beside)
+    with closing(LocalEngine(StudyPaths(tmp_path / "alone"), 1, threads=1)) as alone:
+        alone.start()
+        wait_for(alone, WorkerReady)
+        alone.submit(0, segment(dataset, tmp_path / "alone", params=params))
+        wanted = reported(wait_for(alone, SegmentEnded), 0)
+    wait_for(engine, WorkerReady, count=2)
+    engine.submit(0, segment(dataset, tmp_path / "study", params=params))
+    assert numbers(reported(wait_for(engine, SegmentEnded), 0)) == numbers(wanted)
+    (copy,) = (tmp_path / "cache of the node" / "nodes" / "code").glob(f"*/{OWN.name}")
+    assert copy.read_bytes() == OWN.read_bytes()

@@ -198,7 +198,7 @@ def proven(study: str, trials: int | None = None) -> StudyState:
     return state
 
 
-def leaderboard(study: str) -> list[dict[str, Any]]:
-    """The leaderboard without what is time."""
-    rows = json.loads(harness("leaderboard", study, "--json").stdout)
+def leaderboard(study: str, prefix: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The leaderboard without what is time; `prefix` is what stands before the command."""
+    rows = json.loads(harness("leaderboard", study, "--json", prefix=prefix).stdout)
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]

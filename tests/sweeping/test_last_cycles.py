@@ -259,7 +259,7 @@ def test_unfreezing_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_annealed(sections: dict[str, Any], anneals: bool) -> None:
     found = experiment(**sections)
-    made = make_policy(found, make_sampler(found, lambda _: None), 0, NothingKnown(), math.inf)
+    made = make_policy(found, make_sampler(found), 0, NothingKnown(), math.inf)
     assert isinstance(made, AsynchronousPolicy)
     assert made.anneals is anneals
 
