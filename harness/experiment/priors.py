@@ -97,7 +97,7 @@ def usual_spread(values: IntRange | FloatRange) -> float:
 
 
 NARROWEST = 1e-150
-"""The smallest spread on a range's own scale, whose square is still no zero: a range may be one value wide."""
+"""The smallest spread on a range's own scale, whose square is no zero yet: a range may be one value wide."""
 
 
 def ends(values: IntRange | FloatRange) -> tuple[float, float]:
