@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.library.sweeps import sweep as sweep
     from harness.library.trials import TrialResult as TrialResult
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 __all__ = [  # noqa: RUF022 - in the order in which they are met
     "load",
     "sweep",
