@@ -90,7 +90,10 @@ def main() -> None:
             "precision": options.precision,
             "policy": options.policy,
         }
-        name = f"overhead-{workload}" + ("-bfloat16" if options.precision == "bfloat16" else "")
+        only_engines = set(options.arms) <= {"harness", "harness_ray"}
+        name = (
+            f"overhead-{workload}{'-bfloat16' * (options.precision == 'bfloat16')}{'-engines' * only_engines}"
+        )
         publish(name, settings, runs, render(runs))
 
 
