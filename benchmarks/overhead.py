@@ -91,10 +91,8 @@ def main() -> None:
             "policy": options.policy,
         }
         only_engines = set(options.arms) <= {"harness", "harness_ray"}
-        name = (
-            f"overhead-{workload}{'-bfloat16' * (options.precision == 'bfloat16')}{'-engines' * only_engines}"
-        )
-        publish(name, settings, runs, render(runs))
+        suffix = "-bfloat16" * (options.precision == "bfloat16") + "-engines" * only_engines
+        publish(f"overhead-{workload}{suffix}", settings, runs, render(runs))
 
 
 def summary(run: Run, job: Job) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class SchedulerSettings(Strict):
 class RungSettings(SchedulerSettings):
     """What schedulers have in common that compare trials at rungs."""
 
-    anneal: Literal["auto", "none"] = "auto"
+    anneal: Literal["auto", "none"] = "none"
     """`auto`: in the last part of a time limit, the best trials that wait are trained down to a learning rate
     of 0 in the time that is left. `none`: no training is shortened."""
 

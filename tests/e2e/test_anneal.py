@@ -25,7 +25,7 @@ EXPERIMENT = """\
 name: brief
 dataset: {source: digits, limit_train: 400}
 training: {epochs: 10000, precision: float32}
-scheduler: {kind: asha, min_epochs: 1, reduction: 3}
+scheduler: {kind: asha, min_epochs: 1, reduction: 3, anneal: auto}
 search: {sampler: random, workers: 1, trials: 10000}
 space:
   depth: 1

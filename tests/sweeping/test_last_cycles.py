@@ -249,12 +249,12 @@ def test_unfreezing_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("sections", "anneals"),
     [
-        ({}, True),
-        ({"scheduler": {"kind": "hyperband"}}, True),
-        ({"scheduler": {"kind": "asha", "anneal": "none"}}, False),
+        ({"scheduler": {"kind": "asha", "anneal": "auto"}}, True),
+        ({"scheduler": {"kind": "hyperband", "anneal": "auto"}}, True),
+        ({}, False),
         ({"scheduler": {"kind": "none"}}, False),
         ({"scheduler": {"kind": "median"}}, False),
-        ({"dataset": {"folds": 3}}, False),
+        ({"dataset": {"folds": 3}, "scheduler": {"kind": "asha", "anneal": "auto"}}, False),
     ],
 )
 def test_what_is_annealed(sections: dict[str, Any], anneals: bool) -> None:
