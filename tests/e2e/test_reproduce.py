@@ -26,13 +26,13 @@ pytestmark = pytest.mark.slow
 
 EXPERIMENT = """\
 name: small
-dataset: {source: digits, limit_train: 400}
+dataset: {source: digits, limit_train: 800}
 training: {epochs: 4, precision: float32}
 scheduler: {kind: none}
 search: {sampler: random, workers: 1}
 space:
   depth: 2
-  width: 8
+  width: 16
   dropout: 0.2
   l2: {type: float, low: 1.0e-6, high: 1.0e-3, log: true}
   augmentation: shift
