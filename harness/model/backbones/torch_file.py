@@ -7,6 +7,7 @@ that name their storages, and the storages' names; then each storage's number of
 from __future__ import annotations
 
 import pickle  # only through `_Tensors`, which can make nothing but tensors
+import pickletools
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -77,20 +78,36 @@ def read_tensors(file: Path) -> dict[str, npt.NDArray[Any]]:
 
 def _tensors(content: bytes) -> dict[str, npt.NDArray[Any]]:
     stream = BytesIO(content)
-    if _Tensors(stream).load() != MAGIC or _Tensors(stream).load() != VERSION:
+    if _load(stream) != MAGIC or _load(stream) != VERSION:
         raise ValueError("it does not begin with the mark of such files")
-    if _Tensors(stream).load().get("little_endian") is not True:
+    if _load(stream).get("little_endian") is not True:
         raise ValueError("its numbers are not little-endian")
-    tensors, keys = _Tensors(stream).load(), _Tensors(stream).load()
+    tensors, keys = _load(stream), _load(stream)
     if not isinstance(tensors, dict) or not all(isinstance(one, _Tensor) for one in tensors.values()):
         raise ValueError("it holds something else than tensors")
+    if not all(isinstance(name, str) for name in tensors):
+        raise ValueError("a tensor's name is no text")
     storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
     if len(keys) != len(storages) or set(keys) != set(storages):
         raise ValueError("it does not name its storages")
     values = {key: _values(stream, storages[key]) for key in keys}
     if stream.read(1):
         raise ValueError("something follows its end")
-    return {str(name): tensor.taken_from(values[tensor.storage.key]) for name, tensor in tensors.items()}
+    return {name: tensor.taken_from(values[tensor.storage.key]) for name, tensor in tensors.items()}
+
+
+def _load(stream: BytesIO) -> Any:
+    """The next pickle.
+
+    Raises:
+        ValueError: it numbers what it remembers by more than it has bytes, for which memory would be taken.
+    """
+    began = stream.tell()
+    for operation, number, _ in pickletools.genops(stream):
+        if operation.name.endswith("PUT") and isinstance(number, int) and number >= stream.tell() - began:
+            raise ValueError("it remembers something under a number that is too large")
+    stream.seek(began)
+    return _Tensors(stream).load()
 
 
 def _values(stream: BytesIO, storage: _Storage) -> npt.NDArray[Any]:
@@ -128,6 +145,7 @@ class _Tensors(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> _Storage:
         """A storage, by what a pickle says of it."""
         mark, kind, key, _, elements, view = pid
-        if mark != "storage" or kind not in _TYPES or view is not None or not 0 <= elements < sys.maxsize:
+        is_known = mark == "storage" and kind in _TYPES and view is None and isinstance(key, str)
+        if not is_known or not 0 <= elements < sys.maxsize:
             raise ValueError("it holds a storage of an unknown kind")
-        return _Storage(str(key), kind, int(elements))
+        return _Storage(key, kind, int(elements))

@@ -89,6 +89,11 @@ def test_a_changed_byte_gives_tensors_or_a_refusal(
     assert all(isinstance(values, np.ndarray) and values.nbytes <= 100 for values in found.values())
 
 
+def test_no_memory_is_taken_for_the_number_under_which_something_is_remembered(tmp_path: Path) -> None:
+    with pytest.raises(PretrainedError, match="remembers something under a number that is too large"):
+        read(tmp_path, b"\x80\x02]r\xff\xff\xff\x7f.")
+
+
 class Hostile:
     """Makes a file when it is unpickled."""
 
