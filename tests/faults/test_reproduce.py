@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,17 @@ def identical(study: str, trial: int) -> None:
     assert found["epochs"]["identical"] == found["epochs"]["recorded"] > 0
 
 
+def going_on() -> dict[str, Any] | None:
+    """A segment that goes on with a trial and is under way, which the other worker will train again."""
+    under_way: dict[int, dict[str, Any]] = {}
+    for event in events("s"):
+        if event["kind"] == "segment_started" and event["start"] > 0:
+            under_way[event["trial"]] = event
+        elif event["kind"] in ("epoch_ended", "segment_ended"):
+            under_way.pop(event["trial"], None)
+    return next(iter(under_way.values()), None)
+
+
 def test_every_trial_of_a_sweep_whose_workers_were_killed() -> None:
     """Two workers and rungs: trials go from one worker to the other, and one worker is killed."""
     rungs = [
@@ -31,8 +43,8 @@ def test_every_trial_of_a_sweep_whose_workers_were_killed() -> None:
         "scheduler.reduction=2",
     ]
     with running("sweep", tiny(), "--study", "s", "--trials", "6", *rungs) as sweep:
-        until(seen("s", "epoch_ended", trial=1, epoch=1), sweep)
-        sweep.workers()[0].kill()
+        began = until(going_on, sweep)
+        sweep.workers()[began["worker"]].kill()
         assert sweep.wait() == 0
     workers: dict[int, set[int]] = {}
     for event in events("s"):
