@@ -25,6 +25,12 @@ ENABLED = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 NICENESS = "RAY_worker_niceness"
 """The environment variable by which Ray decides how much its workers stand back for other processes: 15
 unless it is set, at which a worker gets next to nothing of a core that somebody else uses as well."""
+RETRIES = {
+    "RAY_raylet_client_connect_timeout_milliseconds": "20",
+    "RAY_raylet_client_num_connect_attempts": "500",
+}
+"""Milliseconds after which a Ray that starts asks its own object store again, and how often it asks. It asks
+once too early, and would then wait for a second. Ten seconds in all, as without this."""
 OBJECT_STORE_BYTES = 128 << 20
 """Of a Ray of our own: on one machine files are used where they are, so that little passes through it."""
 
@@ -148,8 +154,9 @@ def _arguments(settings: EngineSettings) -> dict[str, Any]:
 
 @contextmanager
 def _on_loopback(ray: Any) -> Iterator[None]:
-    """What is started inside can be reached from this machine alone, and trains as eagerly as others do."""
-    os.environ.setdefault(NICENESS, "0")
+    """What is started inside is reached from this machine alone, starts at once, and trains as others do."""
+    for name, value in {NICENESS: "0", **RETRIES}.items():
+        os.environ.setdefault(name, value)
     constants = ray._private.ray_constants
     kept, told = constants.ENABLE_RAY_CLUSTER, os.environ.get(ENABLED)
     constants.ENABLE_RAY_CLUSTER, os.environ[ENABLED] = False, "0"

@@ -138,9 +138,9 @@ def test_a_log_damaged_before_its_end_is_refused_by_every_command() -> None:
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used() -> None:
     """Both of another trial are damaged: it begins again."""
-    harness("sweep", tiny(), "--study", "whole", *PLAIN, "--epochs", "25")
+    harness("sweep", tiny(), "--study", "whole", *PLAIN, "--epochs", "60")
     board = leaderboard("whole")
-    with running("sweep", tiny(), "--study", "s", *PLAIN, "--epochs", "25") as sweep:
+    with running("sweep", tiny(), "--study", "s", *PLAIN, "--epochs", "60") as sweep:
         until(seen("s", "checkpoint_saved", trial=2), sweep)
         until(
             lambda: all(len(one.checkpoints) == 2 for one in open_trials()) and len(open_trials()) == 2, sweep
@@ -214,7 +214,7 @@ def picture_folder() -> Path:
 def test_damaged_prepared_data_is_made_again_and_a_changed_data_set_is_refused(tmp_path: Path) -> None:
     folder = picture_folder()
     # The limit on training images goes with the set.
-    arguments = ["--dataset", str(folder), "--set", "dataset.limit_train=300", *PLAIN]
+    arguments = ["--dataset", str(folder), "--set", "dataset.limit_train=300", *PLAIN, "--epochs", "60"]
     interrupted("s", *arguments)
     untouched = tmp_path / "untouched"
     shutil.copytree(Path.cwd(), untouched)

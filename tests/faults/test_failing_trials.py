@@ -246,7 +246,7 @@ def test_code_that_diverges_eats_memory_crashes_leaves_or_hangs() -> None:
 
 
 def test_a_worker_stopped_for_longer_than_it_may_be_silent_comes_back_too_late() -> None:
-    with running("sweep", own("fine", "fine too", hang_seconds=6), "--study", "s", "--epochs", "30",
+    with running("sweep", own("fine", "fine too", hang_seconds=6), "--study", "s", "--epochs", "120",
                  "--trials", "2") as sweep:  # fmt: skip
         told = until(seen("s", "epoch_ended", trial=1, epoch=3), sweep)
         started = seen("s", "segment_started", trial=1)()

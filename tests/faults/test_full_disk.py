@@ -23,9 +23,8 @@ from tests.faults.support import LONG, Running, events, harness, proven, running
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 SIZE = "48m"
-PLAIN = ["--trials", "6", "--epochs", "10"]
-LONGER = ["--trials", "6", "--epochs", "30"]
-"""Still training when MLflow has made its tables."""
+LONG_ENOUGH = ["--trials", "6", "--epochs", "60"]
+"""Still training when MLflow has made its tables, or some trials have ended and the disk is full again."""
 
 
 @dataclass
@@ -162,7 +161,7 @@ def log_of(disk: SmallDisk) -> bytes:
 @each_way
 def test_under_checkpoints_and_models_the_sweep_waits_for_room(way: str) -> None:
     with small_disk(way, StudyPaths.of("s").folder / "trials", of_workers=True) as disk:
-        with running("sweep", tiny(), "--study", "s", *PLAIN, prefix=disk.prefix) as sweep:
+        with running("sweep", tiny(), "--study", "s", *LONG_ENOUGH, prefix=disk.prefix) as sweep:
             until(seen("s", "epoch_ended", trial=1, epoch=2), sweep)
             disk.fill(sweep)
             until(lambda: "The sweep waits" in sweep.stderr, sweep)
@@ -195,7 +194,7 @@ def test_under_the_databases_training_goes_on_and_they_catch_up(
     monkeypatch.setenv("HARNESS_STORAGE", f"sqlite:///{folder}/optuna.db")
     # MLflow's and Optuna's files are larger than that, the log is smaller.
     with small_disk(way, folder, largest=300_000) as disk:
-        with running("sweep", tiny(), "--study", "s", *LONGER, prefix=disk.prefix) as sweep:
+        with running("sweep", tiny(), "--study", "s", *LONG_ENOUGH, prefix=disk.prefix) as sweep:
             until(seen("s", "trial_ended", trial=0), sweep)
             until(
                 lambda: (disk.inside / "optuna.db").exists() and (disk.inside / "mlflow.db").exists(), sweep
@@ -227,7 +226,7 @@ def test_under_the_event_log_everything_waits_and_nothing_is_lost(way: str) -> N
         waiting = "The sweep waits: the event log cannot be written"
         # Workers are silent for longer than they may be, for the coordinator does not listen.
         limit = ["--set", "search.hang_seconds=15"]
-        with running("sweep", tiny(), "--study", "s", *PLAIN, *limit, prefix=disk.prefix) as sweep:
+        with running("sweep", tiny(), "--study", "s", *LONG_ENOUGH, *limit, prefix=disk.prefix) as sweep:
             until(lambda: b'"epoch": 3' in log_of(disk), sweep)
             disk.fill(sweep)
             until(lambda: waiting in sweep.stderr, sweep)

@@ -35,6 +35,8 @@ MOMENTS = 40 if LONG else 6
 REACH = 0.7
 """Of an undisturbed run's time: later moments would often find the study ended already."""
 PLAIN = ["--trials", "10"]
+LASTING = [*PLAIN, "--epochs", "60"]
+"""Goes on for seconds after whatever is waited for, so that what strikes it then strikes it at work."""
 ORDERED = [
     "--trials", "14", "--epochs", "9", "--ordered",
     "--set", "search.sampler=tpe", "--set", "scheduler.kind=asha",
@@ -42,7 +44,7 @@ ORDERED = [
 
 
 def test_a_killed_worker_costs_at_most_the_epoch_it_was_in() -> None:
-    with running("sweep", tiny(), "--study", "s", *PLAIN) as sweep:
+    with running("sweep", tiny(), "--study", "s", *LASTING) as sweep:
         until(seen("s", "epoch_ended", trial=7, epoch=1), sweep)
         started = seen("s", "segment_started", trial=7)()
         assert started is not None
@@ -54,7 +56,7 @@ def test_a_killed_worker_costs_at_most_the_epoch_it_was_in() -> None:
 
 
 def test_all_workers_killed_at_once() -> None:
-    with running("sweep", tiny(), "--study", "s", *PLAIN) as sweep:
+    with running("sweep", tiny(), "--study", "s", *LASTING) as sweep:
         until(seen("s", "epoch_ended", trial=3, epoch=2), sweep)
         for worker in sweep.workers():
             worker.kill()
@@ -136,7 +138,7 @@ def _copy(source: str, target: str) -> None:
 
 
 def test_ctrl_c_once_stops_the_sweep_and_says_how_to_go_on() -> None:
-    with running("sweep", tiny(), "--study", "s", *PLAIN) as sweep:
+    with running("sweep", tiny(), "--study", "s", *LASTING) as sweep:
         until(seen("s", "epoch_ended", trial=2), sweep)
         sweep.process.send_signal(signal.SIGINT)
         assert sweep.wait(30) == 130
@@ -203,7 +205,7 @@ def test_killed_during_a_model_write_no_torn_model_is_left() -> None:
 
 def test_sigterm_with_a_deadline_of_ten_seconds() -> None:
     """As a cluster's preemption: SIGTERM, and SIGKILL ten seconds later."""
-    with running("sweep", tiny(), "--study", "s", *PLAIN) as sweep:
+    with running("sweep", tiny(), "--study", "s", *LASTING) as sweep:
         until(seen("s", "epoch_ended", trial=2), sweep)
         os.kill(sweep.process.pid, signal.SIGTERM)
         assert sweep.wait(10) == 130
@@ -227,7 +229,7 @@ def test_a_terminal_that_is_closed_is_answered_like_a_sigterm() -> None:
     """The sweep's terminal is gone, so that whatever it says fails; epochs are finished all the same."""
     terminal, of_the_sweep = pty.openpty()
     os.set_blocking(terminal, False)
-    command = [sys.executable, "-m", "harness", "sweep", tiny(), "--study", "s", *PLAIN]
+    command = [sys.executable, "-m", "harness", "sweep", tiny(), "--study", "s", *LASTING]
     with subprocess.Popen(
         [sys.executable, "-c", TAKE_TERMINAL, *command],
         stdin=of_the_sweep,
@@ -253,7 +255,7 @@ def test_a_terminal_that_is_closed_is_answered_like_a_sigterm() -> None:
 
 
 def test_nohup_has_hang_ups_ignored() -> None:
-    with running("sweep", tiny(), "--study", "s", *PLAIN, prefix=["nohup"]) as sweep:
+    with running("sweep", tiny(), "--study", "s", *LASTING, prefix=["nohup"]) as sweep:
         until(seen("s", "epoch_ended", trial=2), sweep)
         sweep.process.send_signal(signal.SIGHUP)
         assert sweep.wait() == 0
@@ -261,7 +263,7 @@ def test_nohup_has_hang_ups_ignored() -> None:
 
 
 def test_status_tells_a_sweep_that_runs_from_one_that_is_gone() -> None:
-    with running("sweep", tiny(), "--study", "s", *PLAIN) as sweep:
+    with running("sweep", tiny(), "--study", "s", *LASTING) as sweep:
         until(seen("s", "epoch_ended", trial=2), sweep)
         alive = harness("status", "s").stdout
         sweep.kill_group()

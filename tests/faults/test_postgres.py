@@ -44,7 +44,7 @@ def test_a_database_that_stays_away_costs_a_sync(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_STORAGE", postgres.fresh("optuna"))
-    with running("sweep", tiny(), "--study", "s", "--trials", "6") as sweep:
+    with running("sweep", tiny(), "--study", "s", "--trials", "6", "--epochs", "60") as sweep:
         until(seen("s", "trial_started"), sweep)
         postgres.stop()
         assert sweep.wait() == 4, sweep.stderr

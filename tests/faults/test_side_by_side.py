@@ -60,7 +60,7 @@ def test_of_two_coordinators_started_at_once_one_runs_and_one_is_refused() -> No
 
 
 def test_a_dead_owners_lock_is_taken_over() -> None:
-    with running("sweep", tiny(), "--study", "s", "--trials", "4") as first:
+    with running("sweep", tiny(), "--study", "s", *LONGER) as first:
         until(seen("s", "trial_ended", trial=1), first)
         first.process.kill()
         first.wait()
@@ -68,7 +68,7 @@ def test_a_dead_owners_lock_is_taken_over() -> None:
     assert str(first.process.pid) in owner.read_text()
     until(lambda: not workers_of(StudyPaths.of("s")), timeout=10)
     harness("resume", "s")
-    proven("s", 4)
+    assert proven("s", 25).sessions == 2
     assert not owner.exists()
 
 

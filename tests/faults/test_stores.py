@@ -192,7 +192,7 @@ def test_an_optuna_storage_that_can_be_opened_only_later(monkeypatch: pytest.Mon
     """As a database server that is still starting when the sweep begins."""
     monkeypatch.setenv("HARNESS_STORAGE", f"sqlite:///{Path.cwd()}/optuna.db")
     Path("optuna.db").write_text("not a database, for now")
-    with running("sweep", tiny(), "--study", "s", "--trials", "6") as sweep:
+    with running("sweep", tiny(), "--study", "s", "--trials", "6", "--epochs", "60") as sweep:
         until(seen("s", "trial_ended"), sweep)
         assert "Optuna's storage cannot be used" in sweep.stderr
         Path("optuna.db").unlink()
@@ -212,7 +212,7 @@ def in_mlflow(trial: str | None) -> tuple[MlflowClient, str]:
 
 def test_runs_that_somebody_deletes_under_a_running_sweep() -> None:
     """It goes on and ends well; what was deleted is named, once, and can be restored."""
-    with running("sweep", tiny(), "--study", "s", "--trials", "10", "--epochs", "12", "-w", "1") as sweep:
+    with running("sweep", tiny(), "--study", "s", "--trials", "10", "--epochs", "40", "-w", "1") as sweep:
         until(seen("s", "trial_started", trial=2), sweep)
         until(lambda: read_cursor(StudyPaths.of("s").tracking_cursor).seq > 20, sweep)
         for trial in ("0", "2", None):
