@@ -7,9 +7,10 @@ on the same number of worker processes, with at most `--epochs` epochs a configu
 time by `--timeout`, for which the other tools' searches have no use. An accuracy counts from the moment it
 was measured. For each repeat are told: each arm's best at the end; the moments at which another arm and
 harness had reached the other's final best; and the test accuracy of each arm's winner, which is trained anew
-in the same bare loop, to the epoch at which it had won, with three seeds. Each run goes to a file of its own
-in `benchmarks/results/time_to_accuracy/`, with its stream of (seconds, best so far). All of it takes hours:
-with `--go-on`, runs of the same settings that are there are not made again.
+in the same bare loop, to the epoch at which it had won, with three seeds. All compute in float32, or in
+bfloat16 (`mixed_bfloat16` in the other tools) where the arm's name says so. Each run goes to a file of its
+own in `benchmarks/results/time_to_accuracy/`, with its stream of (seconds, best so far). All of it takes
+hours: with `--go-on`, runs of the same settings that are there are not made again.
 """
 
 from __future__ import annotations
@@ -23,13 +24,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arms.job import Job
+from benchmarks.arms.searching import MIN_EPOCHS, REDUCTION
 from benchmarks.configurations import SPACES, WORKLOADS, datasets
 from benchmarks.runs import Run, in_turns, prepared, run_arm
 from benchmarks.tables import RESULTS, publish, table
 from harness.machine import usable_cores
+from harness.schedulers.halving import rung_epochs
 
 RUNS = RESULTS / "time_to_accuracy"
-ARMS = ("random", "keras_tuner_hyperband", "optuna_hyperband", "ray_tune_asha", "harness")
+IN_BFLOAT16 = "_bfloat16"
+"""What the names of arms end with that do not compute in float32."""
+ARMS = (
+    "random", "keras_tuner_hyperband", "optuna_hyperband", "ray_tune_asha", "harness",
+    "optuna_hyperband_bfloat16", "ray_tune_asha_bfloat16", "harness_bfloat16",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -63,7 +71,9 @@ def main() -> None:
             found = kept(file, settings) if options.go_on else None
             if found is None:
                 own = replace(job, seed=repeat)
-                run = run_arm(f"benchmarks.arms.search.{arm}", own)
+                if arm.endswith(IN_BFLOAT16):
+                    own = replace(own, precision="bfloat16", policy="mixed_bfloat16")
+                run = run_arm(f"benchmarks.arms.search.{arm.removesuffix(IN_BFLOAT16)}", own)
                 found = {"arm": arm, "repeat": repeat} | summary(run, 60 * minutes)
                 keep(file, settings, found)
             runs.append(found)
@@ -103,7 +113,8 @@ def summary(run: Run, seconds: float) -> dict[str, Any]:
 def test_accuracy(job: Job, params: dict[str, Any], epochs: int) -> float:
     """The mean over seeds of the winner trained anew."""
     # The time is nobody's, so all cores may serve one process.
-    again = replace(job, configurations=[params], epochs=epochs, workers=1, seconds=None)
+    cycles = tuple(rung_epochs(MIN_EPOCHS, job.epochs, REDUCTION))
+    again = replace(job, configurations=[params], epochs=epochs, cycles=cycles, workers=1, seconds=None)
     run = run_arm("benchmarks.arms.retrain", again)
     return statistics.mean(line["accuracy"] for line in run.stream)
 
@@ -145,12 +156,16 @@ def render(runs: list[dict[str, Any]]) -> str:
     overtaken = []
     for repeat in sorted({run["repeat"] for run in runs}):
         by_arm = {run["arm"]: run for run in runs if run["repeat"] == repeat}
-        ours = by_arm.pop("harness", None)
-        for peer in sorted(by_arm.values(), key=lambda run: -run["best"]) if ours else ():
-            theirs, mine = (reached(run["growth"], peer["best"]) for run in (peer, ours))
-            told = "never" if mine is None else f"{mine:.0f}"
-            ratio = "" if mine is None or theirs is None else f"{mine / theirs:.2f}"
-            overtaken.append([repeat + 1, peer["arm"], f"{peer['best']:.4f}", f"{theirs:.0f}", told, ratio])
+        for ending in ("", IN_BFLOAT16):  # each is compared with harness in the same precision
+            ours = by_arm.pop(f"harness{ending}", None)
+            peers = [run for run in by_arm.values() if run["arm"].endswith(IN_BFLOAT16) == bool(ending)]
+            for peer in sorted(peers, key=lambda run: -run["best"]) if ours else ():
+                theirs, mine = (reached(run["growth"], peer["best"]) for run in (peer, ours))
+                told = "never" if mine is None else f"{mine:.0f}"
+                ratio = "" if mine is None or theirs is None else f"{mine / theirs:.2f}"
+                overtaken.append(
+                    [repeat + 1, peer["arm"], f"{peer['best']:.4f}", f"{theirs:.0f}", told, ratio]
+                )
     if overtaken:
         text += "\n\n" + table(
             ("repeat", "other arm", "its final best", "its time there, s", "harness's, s", "ratio"),

@@ -32,7 +32,13 @@ class BareLoop:
         self._programs: dict[str, Program] = {}
 
     def train(
-        self, params: Params, seed: int, epochs: int, max_epochs: int, told: Callable[[int, float], None]
+        self,
+        params: Params,
+        seed: int,
+        epochs: int,
+        max_epochs: int,
+        told: Callable[[int, float], None],
+        cycles: tuple[int, ...] = (),
     ) -> Program:
         """Train from the start; `told(epoch, validation accuracy)` after each epoch."""
         classes = len(self._dataset.classes)
@@ -49,7 +55,7 @@ class BareLoop:
             order = batch_indices(self._order_labels, params, seed, epoch)
             program.train_epoch(
                 [Chunk(self._images, self._labels, order)],
-                learning_rates(params, epoch, max_epochs, len(order)),
+                learning_rates(params, epoch, max_epochs, len(order), cycles),
                 seed_from(seed, epoch),
                 params,
                 class_weights(self._order_labels, params, classes),

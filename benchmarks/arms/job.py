@@ -38,6 +38,8 @@ class Job:
     """What harness and the bare loop compute with."""
     policy: str = "float32"
     """Keras's dtype policy in the other tools; what they compute with as they come."""
+    cycles: tuple[int, ...] = ()
+    """Epochs at which the learning rate comes down in configurations with `schedule: cycle_per_rung`."""
     seconds: float | None = None
     """After which the benchmark will end the arm; None: it ends by itself."""
 
@@ -53,7 +55,8 @@ def read_job() -> Job:
     dataset = values.pop("dataset")
     for name in ("classes", "image_shape", "warnings"):
         dataset[name] = tuple(dataset[name])
-    return Job(dataset=Dataset(**dataset), **values)
+    cycles = tuple(values.pop("cycles"))
+    return Job(dataset=Dataset(**dataset), cycles=cycles, **values)
 
 
 def tell(

@@ -19,7 +19,7 @@ def main() -> None:
     loop = BareLoop(job.dataset)
     for params in job.configurations:
         for seed in range(SEEDS):
-            program = loop.train(params, seed, job.epochs, job.epochs, lambda _, __: None)
+            program = loop.train(params, seed, job.epochs, job.epochs, lambda _, __: None, job.cycles)
             tell("tested", params, epoch=job.epochs, accuracy=loop.test_accuracy(program), seed=seed)
 
 
