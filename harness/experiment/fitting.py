@@ -23,6 +23,8 @@ from harness.messages import and_list
 from harness.records import Scalar
 
 Alternatives = tuple[Alternative, ...]
+_DECIDED_ELSEWHERE = {"learning_rate": "by optimizer", "schedule": "by scheduler"}
+"""Parameters whose default depends on something else."""
 
 
 @dataclass(slots=True)
@@ -246,4 +248,4 @@ def _default(name: str) -> str:
     """The value of a parameter that no space names, in words."""
     if name not in CATALOG:
         return "that of the model"
-    return "by optimizer" if name == "learning_rate" else str(CATALOG[name].default)
+    return _DECIDED_ELSEWHERE.get(name, str(CATALOG[name].default))
