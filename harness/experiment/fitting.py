@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.experiment.distributions import contains
 from harness.experiment.draft import Draft
-from harness.experiment.parameters import CATALOG, FAMILIES_WITH_BODY, ONLY_WITH, WHEN_UNFROZEN
+from harness.experiment.parameters import CATALOG, DEFAULTS_BY, FAMILIES_WITH_BODY, ONLY_WITH, WHEN_UNFROZEN
 from harness.experiment.space import Alternative
 from harness.experiment.space_conditions import possible_values
 from harness.experiment.space_file import parameter_of, read_alternatives
@@ -23,8 +23,6 @@ from harness.messages import and_list
 from harness.records import Scalar
 
 Alternatives = tuple[Alternative, ...]
-_DECIDED_ELSEWHERE = {"learning_rate": "by optimizer", "schedule": "by scheduler"}
-"""Parameters whose default depends on something else."""
 
 
 @dataclass(slots=True)
@@ -248,4 +246,4 @@ def _default(name: str) -> str:
     """The value of a parameter that no space names, in words."""
     if name not in CATALOG:
         return "that of the model"
-    return _DECIDED_ELSEWHERE.get(name, str(CATALOG[name].default))
+    return DEFAULTS_BY.get(name, str(CATALOG[name].default))

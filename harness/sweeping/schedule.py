@@ -22,8 +22,8 @@ NAME = "schedule"
 def with_schedule(experiment: Experiment, state: StudyState, note: Callable[[str], None]) -> Experiment:
     """The experiment with the schedule that a study needs whose trials are compared at rungs.
 
-    Nothing changes where the space names `schedule`; where no trials are compared before their ends; and where
-    the space has a `patience`, which would take a cycle's rise for the end of all progress.
+    Nothing changes where the space names `schedule`; where no trials are compared before their ends; and
+    where the space has a `patience`, which would take a cycle's rise for the end of all progress.
 
     Args:
         experiment: whatever its file says.
