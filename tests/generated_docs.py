@@ -16,7 +16,7 @@ from harness.audit import CHECKS
 from harness.data.catalog import CATALOG as CATALOG_OF_SETS
 from harness.data.sources import SOURCES
 from harness.deploy.formats import FORMATS
-from harness.experiment.parameters import CATALOG, PLUGIN
+from harness.experiment.parameters import CATALOG, DEFAULTS_BY, PLUGIN
 from harness.experiment.samplers import SAMPLERS
 from harness.metrics import MEASURES, METRICS, VALIDATION
 from harness.model.backbones import BACKBONES
@@ -42,7 +42,7 @@ def parameters() -> str:
             (
                 f"`{one.name}`",
                 _values(one),
-                "by optimizer" if one.name == "learning_rate" else _written(one.default),
+                DEFAULTS_BY.get(one.name, _written(one.default)),
                 "all" if set(one.families) >= set(FAMILIES) else ", ".join(_built_in(one)),
                 one.about,
             )

@@ -2,8 +2,8 @@
 
     .venv-bench/bin/python -m benchmarks.table.simulate --minutes 10 --seeds 200
     .venv-bench/bin/python -m benchmarks.table.simulate --arms random harness \
-        --variant cycles space.schedule=cycle_per_rung \
-        --variant hyperband space.schedule=cycle_per_rung scheduler.kind=hyperband
+        --variant constant space.schedule=constant \
+        --variant hyperband scheduler.kind=hyperband
 
 Every arm is the tool's own code: harness's sampler, scheduler and policy, Optuna's TPE and pruners,
 KerasTuner's oracle, Ray Tune's scheduler. The table (`benchmarks.table.record`) answers what they train, and

@@ -34,13 +34,16 @@ def plan(
     from harness.experiment.load import dump
     from harness.experiment.overrides import options
     from harness.proposal.chosen import chosen
+    from harness.study.state import StudyState
     from harness.sweeping.checks import made_for_others
     from harness.sweeping.parts import make_scheduler
     from harness.sweeping.planning import planned
     from harness.sweeping.precision import foreseen
+    from harness.sweeping.schedule import with_schedule
 
     given = options(dataset=dataset, epochs=epochs, trials=trials)
     wanted = chosen(experiment, [*(set_ or []), *given], tell=say)
+    wanted = with_schedule(wanted, StudyState(), say)
     data, rungs = preview(wanted.dataset), make_scheduler(wanted).rungs
     rows, configurations = describe(wanted.space), wanted.space.size()
     precision = foreseen(wanted)

@@ -74,7 +74,7 @@ def schedule_advice(space: Space, scheduler: str) -> list[str]:
     return [
         f"space.schedule: {scheduler} compares trials at rungs, where the learning rates of {listed} are at "
         "different points of their courses, so that the best may be left behind. Search with one of them, or "
-        "with cycle_per_rung, whose rate comes down at every rung."
+        "leave space.schedule out: it is cycle_per_rung then, whose rate comes down at every rung."
     ]
 
 

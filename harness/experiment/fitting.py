@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.experiment.distributions import contains
 from harness.experiment.draft import Draft
-from harness.experiment.parameters import CATALOG, FAMILIES_WITH_BODY, ONLY_WITH, WHEN_UNFROZEN
+from harness.experiment.parameters import CATALOG, DEFAULTS_BY, FAMILIES_WITH_BODY, ONLY_WITH, WHEN_UNFROZEN
 from harness.experiment.space import Alternative
 from harness.experiment.space_conditions import possible_values
 from harness.experiment.space_file import parameter_of, read_alternatives
@@ -246,4 +246,4 @@ def _default(name: str) -> str:
     """The value of a parameter that no space names, in words."""
     if name not in CATALOG:
         return "that of the model"
-    return "by optimizer" if name == "learning_rate" else str(CATALOG[name].default)
+    return DEFAULTS_BY.get(name, str(CATALOG[name].default))

@@ -194,6 +194,9 @@ CATALOG: dict[str, Parameter] = {
 }
 """By name."""
 
+DEFAULTS_BY = {"learning_rate": "by optimizer", "schedule": "by scheduler"}
+"""In words, the defaults of parameters that depend on something else; the catalog has a usual one."""
+
 _OF_ANY_NETWORK = {parameter.name for parameter in _SHARED} | {"family", "dropout"}
 """Parameters that mean the same with a plug-in: harness itself deals with them."""
 

@@ -42,6 +42,7 @@ from harness.sweeping.precision import measured, settled
 from harness.sweeping.preparing import prepare_data
 from harness.sweeping.pretrained import check_weights
 from harness.sweeping.provenance import study_started
+from harness.sweeping.schedule import with_schedule
 from harness.sweeping.stopwatch import Stopwatch
 from harness.sweeping.stored_checkpoints import StoredCheckpoints
 from harness.sweeping.study_forecast import study_forecast
@@ -105,7 +106,9 @@ def run_sweep(
         if log:
             stack.callback(log.close)
         given = experiment.search.model_fields_set
-        experiment = settled(as_begun(experiment, state, watcher.note), state, watcher.note)
+        experiment = as_begun(experiment, state, watcher.note)
+        experiment = with_schedule(experiment, state, watcher.note)
+        experiment = settled(experiment, state, watcher.note)
         experiment = _with_recorded_limits(experiment, given, state, watcher)
         if (nothing := _nothing_to_do(experiment, state)) is not None:
             return nothing

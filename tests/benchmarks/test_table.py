@@ -20,8 +20,8 @@ from harness.records import Annealing
 from tests.benchmarks.drawn_table import EPOCHS, IMAGES, drawn_table, quality, recording, training, trainings
 
 VARIANTS = {
-    "cycles": ("space.schedule=cycle_per_rung",),
-    "hyperband": ("space.schedule=cycle_per_rung", "scheduler.kind=hyperband"),
+    "constant": ("space.schedule=constant",),
+    "hyperband": ("scheduler.kind=hyperband",),
     "one cycle": ("space.schedule=one_cycle", "search.sampler=random"),
     "median": ("scheduler.kind=median",),
 }
@@ -140,7 +140,7 @@ def test_harness_gives_up_a_trial_whose_loss_is_not_finite() -> None:
     diverging = Table.of(one, [training(one, number, finite=False) for number in range(6)])
     usual = Table.of(one, [training(one, number) for number in range(6)])
 
-    found, others = (searched("harness", 0, 20, table=table) for table in (diverging, usual))
+    found, others = (searched("constant", 0, 20, table=table) for table in (diverging, usual))
 
     assert 0 < found.epochs <= found.trials
     assert others.epochs > others.trials
@@ -151,7 +151,7 @@ def test_a_schedule_that_was_not_recorded_is_a_sentence() -> None:
     table = Table.of(one, [training(one, number) for number in range(4)])
 
     with pytest.raises(SystemExit, match=r"no curves for the schedule 1-3-9, only for constant\."):
-        searched("cycles", 0, 10, table=table)
+        searched("harness", 0, 10, table=table)
 
 
 def test_an_unfinished_recording_has_the_schedules_that_are_complete() -> None:

@@ -54,7 +54,9 @@ def test_a_plan_as_json_has_the_sentences(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
 def test_a_plan_gives_advice_about_the_file(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    Path("mine.yaml").write_text("name: mine\nspace: {depth: 2}\nlimits: {parameters: 9}\n")
+    Path("mine.yaml").write_text(
+        "name: mine\nspace: {depth: 2, schedule: constant}\nlimits: {parameters: 9}\n"
+    )
     _, err = plan(capsys, "mine.yaml", *arguments)
     assert err == "mine.yaml: The key limits is now called constraints; rename it.\n"
 

@@ -20,6 +20,7 @@ from harness.experiment.overrides import options
 from harness.study.opening import open_study
 from harness.sweeping.checks import as_begun, check_same_experiment
 from harness.sweeping.precision import settled
+from harness.sweeping.schedule import with_schedule
 from tests.old_studies.make import COMMANDS
 
 pytestmark = pytest.mark.slow
@@ -92,7 +93,9 @@ def test_every_study_goes_on_with_the_file_that_it_began_with(
     _, state = open_study(study)
     said: list[str] = []
     written = load(f"{study}.yaml", options(ordered=study == "ordered" or None))
-    found = settled(as_begun(written, state, said.append), state, said.append)
+    found = with_schedule(as_begun(written, state, said.append), state, said.append)
+    assert found.space == state.experiment.space, "what trials were not given, new ones are not given either"
+    found = settled(found, state, said.append)
     check_same_experiment(found, state)
     assert found.training.precision == "float32"
     assert said == ["precision: float32 (as the study began)"]

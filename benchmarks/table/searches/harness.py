@@ -15,10 +15,12 @@ from benchmarks.table.curves import Recording, schedule_name
 from harness.experiment.experiment import Experiment
 from harness.experiment.load import load_text
 from harness.records import Dataset, Params, Segment, TrialState
+from harness.study.state import StudyState
 from harness.sweeping.affinity import Affinity
 from harness.sweeping.asynchronous import AsynchronousPolicy
 from harness.sweeping.parts import make_policy, make_sampler
 from harness.sweeping.policy import Outcome, TimeLeft
+from harness.sweeping.schedule import with_schedule
 
 ENDLESS = 100_000
 NO_DATA = Dataset(
@@ -52,7 +54,8 @@ def experiment_of(
         "scheduler": {"kind": "asha", "min_epochs": MIN_EPOCHS, "reduction": REDUCTION},
         "space": recording.space,
     }
-    return load_text(json.dumps(whole), Path("table.yaml"), settings)  # JSON is YAML
+    loaded = load_text(json.dumps(whole), Path("table.yaml"), settings)  # JSON is YAML
+    return with_schedule(loaded, StudyState(), lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
