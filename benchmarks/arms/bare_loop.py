@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from harness.data.arrays import load
 from harness.data.sealed import open_sealed
-from harness.experiment.parameters import program_key
+from harness.experiment.keys import program_key
 from harness.model.preprocessing import PixelStatistics
 from harness.model.schedules import learning_rates
 from harness.records import Dataset, Params, Precision

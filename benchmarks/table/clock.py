@@ -11,7 +11,7 @@ from typing import Protocol
 
 from benchmarks.table.curves import Curve, Table
 from benchmarks.table.neighbours import Neighbours
-from harness.experiment.parameters import program_key
+from harness.experiment.keys import program_key
 from harness.records import Annealing, Params
 
 

@@ -54,7 +54,7 @@ def calibrate(
 
     Args:
         params: a complete configuration that is typical of the study.
-        program: its key (`harness.experiment.parameters.program_key`).
+        program: its key (`harness.experiment.keys.program_key`).
         image_shape: height, width, channels; of clips, before them the frames.
         classes: how many.
         precision: what layers compute with.

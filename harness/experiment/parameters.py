@@ -146,7 +146,7 @@ _SHARED = (
     Parameter("batch_size", "int", 64, "Images in a step.", 1, 8192),
 )
 """Parameters that several families have without saying so: all of them, or all that are trained on pixels."""
-_SCALING = ("scaling", "denoise")
+SCALING = ("scaling", "denoise")
 """Those that add layers which prepare pixels for a network; a body does that by itself."""
 WHEN_UNFROZEN = ("unfreeze_rate", "augmentation", "augmentation_strength", "mixing", "mixing_strength")
 """Those that have an effect on a network with a body only where it is trained: features that were computed
@@ -171,7 +171,7 @@ def _of_families() -> dict[str, Parameter]:
 def _families_with(name: str) -> tuple[str, ...]:
     """The families that a shared parameter has an effect on."""
     return tuple(
-        family for family, described in FAMILIES.items() if described.body is None or name not in _SCALING
+        family for family, described in FAMILIES.items() if described.body is None or name not in SCALING
     )
 
 
@@ -274,7 +274,6 @@ ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "focal_gamma": ("balance", ("focal",)),
 }
 """Parameters that have an effect only beside certain values of another."""
-_LOSS_BALANCE = "focal"
 
 
 def applies(name: str, params: Params) -> bool:
@@ -306,47 +305,3 @@ def in_epoch(params: Params, epoch: int, unfreeze_at: int | None) -> Params:
     if unfreezes(params) and (unfreeze_at is None or epoch <= unfreeze_at):
         return params | {"unfreeze": 0}
     return params
-
-
-def program_key(params: Params) -> str:
-    """What decides the compiled program: two complete configurations with equal keys share one.
-
-    Of numbers that enter as tensors or variables, only whether they are above 0 may change it.
-    """
-    parts = []
-    model = str(params["model"]) if "model" in params else None
-    for name, value in params.items():
-        parameter = known_parameter(name, model)
-        if parameter is None:
-            parts.append(f"{name}={value}")  # a plug-in's own: it may do anything with it
-        elif name == "balance":
-            parts.append(f"focal={value == _LOSS_BALANCE}")
-        elif parameter.enters == "graph" and applies(name, params):
-            parts.append(f"{name}={value}")
-    parts += [
-        name
-        for name, parameter in CATALOG.items()
-        if parameter.changes_graph_when_positive and applies(name, params) and float(params[name]) > 0
-    ]
-    return " ".join(sorted(parts))
-
-
-def network_key(params: Params) -> str:
-    """What decides the network's layers: complete configurations with equal keys have equal ones.
-
-    Of a plug-in, which may do anything with any parameter, it is the program's key.
-    """
-    if params["family"] == PLUGIN:
-        return program_key(params)
-    own = FAMILIES[str(params["family"])].parameters
-    names = [parameter.name for parameter in own if parameter.enters == "graph"]
-    shared = [name for name in _SCALING if applies(name, params)]
-    return " ".join(f"{name}={params[name]}" for name in ("family", *names, *shared))
-
-
-def body_key(params: Params) -> str | None:
-    """What decides the part of a network that is not trained; None if all of it is."""
-    family = FAMILIES.get(str(params["family"]))
-    if family is None or family.body is None:
-        return None
-    return " ".join(f"{name}={params[name]}" for name in family.body.parameters)

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from harness.experiment.parameters import in_epoch, program_key
+from harness.experiment.keys import program_key
+from harness.experiment.parameters import in_epoch
 from harness.records import Segment
 
 MOST_WAITING = 64

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from harness.experiment.parameters import network_key
+from harness.experiment.keys import network_key
 from harness.records import Answer, Cost, Dataset, Params, Question
 
 Ask: TypeAlias = Callable[[Question, float], Answer | None]

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from statistics import median
 
-from harness.experiment.parameters import program_key
+from harness.experiment.keys import program_key
 from harness.experiment.rates import COMPUTED, Rates, batches, features, prediction, training_step
 from harness.records import Cost, Params
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.experiment.parameters import body_key, multiply_adds, unfreezes
+from harness.experiment.keys import body_key
+from harness.experiment.parameters import multiply_adds, unfreezes
 from harness.records import Params
 from harness.sweeping.study_forecast import StudyForecast
 

@@ -9,8 +9,9 @@ from typing import get_args
 from harness.engine.remembered import machine, recall, remember
 from harness.experiment.drawing import typical
 from harness.experiment.experiment import Experiment
+from harness.experiment.keys import program_key
 from harness.experiment.load import computing_in
-from harness.experiment.parameters import CATALOG, FAMILIES_WITH_BODY, program_key
+from harness.experiment.parameters import CATALOG, FAMILIES_WITH_BODY
 from harness.experiment.space_conditions import only_heads, possible_values
 from harness.gpus import gpus, visible_gpus
 from harness.machine import CPUINFO, computes_in_bfloat16, usable_cores

@@ -14,7 +14,7 @@ from harness.engine.calibration import calibrate
 from harness.errors import DataError, HarnessError
 from harness.experiment.drawing import typical
 from harness.experiment.experiment import Experiment
-from harness.experiment.parameters import program_key
+from harness.experiment.keys import program_key
 from harness.paths import StudyPaths, when_there_is_room
 from harness.records import Dataset, Progress
 from harness.study.state import StudyState

@@ -10,7 +10,8 @@ from functools import partial
 from harness.experiment.distributions import Choice, Distribution
 from harness.experiment.drawing import drawn_at_random
 from harness.experiment.experiment import Experiment
-from harness.experiment.parameters import body_key, complete, in_epoch, multiply_adds, program_key, unfreezes
+from harness.experiment.keys import body_key, program_key
+from harness.experiment.parameters import complete, in_epoch, multiply_adds, unfreezes
 from harness.experiment.space import resolve
 from harness.records import Params, Scalar
 from harness.seeds import seed_from

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from harness.engine.memory import worker_memory
 from harness.experiment.experiment import Experiment
 from harness.experiment.folds import ONE_TRAINING, Folds
-from harness.experiment.parameters import body_key, in_epoch, program_key, unfreezes
+from harness.experiment.keys import body_key, program_key
+from harness.experiment.parameters import in_epoch, unfreezes
 from harness.gpus import visible_gpus
 from harness.records import Dataset, Params, Precision
 from harness.sweeping.costs import Ask, Costs

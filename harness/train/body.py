@@ -13,7 +13,8 @@ import tensorflow as tf
 from harness.data.arrays import Images
 from harness.data.feature_store import Features, Rows
 from harness.errors import PretrainedError
-from harness.experiment.parameters import CATALOG, body_key
+from harness.experiment.keys import body_key
+from harness.experiment.parameters import CATALOG
 from harness.experiment.rates import COMPUTED
 from harness.model.augmentation import augment
 from harness.model.families import FAMILIES

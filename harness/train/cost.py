@@ -9,7 +9,8 @@ from typing import Any
 
 import keras
 
-from harness.experiment.parameters import body_key, unfreezes
+from harness.experiment.keys import body_key
+from harness.experiment.parameters import unfreezes
 from harness.experiment.rates import COMPUTED
 from harness.model.network import ImageShape, build, build_body, build_head, frames_in
 from harness.model.preprocessing import PixelStatistics

@@ -16,7 +16,8 @@ import psutil
 
 from harness.data.arrays import Arrays, ImagesOnDisk, load
 from harness.data.feature_store import Keep
-from harness.experiment.parameters import body_key, program_key, unfreezes
+from harness.experiment.keys import body_key, program_key
+from harness.experiment.parameters import unfreezes
 from harness.model.preprocessing import PixelStatistics
 from harness.records import Dataset, Precision, Segment
 from harness.train.body import FrozenBody

@@ -14,7 +14,8 @@ from harness.errors import ExperimentError
 from harness.experiment.describe import describe
 from harness.experiment.distributions import Choice, Constant, Distribution, FloatRange, IntRange
 from harness.experiment.drawing import defaults
-from harness.experiment.parameters import CATALOG, LEARNING_RATES, applies, complete, program_key
+from harness.experiment.keys import program_key
+from harness.experiment.parameters import CATALOG, LEARNING_RATES, applies, complete
 from harness.experiment.space import resolve
 from harness.experiment.space_file import parse_space
 from harness.experiment.space_ranges import read_values

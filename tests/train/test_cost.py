@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from harness.experiment.parameters import CATALOG, complete, multiply_adds, network_key
+from harness.experiment.keys import network_key
+from harness.experiment.parameters import CATALOG, complete, multiply_adds
 from harness.model.families import FAMILIES
 from harness.records import Cost, Question
 from harness.train.cost import network_cost

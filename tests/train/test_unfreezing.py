@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from harness.data.prepare import prepare
 from harness.experiment.dataset_config import DatasetConfig
-from harness.experiment.parameters import complete, in_epoch, program_key
+from harness.experiment.keys import program_key
+from harness.experiment.parameters import complete, in_epoch
 from harness.model.network import build, unfrozen_blocks
 from harness.model.optimizers import OPTIMIZERS
 from harness.model.preprocessing import PixelStatistics

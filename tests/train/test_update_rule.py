@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 import pytest
 
-from harness.experiment.parameters import CATALOG, OPTIMIZERS, complete, program_key
+from harness.experiment.keys import program_key
+from harness.experiment.parameters import CATALOG, OPTIMIZERS, complete
 from harness.model.optimizers import OPTIMIZERS as MADE
 from harness.train.step import TENSOR_PARAMETERS
 from harness.train.update_rule import OPTIONAL, Group, update_rule
