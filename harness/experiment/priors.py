@@ -93,7 +93,8 @@ def usual_spread(values: IntRange | FloatRange) -> float:
     """The spread of a prior of which only the centre is given."""
     low, high = ends(values)
     width = USUAL_SPREAD * (high - low)
-    return math.exp(width) if values.log else width
+    # Of a range that is hardly wider than one value, the factor would be rounded to 1.
+    return max(math.exp(width), math.nextafter(1.0, 2.0)) if values.log else width
 
 
 NARROWEST = 1e-150

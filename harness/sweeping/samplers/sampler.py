@@ -28,7 +28,7 @@ from harness.study.trial import Trial
 from harness.sweeping.samplers.comparable import NEWEST, ComparableTrials
 from harness.sweeping.samplers.costs import EpochCosts
 from harness.sweeping.samplers.making import check_sampler, make_sampler
-from harness.sweeping.samplers.priors import MOST_RESULTS, Priors, RandomWithPriors
+from harness.sweeping.samplers.priors import MOST_RESULTS, RANDOM_CREDIT, Priors, RandomWithPriors
 from harness.sweeping.samplers.reused import Fits
 from harness.sweeping.samplers.suggesting import by_sampler_names, running, suggest
 from harness.sweeping.samplers.tpe import CostAwareTPE
@@ -266,11 +266,11 @@ class Sampler:
         """Let this sampler choose next."""
         self._study.sampler = sampler
         if self._priors and len(ranking := self._storage.ranking()) < MOST_RESULTS:
-            priors = Priors(self._priors, [self._storage.get_trial(one).params for one in ranking])
+            ranked = [self._storage.get_trial(one).params for one in ranking]
             if isinstance(sampler, CostAwareTPE):
-                sampler.set_priors(priors)
+                sampler.set_priors(Priors(self._priors, ranked))
             elif isinstance(sampler, RandomWithPriors):
-                sampler.priors = priors
+                sampler.priors = Priors(self._priors, ranked, RANDOM_CREDIT)
         if isinstance(sampler, CostAwareTPE):
             if cost_weight:
                 sampler.set_costs(self._costs(), cost_weight)

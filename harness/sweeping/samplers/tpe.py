@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -16,23 +13,6 @@ from harness.sweeping.samplers.comparable import tpe_gamma
 from harness.sweeping.samplers.costs import EpochCosts, Floats
 from harness.sweeping.samplers.priors import Priors, RandomWithPriors
 from harness.sweeping.samplers.reused import CANDIDATES, Fit
-
-
-class _SomeDrawnFromPriors(_ParzenEstimator):
-    """A density, some of whose samples have values that are drawn from priors instead."""
-
-    def __init__(self, priors: Priors, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._priors = priors
-
-    def sample(self, rng: np.random.RandomState, size: int) -> dict[str, Floats]:
-        """So many values of each parameter, as Optuna represents them inside."""
-        found: dict[str, Floats] = super().sample(rng, size)
-        count = round(self._priors.power * self._priors.share * size)
-        for name, values in found.items():
-            if name in self._priors:
-                values[:count] = self._priors.draw_inside(name, rng, count)
-        return found
 
 
 class CostAwareTPE(TPESampler):
@@ -54,10 +34,10 @@ class CostAwareTPE(TPESampler):
         self._seed = seed
 
     def set_priors(self, priors: Priors) -> None:
-        """Weigh improvements by what is said of parameters, which some values are drawn from, too."""
+        """Weigh improvements by what is said of parameters, which some draws are from; call it once."""
         self._priors = priors
         self._random_sampler = RandomWithPriors(priors, self._seed)
-        self._parzen_estimator_cls = partial(_SomeDrawnFromPriors, priors)  # type: ignore[assignment]
+        self._n_startup_trials = round((1 - priors.share) * self._n_startup_trials)
 
     def set_fit(self, fit: Fit) -> None:
         """Draw from this fit; what it lacks is fitted and kept in it."""
