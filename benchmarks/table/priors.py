@@ -2,11 +2,12 @@
 
     python -m benchmarks.table.priors --minutes 3 --seeds 200
 
-On the whole table it is asked what a practitioner gains who knows what is in truth good, and what one loses
-who is mistaken. `right` says what the table's best quarter have in common, as one says who has trained such
-networks often, and `wrong` the same of its worst quarter; so these priors know what they are scored on, the
-one as much as the other. `middling` says it of the quarter in the middle, and `one wrong` what `right` says,
-but of learning rates what `wrong` does.
+On the whole table it is asked what somebody gains who says what is in truth good, and what one loses who is
+mistaken. `right` has the best configuration in mind, but not its very numbers: with every seed they are off
+by a tenth of their ranges (standard deviation), as the priors "near the optimum" of πBO's authors. `good` has
+one of the best tenth in mind, with every seed another one, `middling` one of the tenth in the middle, and
+`wrong` one of the worst tenth; `one wrong` is `right` but for the learning rate, which is at the far end of
+its range. They say `prior: value` of each parameter and so have the usual spread.
 
 What is *learned*, as `search.warm_start: auto` does, must not know it. So the table is dealt out to two
 halves. One is an earlier study, and searches are simulated on the other; then the other way round. `learned`
@@ -23,8 +24,10 @@ true ones.
 from __future__ import annotations
 
 import argparse
+import math
+import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -40,16 +43,19 @@ from benchmarks.table.neighbours import Neighbours
 from benchmarks.table.searches.harness import HarnessSearch, experiment_of
 from benchmarks.table.simulate import reached, summary
 from benchmarks.tables import publish, table
+from harness.experiment.distributions import Choice, FloatRange, IntRange
 from harness.experiment.overrides import override
 from harness.experiment.priors import as_written
 from harness.machine import usable_cores
+from harness.records import Scalar
 from harness.sweeping.learned import Good, learned_priors
 
-WITHOUT, RIGHT, MIDDLING, ONE_WRONG, WRONG = "without", "right", "middling", "one wrong", "wrong"
+WITHOUT, RIGHT, GOOD, MIDDLING = "without", "right", "good", "middling"
+ONE_WRONG, WRONG = "one wrong", "wrong"
 LEARNED, MISLEARNED = "learned", "mislearned"
 WHOLE, HALVES = "whole", ("half 0", "half 1")
-LEARNING_RATES = "space.learning_rate."
-"""How settings begin that say something of learning rates."""
+OFF = 0.1
+"""By which share of its range a number is off that somebody says (standard deviation)."""
 SHARES = (0.25, 0.5, 1.0)
 """Of the time, after which it is asked what harness without a prior has by then."""
 MOMENTS = 600
@@ -90,16 +96,17 @@ def main() -> None:
     measured: dict[str, dict[str, Any]] = {}
     with ProcessPoolExecutor(options.processes) as pool:
         for part in (WHOLE, *HALVES):
-            arms = {WITHOUT: (), **priors(options.table, part)}
-            arms |= {name: tuple(settings) for name, *settings in options.given}
-            for arm, settings in arms.items():
+            given = {name: tuple(settings) for name, *settings in options.given}
+            by_seed = [
+                {WITHOUT: (), **priors(options.table, part, seed), **given} for seed in range(options.seeds)
+            ]
+            for arm in by_seed[0]:
                 tasks = [
-                    Task(options.table, seconds, options.workers, part, (*common, *settings), seed)
-                    for seed in range(options.seeds)
+                    Task(options.table, seconds, options.workers, part, (*common, *arms[arm]), seed)
+                    for seed, arms in enumerate(by_seed)
                 ]
-                found = summary(list(pool.map(one_search, tasks)), moments)
-                measured.setdefault(part, {})[arm] = found
-                print(f"{part}, {arm}: {' '.join(settings)}", file=sys.stderr)
+                measured.setdefault(part, {})[arm] = summary(list(pool.map(one_search, tasks)), moments)
+                print(f"{part}, {arm}: {' '.join(by_seed[0][arm])}", file=sys.stderr)
     told = {name: value for name, value in vars(options).items() if name not in ("table", "processes")}
     publish("priors", {"table": options.table.name, **told}, measured, render(measured))
 
@@ -115,45 +122,86 @@ def parts(file: Path) -> tuple[Recording, dict[str, Table]]:
     return recording, {WHOLE: Table.of(recording, trainings), **halves}
 
 
-def priors(file: Path, part: str) -> dict[str, tuple[str, ...]]:
+def priors(file: Path, part: str, seed: int) -> dict[str, tuple[str, ...]]:
     """The settings of the arms that have a prior where this part of the table is searched."""
     tables = parts(file)[1]
     if part != WHOLE:
-        best, _, worst = quarters(tables[HALVES[1 - HALVES.index(part)]])
-        return {LEARNED: best, MISLEARNED: worst}
-    best, middle, worst = quarters(tables[WHOLE])
-    one_wrong = (
-        *(one for one in best if not one.startswith(LEARNING_RATES)),
-        *(one for one in worst if one.startswith(LEARNING_RATES)),
-    )
-    return {RIGHT: best, MIDDLING: middle, ONE_WRONG: one_wrong, WRONG: worst}
+        earlier = tables[HALVES[1 - HALVES.index(part)]]
+        ordered = ranked(earlier)
+        quarter = len(ordered) // 4
+        chosen = {LEARNED: ordered[:quarter], MISLEARNED: ordered[: -quarter - 1 : -1]}
+        return {arm: settings_of(earlier, configurations) for arm, configurations in chosen.items()}
+    known = tables[WHOLE]
+    ordered = ranked(known)
+    tenth, middle = max(1, len(ordered) // 10), len(ordered) * 9 // 20
+    rng = random.Random(f"priors {seed}")
+    right = said(known, ordered[0], rng)
+    return {
+        RIGHT: settings(right),
+        GOOD: settings(said(known, rng.choice(ordered[:tenth]), rng)),
+        MIDDLING: settings(said(known, rng.choice(ordered[middle : middle + tenth]), rng)),
+        ONE_WRONG: settings(at_the_far_end(known, right)),
+        WRONG: settings(said(known, rng.choice(ordered[-tenth:]), rng)),
+    }
 
 
-def quarters(known: Table) -> tuple[tuple[str, ...], ...]:
-    """What a table's best quarter, the one in the middle, and the worst have in common, as settings.
-
-    A configuration is as good as it is at its end with all schedules, on average.
-    """
+def ranked(known: Table) -> list[int]:
+    """A table's configurations, the best first, as they are at their ends with all schedules, on average."""
 
     def score(one: int) -> float:
         return fmean(known.truth(one, schedule, known.recording.epochs) for schedule in known.schedules)
 
-    ranked = sorted(known.complete, key=lambda one: -score(one))
-    quarter, middle = len(ranked) // 4, len(ranked) * 3 // 8
-    chosen = ranked[:quarter], ranked[middle : middle + quarter], ranked[: -quarter - 1 : -1]
-    return tuple(settings_of(known, one) for one in chosen)
+    return sorted(known.complete, key=lambda one: -score(one))
+
+
+def said(known: Table, configuration: int, rng: random.Random) -> dict[str, Scalar]:
+    """What somebody says of each parameter, by the sampler's names, who has this configuration in mind."""
+    params = known.complete[configuration]
+    found: dict[str, Scalar] = {}
+    for name, among in known.space.searched.items():
+        parameter, _, optimizer = name.rstrip("]").partition("[")
+        if optimizer in ("", params["optimizer"]):
+            value = params[parameter]
+            found[name] = (
+                value if isinstance(among, Choice) else moved(among, float(value), rng.gauss(0, OFF))
+            )
+    return found
+
+
+def moved(among: IntRange | FloatRange, value: float, share: float) -> Scalar:
+    """The value that is such a share of a range away on its own scale, or else the range's end."""
+    low, high = (math.log(end) if among.log else float(end) for end in (among.low, among.high))
+    found = (math.log(value) if among.log else value) + share * (high - low)
+    found = min(max(math.exp(found) if among.log else found, float(among.low)), float(among.high))
+    return round(found) if isinstance(among, IntRange) else found
+
+
+def at_the_far_end(known: Table, right: dict[str, Scalar]) -> dict[str, Scalar]:
+    """The same, but for the learning rate."""
+    found = dict(right)
+    for name, value in right.items():
+        among = known.space.searched[name]
+        if name.startswith("learning_rate") and isinstance(among, FloatRange):
+            is_low = float(value) < math.sqrt(among.low * among.high)
+            found[name] = among.high if is_low else among.low
+    return found
+
+
+def settings(priors: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is said of parameters, by the sampler's names, as `--set` takes it."""
+    found = []
+    for name, prior in priors.items():
+        parameter, _, optimizer = name.rstrip("]").partition("[")
+        key = f"space.{parameter}.prior{'.' if optimizer else ''}{optimizer}"
+        found.append(override(key, prior))
+    return tuple(found)
 
 
 def settings_of(known: Table, configurations: Sequence[int]) -> tuple[str, ...]:
     """What these configurations, the most telling first, have in common, as `--set` takes it."""
     among, everything = known.space.searched, frozenset(known.space.parameters)
     learned = learned_priors(known.space, [Good(known.complete[one], everything) for one in configurations])
-    found = []
-    for name, prior in learned.items():
-        parameter, _, optimizer = name.rstrip("]").partition("[")
-        key = f"space.{parameter}.prior{'.' if optimizer else ''}{optimizer}"
-        found.append(override(key, as_written(among[name], prior)))
-    return tuple(found)
+    return settings({name: as_written(among[name], prior) for name, prior in learned.items()})
 
 
 def one_search(task: Task) -> Simulated:
