@@ -108,7 +108,18 @@ def main() -> None:
                 measured.setdefault(part, {})[arm] = summary(list(pool.map(one_search, tasks)), moments)
                 print(f"{part}, {arm}: {' '.join(by_seed[0][arm])}", file=sys.stderr)
     told = {name: value for name, value in vars(options).items() if name not in ("table", "processes")}
-    publish("priors", {"table": options.table.name, **told}, measured, render(measured))
+    publish("priors", {"table": options.table.name, **told}, thinned(measured), render(measured))
+
+
+def thinned(measured: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What is kept of all that was measured: every tenth moment."""
+    return {
+        part: {
+            arm: {name: value[9::10] if isinstance(value, list) else value for name, value in found.items()}
+            for arm, found in arms.items()
+        }
+        for part, arms in measured.items()
+    }
 
 
 @cache
