@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from harness.experiment.dataset_config import DatasetConfig
 from harness.experiment.distributions import Constant, every
 from harness.experiment.parameters import CATALOG
 from harness.experiment.samplers import SAMPLERS
-from harness.experiment.space import Space
+from harness.experiment.space import Alternative, Space
 from harness.experiment.space_conditions import possible_values
 from harness.messages import and_list
 from harness.schedulers import DEFAULT_SCHEDULER, SCHEDULERS
@@ -33,8 +36,30 @@ def unfreeze_advice(space: Space, epochs: int, unfreeze_at: int | None) -> list[
     return ["space.unfreeze: it has no effect in a training of one epoch, in which the head is trained."]
 
 
-def prior_advice(space: Space, sampler: str) -> list[str]:
-    """A sentence where a space says what is probably good, and the sampler does not listen."""
+def prior_advice(space: Space, written: Mapping[str, Any], sampler: str) -> list[str]:
+    """Sentences where a space says what is probably good, and it is of no use.
+
+    Args:
+        space: what is searched.
+        written: the same, as the file has it.
+        sampler: its name, which may listen to no priors.
+    """
+    return _of_no_optimizer(space, written.get("learning_rate")) + _unheard(space, sampler)
+
+
+def _of_no_optimizer(space: Space, rates: Any) -> list[str]:
+    said = rates.get("prior") if isinstance(rates, dict) and rates.get("type") == "auto" else None
+    usual = (Alternative("optimizer", Constant(CATALOG["optimizer"].default)),)
+    searched = possible_values(space.parameters.get("optimizer", usual))
+    if searched is None or not (unused := [name for name in said or () if name not in searched]):
+        return []
+    return [
+        f"space.learning_rate.prior: what it says of {and_list(unused)} has no effect, because the space has "
+        f"no such optimizer; it has {and_list(sorted(map(str, searched)))}."
+    ]
+
+
+def _unheard(space: Space, sampler: str) -> list[str]:
     if SAMPLERS[sampler].takes_priors or not space.priors:
         return []
     names = list(dict.fromkeys(name.partition("[")[0] for name in space.priors))

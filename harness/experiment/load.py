@@ -95,7 +95,7 @@ def load_text(text: str, file: Path, overrides: Sequence[str] = ()) -> Experimen
         config = config.model_copy(update={"dataset": with_longest_side(config.dataset, space)})
         draft.advice += unfreeze_advice(space, config.training.epochs, config.training.unfreeze_at)
         draft.advice += size_advice(space)
-        search_advice += prior_advice(space, config.search.sampler)
+        search_advice += prior_advice(space, config.space, config.search.sampler)
         if config.dataset.folds is None:
             search_advice += schedule_advice(space, config.scheduler.kind)
         else:

@@ -14,6 +14,7 @@ A parameter may also be a list of such mappings with different `when`, of which 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from harness.errors import ExperimentError
@@ -95,7 +96,7 @@ def read_alternatives(parameter: Parameter, entry: Any, entries: Mapping[str, An
     """
     if parameter.name == "learning_rate" and _is_automatic(entry):
         priors = _priors_of_rates(entry) if isinstance(entry, dict) else {}
-        yield from _automatic_rates(entries.get("optimizer", CATALOG["optimizer"].default), priors)
+        yield from _automatic_rates(entries.get("optimizer"), priors)
     elif isinstance(entry, list) and entry and all(isinstance(item, dict) for item in entry):
         for item in entry:
             when = _when(item)
@@ -165,6 +166,12 @@ def _priors_of_rates(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _automatic_rates(optimizer: Any, priors: Mapping[str, Any]) -> Iterator[Alternative]:
+    """A range for each optimizer of the space; for the usual one, if the space names none."""
+    if optimizer is None:
+        usual = str(CATALOG["optimizer"].default)
+        (of_usual,) = _automatic_rates(usual, priors)
+        yield replace(of_usual, sampled_as="learning_rate", when={})
+        return
     optimizers = optimizer.get("choices", []) if isinstance(optimizer, dict) else optimizer
     for name in optimizers if isinstance(optimizers, list) else [optimizers]:
         if isinstance(name, str) and name in LEARNING_RATES:

@@ -193,3 +193,25 @@ def test_samplers_that_go_by_no_priors_say_so() -> None:
     found = load_text(SPACE, Path("e.yaml"), ["search.sampler=qmc"])
     assert any("the sampler qmc goes by no priors" in sentence for sentence in found.search_advice)
     assert not any("priors" in one for one in load_text(SPACE, Path("e.yaml")).search_advice)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "its"),
+    [("", "adam"), ("  optimizer: sgd\n", "sgd"), ("  optimizer: [sgd, lion]\n", "lion and sgd")],
+)
+def test_what_is_said_of_an_optimizer_that_is_not_there_is_told(optimizer: str, its: str) -> None:
+    text = f"name: e\nspace:\n{optimizer}  learning_rate: {{type: auto, prior: {{momentum: 0.02}}}}\n"
+    told = [one for one in load_text(text, Path("e.yaml")).search_advice if "learning_rate" in one]
+    assert told == [
+        "space.learning_rate.prior: what it says of momentum has no effect, because the space has no such "
+        f"optimizer; it has {its}."
+    ]
+
+
+def test_an_automatic_rate_is_that_of_the_usual_optimizer_where_none_is_named() -> None:
+    found = load_text("name: e\nspace: {learning_rate: {type: auto, prior: {adam: 0.003}}}", Path("e.yaml"))
+    ((rate,),) = found.space.parameters.values()
+    assert rate.sampled_as == "learning_rate"
+    assert rate.values == FloatRange(3e-4, 1e-2, log=True)
+    assert most_probable(found.space) == {"learning_rate": 0.003}
+    assert restore(dump(found)).space == found.space
