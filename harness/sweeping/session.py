@@ -125,9 +125,11 @@ def run_sweep(
         # Workers import TensorFlow while everything else is prepared.
         engine = stack.enter_context(started_engine(settings, chosen))
         share = ENGINES[chosen.name].share(settings)
-        check = StoreCheck(TrackedStudy(paths, experiment.name, note=told_once(watcher.note)))
         learned = warm_start(experiment, name, state, lambda: prepared().dataset, watcher.note)
         sampler = make_sampler(experiment, learned)
+        # Only now, as its threads need what the sampler has imported: Python does not keep threads apart that
+        # import a package and a part of it at the same time.
+        check = StoreCheck(TrackedStudy(paths, experiment.name, note=told_once(watcher.note)))
         dataset, clock.outside = prepared().dataset, prepared().decoding_seconds
         check.finish()
         at_work = Workers(engine, experiment.search.hang_seconds)

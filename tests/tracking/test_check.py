@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -114,3 +116,25 @@ def test_a_study_is_looked_for_by_its_runs_id(
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     paths.tracking_cursor.write_text(cursor_text(Cursor(seq=9, experiment=own, run="0" * 32)))
     StoreCheck(study([]), TRACKERS).finish()
+
+
+ASKED = """
+import os, sys
+from harness.sweeping import session
+
+def ask(study):
+    spec = sys.modules["optuna"].__spec__ if "optuna" in sys.modules else None
+    print("imported" if spec and not spec._initializing else "not imported", flush=True)
+    os._exit(0)
+
+session.StoreCheck = ask
+from harness.cli import main
+main()
+"""
+
+
+def test_optuna_is_imported_before_threads_import_parts_of_it() -> None:
+    """Else one of two imports at the same time may find half a package, whichever thread it is in."""
+    command = [sys.executable, "-c", ASKED, "sweep", "quickstart", "--trials", "1", "--workers", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "imported\n"
