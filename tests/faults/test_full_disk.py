@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +35,9 @@ class Tmpfs:
 
     folder: Path
     keeper: subprocess.Popen[bytes]
+    others: threading.Thread | None = None
+    """They write for as long as the disk shall be full."""
+    room: threading.Event = field(default_factory=threading.Event)
 
     @property
     def prefix(self) -> list[str]:
@@ -46,16 +51,39 @@ class Tmpfs:
         """The folder as this process reaches it."""
         return Path(f"/proc/{self.keeper.pid}/root{self.folder}")
 
-    def fill(self, _: Running | None = None, *, leave: int = 0) -> None:
-        """Leave only so many bytes, in whole pages."""
+    def fill(self, _: Running | None = None) -> None:
+        """Take all room, and from now on what is given free, as others do who write to a full disk.
+
+        Without them a worker that deletes an old checkpoint after the disk was filled would have the room for
+        its next one, and so on to the end of the trial.
+        """
+        self.leave(0)
+        self.room.clear()
+        self.others = threading.Thread(target=self._keep_full, daemon=True)
+        self.others.start()
+
+    def _keep_full(self) -> None:
+        while not self.room.wait(0.01):
+            with suppress(OSError):
+                self._write()
+
+    def leave(self, size: int) -> None:
+        """Leave so many bytes, in whole pages."""
+        self._write()
+        os.truncate(self.inside / "filler", (self.inside / "filler").stat().st_size - size)
+
+    def _write(self) -> None:
         with (self.inside / "filler").open("ab", buffering=0) as filler:
             for size in (1 << 20, 4096, 1):
                 with suppress(OSError):
                     while True:
                         filler.write(b"x" * size)
-            filler.truncate(filler.tell() - leave)
 
     def make_room(self, _: Running | None = None) -> None:
+        self.room.set()
+        if self.others:
+            self.others.join()
+            self.others = None
         (self.inside / "filler").unlink()
 
     def keep(self) -> None:
@@ -131,11 +159,13 @@ def small_disk(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", SIZE, str(folder)],
         stdout=subprocess.PIPE,
     )
+    disk = Tmpfs(folder, keeper)
     try:
         assert keeper.stdout is not None
         assert keeper.stdout.readline() == b"mounted\n"
-        yield Tmpfs(folder, keeper)
+        yield disk
     finally:
+        disk.room.set()
         keeper.kill()
         keeper.wait()
         assert keeper.stdout is not None
@@ -266,7 +296,7 @@ def test_under_an_ensemble_nothing_is_left_of_it_and_a_repeat_makes_it() -> None
     with small_disk("tmpfs", paths.folder / "ensembles") as disk:
         assert isinstance(disk, Tmpfs)
         for room in (0, 30_000):  # for no file, and for a part of the files
-            disk.fill(leave=room)
+            disk.leave(room)
             done = harness(*command, code=1, prefix=disk.prefix)
             assert done.stderr.count("Error: ") == 1
             assert "could not be averaged. The disk has no room: No space left on device." in done.stderr
@@ -325,7 +355,7 @@ def test_under_an_export_there_is_no_half_bundle_and_a_repeat_makes_it() -> None
         size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file())
         whole = archive.read_bytes()
         for room in (size // 2, size + len(whole) // 2):  # for a part of it, and for all but its archive
-            disk.fill(leave=room)
+            disk.leave(room)
             _no_room_for_a_bundle([*command, "--replace"], disk)
             assert sorted(file.name for file in disk.inside.iterdir()) == ["bundle", "bundle.zip", "filler"]
             assert verify_bundle(bundle) == [], "what was there before is as it was"
