@@ -131,7 +131,7 @@ def test_what_whoever_searches_should_know_goes_to_the_logger(caplog: pytest.Log
     caplog.set_level(logging.INFO, logger="harness")
     harness.load("cifar10", set={"space.width": [64]})
     (record,) = caplog.records
-    assert record.getMessage().startswith("start_with: 3 of the 3 configurations")
+    assert record.getMessage().startswith("start_with: 4 of the 4 configurations")
 
 
 def test_advice_about_a_file_is_a_warning() -> None:
