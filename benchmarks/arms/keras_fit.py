@@ -33,22 +33,26 @@ OPTIMIZERS: dict[str, Callable[[float, Params], keras.Optimizer]] = {
 
 
 def set_up(job: Job) -> None:
-    """The job's precision, and for an operation the worker's share of the cores; call before anything is
-    computed."""
-    keras.config.set_dtype_policy(job.policy)
+    """For an operation the worker's share of the cores; call before anything is computed."""
     if tf.config.threading.get_intra_op_parallelism_threads() == 0:  # a process may be used again
         tf.config.threading.set_intra_op_parallelism_threads(threads_of(job))
 
 
-def compiled(params: Params, dataset: Dataset) -> keras.Model:
+def compiled(params: Params, job: Job) -> keras.Model:
+    """The network of a configuration, in the job's precision."""
+    # Here and not once, for `clear_session`, which KerasTuner calls before each trial, forgets the policy.
+    keras.config.set_dtype_policy(job.policy)
     # `scaling` is `rescale` in every configuration, which reads no statistics.
-    plain = build(params, dataset.image_shape, len(dataset.classes), PixelStatistics((0.0,) * 3, (1.0,) * 3))
+    statistics = PixelStatistics((0.0,) * 3, (1.0,) * 3)
+    plain = build(params, job.dataset.image_shape, len(job.dataset.classes), statistics)
     penalty = keras.regularizers.L2(float(params["l2"]))
 
     def with_penalty(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         if "kernel_regularizer" in config:
             config["kernel_regularizer"] = penalty
+        if layer is plain.layers[-1]:
+            config["dtype"] = "float32"  # as Keras advises for what a model puts out
         return type(layer).from_config(config)
 
     network = keras.models.clone_model(plain, clone_function=with_penalty)
@@ -100,7 +104,7 @@ def fit(
 ) -> tuple[keras.Model, keras.callbacks.History]:
     """One full training."""
     keras.utils.set_random_seed(job.seed)
-    network = compiled(params, job.dataset)
+    network = compiled(params, job)
     train, held = pipelines(params, job.dataset)
     history = network.fit(
         train,

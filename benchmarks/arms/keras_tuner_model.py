@@ -26,7 +26,7 @@ class Told(keras_tuner.HyperModel):
         self._job, self._params_of = job, params_of
 
     def build(self, hp: Any) -> Any:
-        return compiled(self._params_of(hp), self._job.dataset)
+        return compiled(self._params_of(hp), self._job)
 
     def fit(self, hp: Any, model: Any, *args: Any, callbacks: Any = (), **options: Any) -> Any:
         params = self._params_of(hp)
