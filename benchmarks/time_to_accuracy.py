@@ -29,6 +29,7 @@ from benchmarks.configurations import SPACES, WORKLOADS, datasets
 from benchmarks.runs import Run, in_turns, prepared, run_arm
 from benchmarks.tables import RESULTS, publish, table
 from harness.machine import usable_cores
+from harness.paths.durable import write_text
 from harness.schedulers.halving import rung_epochs
 
 RUNS = RESULTS / "time_to_accuracy"
@@ -121,7 +122,7 @@ def test_accuracy(job: Job, params: dict[str, Any], epochs: int) -> float:
 
 def keep(file: Path, settings: dict[str, Any], found: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"settings": settings, "found": found}) + "\n", encoding="utf-8")
+    write_text(file, json.dumps({"settings": settings, "found": found}) + "\n")
 
 
 def kept(file: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
