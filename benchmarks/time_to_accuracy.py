@@ -129,8 +129,11 @@ def kept(file: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     """What was found by an earlier run with these settings; None if there was none."""
     if not file.exists():
         return None
-    earlier = json.loads(file.read_text(encoding="utf-8"))
-    return dict(earlier["found"]) if earlier["settings"] == settings else None
+    try:
+        earlier = json.loads(file.read_text(encoding="utf-8"))
+        return dict(earlier["found"]) if earlier["settings"] == settings else None
+    except (ValueError, KeyError, TypeError):
+        raise SystemExit(f"{file} is damaged. Delete it, and its run is made again.") from None
 
 
 def reached(growth: list[tuple[float, float]], accuracy: float) -> float | None:
