@@ -42,6 +42,8 @@ class AsynchronousPolicy:
     """What may be begun, by what is known of costs."""
     anneals: bool = False
     """Whether the best trials are trained to their ends early in the last part of a time limit."""
+    trial_seconds: float = math.inf
+    """What a trial may train in all."""
     started: int = 0
     """Trials so far."""
     _new: NewTrials = field(init=False)
@@ -56,7 +58,7 @@ class AsynchronousPolicy:
         self._new = NewTrials(self.sampler, self.admission)
         rungs = self.scheduler.rungs
         least = least_epochs(rungs) if self.anneals else rungs[-1]
-        self._underway = Underway(self.admission.costs, rungs[-1], least)
+        self._underway = Underway(self.admission.costs, rungs[-1], least, self.trial_seconds)
         self._last = LastCycles(self.scheduler, self._underway)
 
     @property
@@ -168,7 +170,8 @@ class AsynchronousPolicy:
         for candidate in self.scheduler.candidates():
             end = candidate.end or candidate.stop
             whole = self._underway.seconds_to(candidate.trial, candidate.start, end)
-            if whole is not None and whole <= left.seconds:
+            own = self._underway.own_seconds(candidate.trial, candidate.start)
+            if whole is not None and whole <= min(left.seconds, own):
                 if left.seconds > moment * whole + left.longest_epoch:
                     return None
                 self.scheduler.mark_promoted(candidate.trial, candidate.start, candidate.stop)

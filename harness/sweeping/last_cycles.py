@@ -2,8 +2,9 @@
 
 A worker's last segment takes a paused trial to as late an epoch as the rest of the limit allows, at what its
 epochs have taken, and its learning rate to 0 by then. The best of those that wait come first, whatever rung
-they wait on. The part lasts as long as the best one needs to its end, but not longer than a `PART` of the
-limit, or than it needs to its next rung where that is longer. So it is known from costs alone when it begins.
+they wait on. A trial that has a time limit of its own is taken no farther than that allows. The part lasts as
+long as the best one needs to its end, but not longer than a `PART` of the limit, or than it needs to its next
+rung where that is longer. So it is known from costs alone when it begins.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.schedulers.protocol import Promotion, Scheduler
 from harness.sweeping.policy import TimeLeft
@@ -53,7 +54,7 @@ class LastCycles:
     def best(self, left: TimeLeft) -> Promotion | None:
         """The best trial that waits and can be trained on in time, as far as that; None if there is none."""
         for trial, start in self.underway.waiting():
-            stop = self.farthest(trial, start, left)
+            stop = min(self.farthest(trial, start, left), self._end(trial, start, left))
             if stop > start:
                 return Promotion(trial, start, stop)
         return None
@@ -71,12 +72,19 @@ class LastCycles:
 
     def _seconds(self, best: Promotion, left: TimeLeft) -> float:
         """How long the trial's last epochs are to take."""
-        rungs = (end for end in self.scheduler.cycles(best.trial) if end > best.start)
+        end = self._end(best.trial, best.start, left)
+        rungs = (rung for rung in self.scheduler.cycles(best.trial) if best.start < rung < end)
         to_the_rung, to_the_end = (
-            self._takes(best.trial, best.start, stop)
-            for stop in (next(rungs, self.underway.last), self.underway.last)
+            self._takes(best.trial, best.start, stop) for stop in (next(rungs, end), end)
         )
         return max(to_the_rung, min(to_the_end, PART * left.limit))
+
+    def _end(self, trial: int, start: int, left: TimeLeft) -> int:
+        """The last epoch that a trial's own limit allows, whatever is left of the study's."""
+        own = self.underway.own_seconds(trial, start)
+        if own == math.inf:
+            return self.underway.last
+        return self.farthest(trial, start, replace(left, seconds=own))
 
     def _takes(self, trial: int, start: int, stop: int) -> float:
         """Seconds to be planned from one epoch of a trial to another; infinite where nothing is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from harness.experiment.experiment import Experiment
@@ -76,4 +77,5 @@ def make_policy(
     anneals = getattr(experiment.scheduler, "anneal", "none") == "auto" and not experiment.folds.parts
     rungs = scheduler.rungs
     admission = Admission(costs, rungs[0], least_epochs(rungs) if anneals else rungs[-1], memory)
-    return AsynchronousPolicy(sampler, scheduler, trials, admission, anneals)
+    most = experiment.search.max_trial_seconds or math.inf
+    return AsynchronousPolicy(sampler, scheduler, trials, admission, anneals, most)

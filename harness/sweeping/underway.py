@@ -25,6 +25,8 @@ class Underway:
     """The epochs of a full training."""
     least: int
     """The epochs with which a training comes to its end."""
+    most: float = math.inf
+    """Seconds that a trial may train in all."""
     has_whole: bool = False
     """Whether a trial was trained to its end."""
     _params: dict[int, Params] = field(default_factory=dict)
@@ -105,6 +107,10 @@ class Underway:
     def epoch_seconds(self, trial: int) -> float:
         """What an epoch of the trial has usually taken; 0 if it is not known."""
         return self._usual.get(trial, 0.0)
+
+    def own_seconds(self, trial: int, start: int) -> float:
+        """Seconds that the trial may train from the epoch `start`, by what its epochs have usually taken."""
+        return self.most - start * self.epoch_seconds(trial)
 
     def usual_seconds_to(self, trial: int, start: int, stop: int) -> float | None:
         """As `seconds_to`, by the mean of the trial's own epochs and not by the shortest one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -128,6 +129,7 @@ def coordinator(
         trials,
         admission or Admission(),
         anneals,
+        searched.search.max_trial_seconds or math.inf,
     )
     plan = SweepPlan(experiment=searched, study_folder=folder, dataset=DATASET)
     return Coordinator(

@@ -56,11 +56,15 @@ SCHEDULERS: dict[str, Callable[[], Scheduler]] = {
 
 
 def policy(
-    scheduler: Scheduler, costs: KnownCosts | None = None, trials: int = ENDLESS
+    scheduler: Scheduler,
+    costs: KnownCosts | None = None,
+    trials: int = ENDLESS,
+    trial_seconds: float = math.inf,
+    anneals: bool = True,
 ) -> AsynchronousPolicy:
     sampler = Sampler(parse_space(SPACE), "random", 0, objectives=[Objective("val_accuracy", True)])
     admission = Admission(costs or NothingKnown(), scheduler.rungs[0], least_epochs(scheduler.rungs))
-    return AsynchronousPolicy(sampler, scheduler, trials, admission, anneals=True)
+    return AsynchronousPolicy(sampler, scheduler, trials, admission, anneals, trial_seconds)
 
 
 def of_width(params: Params) -> float:
@@ -216,6 +220,29 @@ def test_compiling_on_another_worker_is_allowed_for() -> None:
     assert choice == Choice(0, 15, annealing=Annealing(start=1, stop=15))  # 5 s of the 22 are for compiling
 
 
+def test_a_trial_is_taken_as_far_as_its_own_limit_allows() -> None:
+    scores = {0: 0.3, 1: 0.9}
+    early = begun(scores, trial_seconds=12.0).ask(TimeLeft(22.0, 1000))
+    assert early is not None
+    assert early.suggestion is not None, "there is time for others before"
+    choice = begun(scores, trial_seconds=12.0).ask(TimeLeft(11.3, 1000))  # a second of the 12 is used up
+    assert choice == Choice(1, 10, annealing=Annealing(start=1, stop=10))
+    choice = begun(scores, trial_seconds=2.0).ask(TimeLeft(2.0, 1000))
+    assert choice is not None
+    assert choice.trial == 2, "no epoch of those that wait would end in their time"
+
+
+@pytest.mark.parametrize(("limit", "ends"), [(28.0, False), (28.4, True)])
+def test_without_annealing_none_is_sent_to_an_end_that_its_own_limit_does_not_allow(
+    limit: float, ends: bool
+) -> None:
+    choice = begun({0: 0.3, 1: 0.9}, Asha(1, EPOCHS, 5), trial_seconds=limit, anneals=False).ask(
+        TimeLeft(30.0, 1000)
+    )
+    assert choice is not None
+    assert (choice.trial == 1) == ends
+
+
 def test_what_waited_too_long_for_its_worker_is_shortened_when_it_begins() -> None:
     asked = begun({0: 0.9})
     assert asked.shortened(0, 1, 9, TimeLeft(9.3, 100)) is None
@@ -276,7 +303,12 @@ class CutOffError(Exception):
 
 
 def run_until_the_limit(
-    folder: Path, limit: float | None, *, trials: int = ENDLESS, cut: Annealing | None = None
+    folder: Path,
+    limit: float | None,
+    *,
+    trials: int = ENDLESS,
+    cut: Annealing | None = None,
+    trial_seconds: float | None = None,
 ) -> Coordinator:
     """A sweep whose epochs each take a second of its clock; `cut` is killed after its first epoch."""
     holder: list[Coordinator] = []
@@ -302,7 +334,7 @@ def run_until_the_limit(
     holder.append(
         coordinator(
             folder, trials=trials, epochs=EPOCHS, engine=InlineEngine(1, run=train), sampler="random",
-            scheduler=Asha(1, EPOCHS, 3), anneals=True, timeout=limit,
+            scheduler=Asha(1, EPOCHS, 3), anneals=True, timeout=limit, max_trial_seconds=trial_seconds,
         )
     )  # fmt: skip
     try:
@@ -336,3 +368,13 @@ def test_a_sweep_with_little_time_leaves_a_complete_trial_and_a_killed_one_goes_
     assert {epoch: found["val_accuracy"] for epoch, found in again.epochs.items()} == {
         epoch: found["val_accuracy"] for epoch, found in first.epochs.items()
     }
+
+
+def test_a_trials_own_limit_ends_no_training_in_mid_cycle(tmp_path: Path) -> None:
+    swept = run_until_the_limit(tmp_path / "own", 60, trial_seconds=6.0).state
+    ended = [trial for trial in swept.trials.values() if trial.annealing is not None]
+    assert ended
+    assert best(swept) in ended
+    for trial in ended:
+        assert trial.state == "complete", trial.reason
+        assert trial.reached <= 6
