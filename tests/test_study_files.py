@@ -120,6 +120,7 @@ def test_a_file_is_recognised_by_its_content(files: StudyFiles) -> None:
         files.stamp("trials/00001/nothing")
 
 
+@pytest.mark.slow
 def test_a_bucket_that_cannot_be_used_is_told_without_what_its_library_says(store: ObjectStore) -> None:
     files = BucketFiles("s3://files/gone")
     files.check()

@@ -38,6 +38,7 @@ def check(networks: dict[str, keras.Model], weights: dict[str, float]) -> keras.
     return found
 
 
+@pytest.mark.slow
 def test_networks_of_several_families_are_averaged_and_load_with_keras_alone(tmp_path: Path) -> None:
     shape = (16, 12, 3)
     networks = {

@@ -1025,6 +1025,7 @@ class SilentEngine(InlineEngine):
         return super().poll(timeout)
 
 
+@pytest.mark.slow
 def test_a_silent_worker_is_replaced_and_its_segment_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

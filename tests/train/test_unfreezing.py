@@ -39,6 +39,8 @@ from harness.train.update_rule import RATE_DECAY
 from harness.train.worker_cache import WorkerCache
 from tests.train.one_worker import Worker
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (8, 8, 1)
 CLASSES = 10
 STATISTICS = PixelStatistics((70.0,), (90.0,))
